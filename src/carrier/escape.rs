@@ -1,0 +1,182 @@
+//! The decoded view of text whose escapes can hide a secret or its key: `p\u0061ssword`, `%70assword`, `\/`.
+//!
+//! A view is only for looking: what is found in it is mapped back to the bytes that were there. Quotes keep their
+//! backslashes in a view, since a key and its value are tied through them.
+
+use std::ops::Range;
+
+/// How often escapes inside escapes are undone (`%2570` takes two).
+const PASSES: usize = 4;
+
+/// Decoded text and where each of its bytes came from. Kept between lines for its buffers.
+#[derive(Default)]
+pub struct View {
+    text: Vec<u8>,
+    /// Offset in the source of the unit that gave each byte; one more entry for the end.
+    origin: Vec<u32>,
+}
+
+impl std::fmt::Debug for View {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("View").field("len", &self.text.len()).finish_non_exhaustive()
+    }
+}
+
+impl View {
+    /// Decodes `source`; `false` if it holds no escape, and then the view is of no use.
+    pub fn decode(&mut self, source: &[u8]) -> bool {
+        self.text.clear();
+        self.origin.clear();
+        let mut changed = false;
+        let mut at = 0;
+        while at < source.len() {
+            // Runs without escapes are copied whole.
+            let run = memchr::memchr2(b'\\', b'%', &source[at..]).unwrap_or(source.len() - at);
+            self.text.extend_from_slice(&source[at..at + run]);
+            self.origin.extend(at as u32..(at + run) as u32);
+            at += run;
+            if at == source.len() {
+                break;
+            }
+            let unit = unit_at(source, at);
+            changed |= unit.len > 1 && unit.decoded;
+            self.text.extend_from_slice(unit.bytes());
+            for i in 0..unit.out_len {
+                // What is kept as it was keeps its offsets; what is decoded is one unit.
+                self.origin.push((at + if unit.decoded { 0 } else { i }) as u32);
+            }
+            at += unit.len;
+        }
+        self.origin.push(source.len() as u32);
+        for _ in 1..PASSES {
+            if !changed || !self.decode_again() {
+                break;
+            }
+        }
+        changed
+    }
+
+    /// Undoes one more level in place; `false` if there was none.
+    fn decode_again(&mut self) -> bool {
+        let end = self.text.len();
+        let (mut from, mut to) = (0, 0);
+        let mut changed = false;
+        while from < end {
+            let unit = unit_at(&self.text, from);
+            changed |= unit.decoded;
+            for i in 0..unit.out_len {
+                self.text[to] = unit.out[i];
+                self.origin[to] = self.origin[from + if unit.decoded { 0 } else { i }];
+                to += 1;
+            }
+            from += unit.len;
+        }
+        self.origin[to] = self.origin[end];
+        self.text.truncate(to);
+        self.origin.truncate(to + 1);
+        changed
+    }
+
+    /// The decoded text.
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// The bytes of the source that a range of the view came from, whole units only.
+    pub fn source_range(&self, range: Range<usize>) -> Range<usize> {
+        let start = self.origin[range.start] as usize;
+        let last = self.origin[range.end.saturating_sub(1).max(range.start)];
+        let end = self.origin[range.end..].iter().copied().find(|&o| o > last).unwrap_or(last);
+        start..(end as usize).max(start)
+    }
+}
+
+/// One escape, or bytes that are none.
+struct Unit {
+    len: usize,
+    out: [u8; 4],
+    out_len: usize,
+    decoded: bool,
+}
+
+impl Unit {
+    fn plain(byte: u8) -> Self {
+        Self { len: 1, out: [byte, 0, 0, 0], out_len: 1, decoded: false }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.out[..self.out_len]
+    }
+}
+
+fn unit_at(text: &[u8], at: usize) -> Unit {
+    match text[at] {
+        b'%' => match hex(text, at + 1, 2) {
+            Some(value) => Unit { len: 3, out: [value as u8, 0, 0, 0], out_len: 1, decoded: true },
+            None => Unit::plain(b'%'),
+        },
+        b'\\' => {
+            // Any number of backslashes: each level of nesting doubles them.
+            let run = text[at..].iter().take(64).take_while(|&&b| b == b'\\').count();
+            let next = at + run;
+            let decoded = match text.get(next) {
+                Some(b'/') => Some((1, '/')),
+                Some(b'u') => hex(text, next + 1, 4).map(|code| (5, char::from_u32(code).unwrap_or('\u{FFFD}'))),
+                Some(b'x') => hex(text, next + 1, 2).map(|code| (3, char::from(code as u8))),
+                _ => None,
+            };
+            match decoded {
+                Some((len, char)) => {
+                    let mut out = [0; 4];
+                    let out_len = if char.is_ascii() || len == 3 {
+                        out[0] = char as u32 as u8;
+                        1
+                    } else {
+                        char.encode_utf8(&mut out).len()
+                    };
+                    Unit { len: run + len, out, out_len, decoded: true }
+                }
+                None => Unit::plain(b'\\'),
+            }
+        }
+        byte => Unit::plain(byte),
+    }
+}
+
+fn hex(text: &[u8], at: usize, digits: usize) -> Option<u32> {
+    text.get(at..at + digits)?.iter().try_fold(0, |value, &b| Some(value << 4 | char::from(b).to_digit(16)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(source: &str, want: &str) {
+        let mut view = View::default();
+        view.decode(source.as_bytes());
+        assert_eq!(String::from_utf8_lossy(view.text()), want, "{source}");
+        assert_eq!(view.origin.len(), view.text.len() + 1);
+        assert_eq!(view.source_range(0..view.text().len()), 0..source.len());
+    }
+
+    #[test]
+    fn escapes_of_any_depth() {
+        check(r"p\u0061ss", "pass");
+        check(r"p\\\\u0061ss", "pass");
+        check(r"https:\/\/a\\\/b", "https://a/b");
+        check("p%61ss%3Dx", "pass=x");
+        check("p%2561ss", "pass");
+        check(r#"\"a\" 100% %zz \u12"#, r#"\"a\" 100% %zz \u12"#);
+        check(r"\u00e9\xe9", "é\u{FFFD}");
+        check("", "");
+    }
+
+    #[test]
+    fn ranges_map_to_whole_units() {
+        let mut view = View::default();
+        assert!(view.decode(b"a%62c%64e"));
+        assert_eq!(view.text(), b"abcde");
+        assert_eq!(view.source_range(1..2), 1..4);
+        assert_eq!(view.source_range(2..4), 4..8);
+    }
+}

@@ -1,0 +1,323 @@
+//! Which part of a key's value is the secret.
+
+use std::ops::Range;
+
+use super::key::Key;
+use super::placeholder::{is_placeholder, marker_at};
+use super::quote;
+use super::tie::{self, Shape, Tie};
+use crate::finding::{Link, Reason};
+use crate::rules::Values;
+
+/// Schemes of HTTP authentication (IANA registry, and common ones outside it) that one credential follows.
+const SCHEMES: [&[u8]; 16] = [
+    b"bearer", b"basic", b"token", b"negotiate", b"ntlm", b"apikey", b"api-key", b"key", b"ssws", b"jwt", b"dpop",
+    b"gnap", b"privatetoken", b"splunk", b"genie" , b"kerberos",
+];
+/// Schemes that parameters follow.
+const PARAMETER_SCHEMES: [&[u8]; 9] = [
+    b"digest", b"aws4-hmac-sha256", b"aws4-ecdsa-p256-sha256", b"oauth", b"hawk", b"signature", b"mac", b"scram-sha-256",
+    b"hmac-sha256",
+];
+/// Parameters that are secret, or that let a password be guessed offline.
+const SECRET_PARAMETERS: [&[u8]; 17] = [
+    b"response", b"nonce", b"cnonce", b"opaque", b"credential", b"signature", b"oauth_token", b"oauth_signature",
+    b"oauth_nonce", b"oauth_consumer_key", b"mac", b"data", b"hash", b"id", b"token", b"rspauth", b"sid",
+];
+/// What a cookie is followed by that is no cookie (RFC 6265, section 4.1).
+const COOKIE_ATTRIBUTES: [&[u8]; 10] = [
+    b"path", b"expires", b"max-age", b"domain", b"samesite", b"httponly", b"secure", b"priority", b"partitioned",
+    b"version",
+];
+/// Words that follow "password:" in a sentence about passwords.
+const PROSE: [&[u8]; 38] = [
+    b"is", b"was", b"not", b"must", b"the", b"a", b"an", b"too", b"invalid", b"incorrect", b"required", b"expired",
+    b"missing", b"failed", b"failure", b"wrong", b"does", b"has", b"have", b"for", b"from", b"and", b"or", b"with",
+    b"in", b"to", b"of", b"error", b"cannot", b"can", b"should", b"will", b"may", b"user", b"no", b"changed",
+    b"accepted", b"authentication",
+];
+
+/// Calls `found` with each secret in the value of `tie`; tells why if there is none.
+pub fn secrets(
+    line: &[u8],
+    key: &Key,
+    tie: Tie,
+    values: Values,
+    found: &mut dyn FnMut(Range<usize>),
+) -> Result<(), Reason> {
+    if tie.shape == Shape::Array {
+        let mut any = Err(Reason::Placeholder);
+        tie::elements(line, tie.start, |element| {
+            if element.shape != Shape::Array {
+                let one = secrets(line, key, element, values, found);
+                if any.is_err() {
+                    any = one;
+                }
+            }
+        });
+        return any;
+    }
+    match values {
+        Values::Secret => one(line, without_scheme(line, tie), tie, is_prose_word, found),
+        Values::Token => one(line, without_scheme(line, tie), tie, is_no_token, found),
+        Values::Number => one(line, tie.range(), tie, is_no_number, found),
+        Values::Line => one(line, to_string_end(line, key, tie), tie, |_, _| false, found),
+        Values::Words => one(line, to_field_end(line, key, tie), tie, is_prose_word, found),
+        Values::Authorization => authorization(line, key, tie, found),
+        Values::Cookies => cookies(line, key, tie, found),
+    }
+}
+
+fn one(
+    line: &[u8],
+    range: Range<usize>,
+    tie: Tie,
+    is_unlikely: fn(&[u8], Tie) -> bool,
+    found: &mut dyn FnMut(Range<usize>),
+) -> Result<(), Reason> {
+    let range = trimmed(line, range);
+    let value = &line[range.clone()];
+    if is_placeholder(value) {
+        return Err(Reason::Placeholder);
+    }
+    if is_unlikely(value, tie) {
+        return Err(Reason::Unlikely);
+    }
+    found(range);
+    Ok(())
+}
+
+fn trimmed(line: &[u8], range: Range<usize>) -> Range<usize> {
+    let value = &line[range.clone()];
+    let start = range.start + (value.len() - value.trim_ascii_start().len());
+    start..(range.start + value.trim_ascii_end().len()).max(start)
+}
+
+fn is_prose_word(value: &[u8], tie: Tie) -> bool {
+    tie.is_prose && tie.link != Link::Header && {
+        let word = value.strip_suffix(b",").unwrap_or(value);
+        PROSE.iter().any(|known| word.eq_ignore_ascii_case(known))
+    }
+}
+
+fn is_no_number(value: &[u8], _: Tie) -> bool {
+    !(3..=19).contains(&value.len()) || !value.iter().all(u8::is_ascii_digit)
+}
+
+fn is_no_token(value: &[u8], tie: Tie) -> bool {
+    if value.len() < 6 || (value.len() <= 12 && value.iter().all(|b| b.is_ascii_digit() || *b == b'.')) {
+        return true;
+    }
+    // Outside quotes, words and names made of words are no tokens: `token: expired`, `secret=kasm-secrets`.
+    let is_quoted = matches!(tie.shape, Shape::Quoted(_));
+    !is_quoted && tie.link != Link::Query && is_wordy(value)
+}
+
+/// Letters only, in parts of one case (but for a capital first letter) that are short enough for words.
+fn is_wordy(value: &[u8]) -> bool {
+    value.split(|b| matches!(b, b'-' | b'_' | b'.' | b'/' | b':')).all(|part| {
+        let tail = part.get(1..).unwrap_or_default();
+        part.len() <= 16
+            && part.iter().all(u8::is_ascii_alphabetic)
+            && (tail.iter().all(u8::is_ascii_lowercase) || part.iter().all(u8::is_ascii_uppercase))
+    })
+}
+
+/// The value without an authentication scheme in front of it.
+fn without_scheme(line: &[u8], tie: Tie) -> Range<usize> {
+    let value = &line[tie.range()];
+    let word = value.iter().take_while(|&&b| b != b' ').count();
+    if !SCHEMES.iter().any(|scheme| value[..word].eq_ignore_ascii_case(scheme)) {
+        return tie.range();
+    }
+    match tie.shape {
+        Shape::Bare if line.get(tie.end) == Some(&b' ') => {
+            let start = tie.end + 1;
+            let end = tie::bare_end(line, start, tie.link);
+            if end > start { start..end } else { tie.range() }
+        }
+        Shape::Bare => tie.range(),
+        _ if word < value.len() => tie.start + word + 1..tie.end,
+        _ => tie.range(),
+    }
+}
+
+/// A bare value goes on to the end of its line or of the string around it.
+fn to_string_end(line: &[u8], key: &Key, tie: Tie) -> Range<usize> {
+    if tie.shape != Shape::Bare {
+        return tie.range();
+    }
+    let end = match quote::before(line, key.start) {
+        Some(open) => quote::content_end(line, tie.start, open),
+        None => memchr::memchr(b'"', &line[tie.start..])
+            .map_or(line.len(), |i| tie.start + i - quote::backslashes_before(&line[tie.start..], i)),
+    };
+    // An escaped line end ends it, too.
+    let mut at = tie.start;
+    while let Some(found) = memchr::memchr(b'\\', &line[at..end]) {
+        at += found;
+        let run = line[at..end].iter().take_while(|&&b| b == b'\\').count();
+        if matches!(line.get(at + run), Some(b'n' | b'r')) {
+            return tie.start..at;
+        }
+        at += run;
+    }
+    tie.start..end.max(tie.start)
+}
+
+/// A bare value goes on to the end of its line or string, or to the next `name=`.
+fn to_field_end(line: &[u8], key: &Key, tie: Tie) -> Range<usize> {
+    if tie.shape != Shape::Bare || tie.link == Link::Query || tie.link == Link::Flag {
+        return tie.range();
+    }
+    let all = to_string_end(line, key, tie);
+    let value = &line[all.clone()];
+    let mut end = value.len();
+    for at in memchr::memchr3_iter(b'=', b',', b';', value) {
+        if value[at] == b'=' {
+            let name = value[..at].iter().rev().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+            end = (at - name.count()).max(tie.end - tie.start);
+        } else {
+            end = at.max(tie.end - tie.start);
+        }
+        break;
+    }
+    all.start..all.start + end
+}
+
+fn authorization(line: &[u8], key: &Key, tie: Tie, found: &mut dyn FnMut(Range<usize>)) -> Result<(), Reason> {
+    let mut region = trimmed(line, to_string_end(line, key, tie));
+    if tie.shape == Shape::Bare && matches!(tie.link, Link::Query | Link::Flag) {
+        region = tie.range();
+    }
+    let value = &line[region.clone()];
+    if is_placeholder(value) {
+        return Err(Reason::Placeholder);
+    }
+    let scheme = value.iter().take_while(|&&b| !b.is_ascii_whitespace()).count();
+    if PARAMETER_SCHEMES.iter().any(|known| value[..scheme].eq_ignore_ascii_case(known)) {
+        // Parameters hold quotes of their own: read on to the end of the line.
+        let from = region.start + scheme;
+        return parameters(line, from..line.len(), found);
+    }
+    let blank = value[scheme..].iter().take_while(|&&b| b == b' ').count();
+    let rest = region.start + scheme + blank;
+    let is_known = SCHEMES.iter().any(|known| value[..scheme].eq_ignore_ascii_case(known));
+    let credentials = if is_known && blank > 0 && rest < region.end {
+        let end = if tie.shape == Shape::Bare { tie::bare_end(line, rest, Link::Assign).min(region.end) } else { region.end };
+        rest..end
+    } else if is_known {
+        return Err(Reason::Placeholder);
+    } else {
+        // No scheme that is known: all of a quoted value, one word of a bare one.
+        let end = if tie.shape == Shape::Bare { tie.end } else { region.end };
+        region.start..end
+    };
+    one(line, credentials, tie, |value, tie| tie.shape == Shape::Bare && (is_wordy(value) || value.len() < 4), found)
+}
+
+/// `name="value", …` of Digest and its kind: the values of secret names.
+fn parameters(line: &[u8], range: Range<usize>, found: &mut dyn FnMut(Range<usize>)) -> Result<(), Reason> {
+    let mut any = Err(Reason::Placeholder);
+    let mut at = range.start;
+    while let Some(equals) = memchr::memchr(b'=', &line[at..range.end]).map(|i| at + i) {
+        let name = line[range.start..equals].iter().rev().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
+        let name = &line[equals - name..equals];
+        let open = quote::at(line, equals + 1);
+        let start = equals + 1 + open.map_or(0, quote::Quote::len);
+        let end = match open {
+            Some(open) => quote::content_end(line, start, open),
+            None => start + line[start..range.end].iter().take_while(|b| !matches!(b, b',' | b' ' | b'"' | b'\'' | b'\\')).count(),
+        };
+        if SECRET_PARAMETERS.iter().any(|known| name.eq_ignore_ascii_case(known)) && !is_placeholder(&line[start..end]) {
+            found(start..end);
+            any = Ok(());
+        }
+        at = end.max(equals + 1);
+    }
+    any
+}
+
+fn cookies(line: &[u8], key: &Key, tie: Tie, found: &mut dyn FnMut(Range<usize>)) -> Result<(), Reason> {
+    let region = to_string_end(line, key, tie);
+    let mut any = Err(Reason::Placeholder);
+    let mut at = region.start;
+    while at < region.end {
+        let next = memchr::memchr(b';', &line[at..region.end]).map_or(region.end, |i| at + i);
+        let part = trimmed(line, at..next);
+        at = next + 1;
+        let Some(equals) = memchr::memchr(b'=', &line[part.clone()]).map(|i| part.start + i) else { continue };
+        let name = line[part.start..equals].trim_ascii();
+        let mut value = trimmed(line, equals + 1..part.end);
+        if let Some(open) = quote::at(line, value.start) {
+            let start = value.start + open.len();
+            value = start..quote::content_end(line, start, open).min(part.end).max(start);
+        } else if line[value.clone()].contains(&b' ') && marker_at(line, value.start).is_none() {
+            // A cookie has no blanks: what follows the last one is something else in the line.
+            value.end = value.start + line[value.clone()].iter().take_while(|&&b| b != b' ').count();
+        }
+        let is_attribute = COOKIE_ATTRIBUTES.iter().any(|known| name.eq_ignore_ascii_case(known));
+        if !is_attribute && !is_placeholder(&line[value.clone()]) {
+            found(value);
+            any = Ok(());
+        }
+    }
+    any
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{key, tie};
+    use super::*;
+
+    fn check(values: Values, word: &str, line: &str, want: &[&str]) {
+        let at = line.find(word).expect("key");
+        let key = key::around(line.as_bytes(), at..at + word.len()).expect("key");
+        let mut got = Vec::new();
+        if let Some(tie) = tie::value_of(line.as_bytes(), &key) {
+            let _ = secrets(line.as_bytes(), &key, tie, values, &mut |range| got.push(&line[range]));
+        }
+        assert_eq!(got, want, "{line}");
+    }
+
+    #[test]
+    fn credentials_follow_a_scheme() {
+        let check = |line, want| check(Values::Authorization, "Authorization", line, want);
+        check("Authorization: Bearer abc.def", &["abc.def"]);
+        check("> Authorization: Basic dTpw", &["dTpw"]);
+        check(r#"{"Authorization":"Bearer abc"}"#, &["abc"]);
+        check(r#"{"Authorization":["Bearer abc"]}"#, &["abc"]);
+        check("curl -H 'Authorization: Bearer abc' https://x", &["abc"]);
+        check("Authorization: abc123def", &["abc123def"]);
+        check("Authorization: failed for user", &[]);
+        check(r#"Authorization: Digest username="u", nonce="n1", uri="/", response="r1""#, &["n1", "r1"]);
+        check("Authorization: AWS4-HMAC-SHA256 Credential=AK/x, SignedHeaders=host, Signature=ab12", &["AK/x", "ab12"]);
+    }
+
+    #[test]
+    fn cookie_values() {
+        let check = |line, want| check(Values::Cookies, "Cookie", line, want);
+        check("Cookie: a=1x; b=2y", &["1x", "2y"]);
+        check("Set-Cookie: sid=abc; Path=/; HttpOnly", &["abc"]);
+        check(r#"{"Cookie":"a=1x; b=2y","z":1}"#, &["1x", "2y"]);
+        check(r#"headers: Cookie: a=1x\r\nHost: h"#, &["1x"]);
+    }
+
+    #[test]
+    fn tokens_are_not_words() {
+        let check = |line, want| check(Values::Token, "token", line, want);
+        check("token=abcd1234", &["abcd1234"]);
+        check("token: expired", &[]);
+        check("token=42", &[]);
+        check("token: Bearer abcd1234", &["abcd1234"]);
+        check(r#"{"token":"abcdefgh"}"#, &["abcdefgh"]);
+    }
+
+    #[test]
+    fn words_go_on() {
+        let check = |line, want| check(Values::Words, "passphrase", line, want);
+        check("passphrase: correct horse battery", &["correct horse battery"]);
+        check("passphrase: correct horse next=1", &["correct horse"]);
+        check(r#"{"m":"passphrase: correct horse","x":1}"#, &["correct horse"]);
+    }
+}

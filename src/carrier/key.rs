@@ -1,0 +1,279 @@
+//! Keys: where the name around a sensitive word starts and ends, and which words it is made of.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
+
+use crate::finding::RuleIndex;
+use crate::rules::anchor::{Anchor, ByteSet};
+use crate::rules::{Detect, Ruleset};
+
+/// A key as written may have at most this many bytes; longer ones are read from their end.
+const MAX_KEY: usize = 96;
+/// From this length on a name may be the end of a longer word (`PGPASSWORD`, `authsecret`).
+const GLUES_FROM: usize = 6;
+
+/// All sensitive key names, to be looked up by the last words of a key.
+#[derive(Debug, Default)]
+pub struct KeyIndex {
+    names: HashMap<Box<[u8]>, Vec<Named>, BuildHasherDefault<Fnv>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Named {
+    rule: RuleIndex,
+    whole: bool,
+}
+
+/// FNV-1a: keys are short and come from a fixed set of rules.
+#[derive(Default)]
+struct Fnv(u64);
+
+impl Hasher for Fnv {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = (self.0 ^ 0xcbf2_9ce4_8422_2325 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+}
+
+/// A key in a line, its words found.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Where the key's own token starts: no spaces, dashes of a flag left out.
+    pub start: usize,
+    /// One past the key, digits at its end left out.
+    pub name_end: usize,
+    /// One past the key.
+    pub end: usize,
+    /// The token starts with one or two dashes.
+    pub is_flag: bool,
+    glued: [u8; MAX_KEY],
+    len: usize,
+    /// Bit i: a word starts at byte i of `glued`.
+    starts: u128,
+    /// Where the token (rather than words before it) starts in `glued`.
+    token: usize,
+}
+
+/// Bytes that may follow a key's last word: all but those that would make it another word.
+const AFTER_KEY: ByteSet = {
+    let mut set = ByteSet::ANY;
+    let mut letter = b'a';
+    while letter <= b'z' {
+        set = set.without(letter).without(letter - 32);
+        letter += 1;
+    }
+    set.without(b'_').without(b'.').without(b'/').without(b'!').without(b'?')
+};
+/// What may stand between the words of a key.
+const BETWEEN_WORDS: ByteSet = ByteSet::of(b'_').with(b'-').with(b'.').with(b' ').with(b'/');
+
+impl KeyIndex {
+    /// The index over all rules that detect by keys.
+    pub fn new(rules: &Ruleset) -> Self {
+        let mut index = Self::default();
+        for (i, rule) in rules.rules().iter().enumerate() {
+            if let Detect::Keys(keyed) = &rule.detect {
+                for name in &keyed.names {
+                    let named = Named { rule: RuleIndex(i as u32), whole: name.whole };
+                    index.names.entry(name.glued().into_bytes().into()).or_default().push(named);
+                }
+            }
+        }
+        index
+    }
+
+    /// Anchors for all names: one of them stands at the end of every key that is in the index.
+    pub fn anchors(rules: &Ruleset) -> Vec<Anchor> {
+        let mut names: Vec<&[Box<str>]> = Vec::new();
+        for rule in rules.rules() {
+            if let Detect::Keys(keyed) = &rule.detect {
+                names.extend(keyed.names.iter().map(|name| &*name.words));
+            }
+        }
+        names.sort_unstable();
+        names.dedup();
+        // A name that ends with another name needs no anchor of its own.
+        let ends = |name: &[Box<str>]| (1..name.len()).any(|i| names.binary_search(&&name[i..]).is_ok());
+        let mut anchors = Vec::new();
+        for name in names.iter().filter(|name| !ends(name)) {
+            // With something between all words, and with nothing between any; mixed spellings both ways at each gap.
+            let gaps = name.len() - 1;
+            for spelling in 0..1u32 << gaps.min(3) {
+                let mut sets = Vec::new();
+                for (i, word) in name.iter().enumerate() {
+                    if i > 0 && spelling >> (i - 1).min(2) & 1 == 1 {
+                        sets.push(BETWEEN_WORDS);
+                    }
+                    sets.extend(word.bytes().map(ByteSet::caseless));
+                }
+                sets.push(AFTER_KEY);
+                let from = sets.len().saturating_sub(16);
+                anchors.push(Anchor { sets: sets.split_off(from), offset: None });
+            }
+        }
+        anchors.sort_unstable();
+        anchors.dedup();
+        anchors
+    }
+
+    /// The rules that know the key, in no order; each is given at most a few times.
+    /// `anchor_len` is how many bytes of the key the anchor saw.
+    pub fn rules_for(&self, key: &Key, anchor_len: usize, mut found: impl FnMut(RuleIndex)) {
+        let mut starts = key.starts;
+        while starts != 0 {
+            let start = starts.trailing_zeros() as usize;
+            starts &= starts - 1;
+            for named in self.names.get(&key.glued[start..key.len]).into_iter().flatten() {
+                // Alone in its quotes or before its operator: the whole token, or the whole token and words before.
+                if !named.whole || start <= key.token {
+                    found(named.rule);
+                }
+            }
+        }
+        // The end of a longer word.
+        let seen = anchor_len.min(key.len);
+        for start in key.len - seen..(key.len + 1).saturating_sub(GLUES_FROM) {
+            if key.starts >> start & 1 == 0 {
+                for named in self.names.get(&key.glued[start..key.len]).into_iter().flatten() {
+                    if !named.whole {
+                        found(named.rule);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The key whose last word ends at `word_end`, or `None` if no key ends there.
+pub fn around(line: &[u8], word: Range<usize>) -> Option<Key> {
+    let name_end = word.end;
+    let mut end = name_end;
+    while line.get(end).is_some_and(u8::is_ascii_digit) && end - name_end < 4 {
+        end += 1;
+    }
+    match line.get(end) {
+        Some(b) if b.is_ascii_alphanumeric() || *b == b'_' => return None,
+        Some(b'-') if line.get(end + 1) != Some(&b'>') => return None,
+        _ => {}
+    }
+    let floor = word.end.saturating_sub(MAX_KEY);
+    let mut start = word.start;
+    while start > floor && is_key_byte(line[start - 1]) {
+        start -= 1;
+    }
+    // `\n` or `\t` in front of a key are an escape, not its first letter.
+    if start > 0 && line[start - 1] == b'\\' && matches!(line[start], b'n' | b'r' | b't') && start < word.start {
+        start += 1;
+    }
+    let dashes = line[start..word.end].iter().take_while(|&&b| b == b'-').count();
+    let is_flag = dashes > 0;
+    while start < word.start && matches!(line[start], b'-' | b'.') {
+        start += 1;
+    }
+    // Words before it, for names that are written with spaces.
+    let mut from = start;
+    for _ in 0..3 {
+        let Some(space) = from.checked_sub(1).filter(|&i| line[i] == b' ') else { break };
+        let mut first = space;
+        while first > floor && line[first - 1].is_ascii_alphabetic() {
+            first -= 1;
+        }
+        if first == space || first == floor {
+            break;
+        }
+        from = first;
+    }
+    let mut key = Key {
+        start,
+        name_end,
+        end,
+        is_flag,
+        glued: [0; MAX_KEY],
+        len: 0,
+        starts: 0,
+        token: 0,
+    };
+    let mut last = b' ';
+    for at in from..name_end {
+        let byte = line[at];
+        if at == start {
+            key.token = key.len;
+        }
+        if byte.is_ascii_alphanumeric() {
+            let next_is_lower = at + 1 < name_end && line[at + 1].is_ascii_lowercase();
+            let hump = byte.is_ascii_uppercase() && (!last.is_ascii_uppercase() || next_is_lower);
+            let after_digit = last.is_ascii_digit() && byte.is_ascii_alphabetic();
+            if !last.is_ascii_alphanumeric() || hump || after_digit {
+                key.starts |= 1 << key.len;
+            }
+            key.glued[key.len] = byte.to_ascii_lowercase();
+            key.len += 1;
+        }
+        last = byte;
+    }
+    (key.len > 0).then_some(key)
+}
+
+fn is_key_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::RuleFile;
+
+    fn check(key: &str, names: &str, want: bool) {
+        let text = format!("[[rules]]\nid=\"a\"\nkeys=[{names}]\n");
+        let rules = Ruleset::load(false, &[RuleFile { name: "t", text: &text }]).expect("rules");
+        let index = KeyIndex::new(&rules);
+        let line = format!("{key}=");
+        let mut found = false;
+        for anchor in KeyIndex::anchors(&rules) {
+            for at in 0..line.len() {
+                if anchor.stands_at(line.as_bytes(), at)
+                    && let Some(key) = around(line.as_bytes(), at..at + anchor.sets.len() - 1)
+                {
+                    index.rules_for(&key, anchor.sets.len() - 1, |_| found = true);
+                }
+            }
+        }
+        assert_eq!(found, want, "{key}");
+    }
+
+    #[test]
+    fn last_words_decide() {
+        for key in ["password", "db_password", "userPassword", "DB-PASSWORD", "Admin Password", "password2", "PGPASSWORD"]
+        {
+            check(key, "\"password\"", true);
+        }
+        for key in ["password_policy", "passwords", "passwordPolicy", "password-hash"] {
+            check(key, "\"password\"", false);
+        }
+    }
+
+    #[test]
+    fn several_words_in_any_spelling() {
+        for key in ["api_key", "X-Api-Key", "stripeApiKey", "API KEY", "apikey", "APIKey"] {
+            check(key, "\"api_key\"", true);
+        }
+        for key in ["api_key_id", "rapid_keys", "key"] {
+            check(key, "\"api_key\"", false);
+        }
+    }
+
+    #[test]
+    fn whole_keys() {
+        check("code", "\"=code\"", true);
+        check("Code", "\"=code\"", true);
+        check("exit_code", "\"=code\"", false);
+        check("exitCode", "\"=code\"", false);
+        check("barcode", "\"=code\"", false);
+    }
+}

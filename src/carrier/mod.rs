@@ -1,0 +1,13 @@
+//! How text carries values: which value belongs to a key, where it starts and ends, how it is escaped.
+//!
+//! Everything here works on one line, looks only around the place it is asked about, and allocates nothing
+//! but the decoded view of a line that holds escapes.
+
+pub mod escape;
+pub mod grammar;
+pub mod json;
+pub mod key;
+pub mod placeholder;
+pub mod quote;
+pub mod surroundings;
+pub mod tie;

@@ -1,0 +1,109 @@
+//! What stands around a finding decides how its replacement must be written.
+
+use std::ops::Range;
+
+use super::quote::{self, Quote};
+
+/// How far back the start of a URL is looked for.
+const URL_REACH: usize = 2048;
+
+/// How a replacement has to be written to be right where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Surroundings {
+    /// As it is. Markers are made of bytes that need no escape in strings of JSON, XML, YAML or a shell.
+    Text,
+    /// In a URL or a form body: `[` and `]` percent-encoded (RFC 3986, section 2.2).
+    Url,
+    /// In place of a JSON number (or Python's): between quotes.
+    Number(Quote),
+}
+
+/// What stands around `range` of `line`.
+pub fn of(line: &[u8], range: Range<usize>) -> Surroundings {
+    if let Some(quote) = number_quote(line, range.clone()) {
+        Surroundings::Number(quote)
+    } else if is_in_url(line, range) {
+        Surroundings::Url
+    } else {
+        Surroundings::Text
+    }
+}
+
+/// The quote to write around the replacement of a bare scalar: the one its neighbours have.
+fn number_quote(line: &[u8], range: Range<usize>) -> Option<Quote> {
+    let before = line[..range.start].trim_ascii_end();
+    let after = line[range.end..].trim_ascii_start();
+    if !matches!(after.first(), None | Some(b',' | b']' | b'}' | b')')) {
+        return None;
+    }
+    let is_number = line[range.clone()].iter().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E'));
+    match before.last()? {
+        b':' => quote::before(line, before[..before.len() - 1].trim_ascii_end().len()).filter(|q| q.mark != b'`'),
+        b'[' | b',' if is_number => {
+            // Behind a string that has ended, so not inside one.
+            let mark = before.iter().rposition(|&b| b == b'"')?;
+            let next = before[mark + 1..].trim_ascii_start().first();
+            let quote = quote::before(line, mark + 1)?;
+            matches!(next, Some(b':' | b',' | b']' | b'}')).then_some(quote)
+        }
+        _ => None,
+    }
+}
+
+fn is_in_url(line: &[u8], range: Range<usize>) -> bool {
+    let floor = range.start.saturating_sub(URL_REACH);
+    let head = &line[floor..range.start];
+    let start = head.iter().rposition(|&b| ends_url(b)).map_or(0, |i| i + 1);
+    let head = &head[start..];
+    if memchr::memmem::find(head, b"://").is_some() || memchr::memmem::find(head, b":\\/\\/").is_some() {
+        return true;
+    }
+    if let Some(query) = memchr::memchr(b'?', head)
+        && memchr::memchr(b'=', &head[query..]).is_some()
+    {
+        return true;
+    }
+    // A form body: fields joined by `&`.
+    let in_form = |text: &[u8]| memchr::memchr(b'&', text).is_some_and(|i| text.get(i + 1).is_some_and(u8::is_ascii_alphabetic));
+    let is_field = memchr::memchr(b'=', head).is_some();
+    let tail = &line[range.end..];
+    is_field && (in_form(head) || (tail.first() == Some(&b'&') && in_form(&tail[..tail.len().min(8)])))
+        || memchr::memmem::find(head, b"%3D").is_some()
+        || memchr::memmem::find(head, b"%3d").is_some()
+}
+
+fn ends_url(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'`' | b'{' | b'}' | 0x1B)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &str, want: Surroundings) {
+        let start = line.find("4111").expect("value");
+        assert_eq!(of(line.as_bytes(), start..start + 4), want, "{line}");
+    }
+
+    #[test]
+    fn numbers_get_the_quotes_of_their_keys() {
+        let plain = Surroundings::Number(Quote { mark: b'"', escapes: 0 });
+        check(r#"{"pan":4111,"x":1}"#, plain);
+        check(r#"{"pan": 4111}"#, plain);
+        check(r#"{"pan":[1, 4111]}"#, plain);
+        check(r#"{"m":"{\"pan\":4111}"}"#, Surroundings::Number(Quote { mark: b'"', escapes: 1 }));
+        check("{'pan': 4111}", Surroundings::Number(Quote { mark: b'\'', escapes: 0 }));
+        check(r#"{"m":"pan [4111]"}"#, Surroundings::Text);
+        check("pan: 4111, x", Surroundings::Text);
+    }
+
+    #[test]
+    fn urls_and_forms() {
+        check("GET /a?b=4111 HTTP/1.1", Surroundings::Url);
+        check("https://u:4111@h/", Surroundings::Url);
+        check("a=1&b=4111", Surroundings::Url);
+        check("a=4111&b=1", Surroundings::Url);
+        check("a=4111 b=1", Surroundings::Text);
+        check("what? 4111", Surroundings::Text);
+    }
+}

@@ -1,0 +1,506 @@
+//! From a key to the values tied to it.
+//!
+//! A tie is found from the bytes around the key alone: the same in a JSON line, in JSON inside a JSON string, in a
+//! Python `repr`, a URL, a header dump or a log message, and the same when the line is cut off.
+
+use std::ops::Range;
+
+use super::key::Key;
+use super::quote::{self, Quote};
+use crate::finding::Link;
+
+/// The most bytes between the parts of a tie, and between the two halves of a name/value pair.
+const GAP: usize = 64;
+const PAIR_GAP: usize = 512;
+/// The most elements of an array that are taken as values.
+const MAX_ELEMENTS: usize = 4096;
+
+/// How a value is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Between quotes.
+    Quoted(Quote),
+    /// Without quotes.
+    Bare,
+    /// Between tags: `<key>v</key>`.
+    Element,
+    /// Elements of an array, each with its own shape.
+    Array,
+}
+
+/// A value and how it is tied to its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tie {
+    /// The way.
+    pub link: Link,
+    /// How the value is written.
+    pub shape: Shape,
+    /// The value's first byte, quotes left out.
+    pub start: usize,
+    /// One past its last byte.
+    pub end: usize,
+    /// A word of prose may follow a colon: the operator was `: ` with no quotes on either side.
+    pub is_prose: bool,
+}
+
+impl Tie {
+    /// The value's bytes.
+    pub fn range(&self) -> Range<usize> {
+        self.start..self.end
+    }
+}
+
+/// The value tied to `key` in `line`.
+pub fn value_of(line: &[u8], key: &Key) -> Option<Tie> {
+    let closing = quote::at(line, key.end);
+    let mut at = key.end + closing.map_or(0, Quote::len);
+    // `user[password]`, `params["password"]`
+    let bracket = quote::backslashes_before(&line[..at], at);
+    if bracket == 0 && line.get(at) == Some(&b']') {
+        at += 1;
+    }
+    let blank = blanks(line, at);
+    let after = at + blank;
+    let is_quoted = closing.is_some();
+    let opened = |at: usize| byte_before(line, at);
+    match line.get(after..)? {
+        [b'=', ..] => {
+            let doubled = usize::from(matches!(line.get(after + 1), Some(b'>' | b'=')));
+            let link = match opened(key.start) {
+                _ if key.is_flag => Link::Flag,
+                Some(b'?' | b'&' | b'#') if doubled == 0 && !is_quoted => Link::Query,
+                _ => Link::Assign,
+            };
+            let tie = value_at(line, after + 1 + doubled, link, Some(key))?;
+            // The first field of a form body has no `&` in front of it, but one behind.
+            let is_form = tie.shape == Shape::Bare && line.get(tie.end) == Some(&b'&') && link == Link::Assign;
+            Some(Tie { link: if is_form { Link::Query } else { link }, ..tie })
+        }
+        [b':', b':' | b'/', ..] => None,
+        [b':', next, ..] => {
+            let defines = usize::from(*next == b'=');
+            if is_quoted {
+                return value_at(line, after + 1 + defines, Link::Json, Some(key));
+            }
+            let link = if is_header_place(line, key) { Link::Header } else { Link::Assign };
+            let tie = value_at(line, after + 1 + defines, link, Some(key))?;
+            Some(Tie { is_prose: tie.shape == Shape::Bare && defines == 0 && matches!(next, b' '), ..tie })
+        }
+        [b'-', b'>', ..] => value_at(line, after + 2, Link::Assign, Some(key)),
+        // FULLWIDTH COLON
+        [0xEF, 0xBC, 0x9A, ..] => value_at(line, after + 3, Link::Assign, Some(key)),
+        [b'>', ..] if blank == 0 && !is_quoted && opens_tag(line, key.start) => element(line, after + 1),
+        [b',', ..] if is_quoted => {
+            let open = quote::before(line, key.start - usize::from(key.is_flag) * dashes(line, key.start))?;
+            let list = key.start.checked_sub(open.len() + usize::from(key.is_flag) * dashes(line, key.start))?;
+            let link = if key.is_flag { Link::Flag } else { Link::Pair };
+            let in_list = matches!(byte_before_blanks(line, list), Some(b'[' | b'('));
+            let tie = (key.is_flag || in_list).then(|| value_at(line, after + 1, link, Some(key))).flatten();
+            tie.filter(|tie| matches!(tie.shape, Shape::Quoted(_))).or_else(|| pair(line, key, closing?))
+        }
+        _ if is_quoted => pair(line, key, closing?),
+        [byte, ..] if key.is_flag && blank > 0 && *byte != b'-' => value_at(line, after, Link::Flag, Some(key)),
+        _ => None,
+    }
+}
+
+fn dashes(line: &[u8], start: usize) -> usize {
+    line[..start].iter().rev().take_while(|&&b| b == b'-').count()
+}
+
+/// A value that starts at or (after blanks) behind `from`.
+fn value_at(line: &[u8], from: usize, link: Link, key: Option<&Key>) -> Option<Tie> {
+    let mut at = from + blanks(line, from);
+    // b'…', u'…', N'…', rb'…'
+    let prefix = line.get(at..)?.iter().take(2).take_while(|b| matches!(b.to_ascii_lowercase(), b'b' | b'u' | b'r' | b'n'));
+    let prefix = prefix.count();
+    for skipped in (0..=prefix).rev() {
+        if let Some(open) = quote::at(line, at + skipped) {
+            return Some(quoted(line, at + skipped, open, link));
+        }
+    }
+    let byte = *line.get(at)?;
+    match byte {
+        b'[' | b'(' if super::placeholder::marker_at(line, at).is_none() => {
+            if is_array(line, at) {
+                let end = array_end(line, at);
+                return Some(Tie { link, shape: Shape::Array, start: at, end, is_prose: false });
+            }
+        }
+        b'{' if link == Link::Json => return wrapped(line, at, link),
+        b'<' if line[at..].starts_with(b"<![CDATA[") => {
+            at += b"<![CDATA[".len();
+            let end = memchr::memmem::find(&line[at..], b"]]>").map_or(line.len(), |i| at + i);
+            return Some(Tie { link, shape: Shape::Element, start: at, end, is_prose: false });
+        }
+        _ => {}
+    }
+    // Secret('…'), ObjectId("…")
+    let call = line[at..].iter().take(40).take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.')).count();
+    if call > 0 && line.get(at + call) == Some(&b'(') {
+        let inside = at + call + 1;
+        let prefixed = usize::from(matches!(line.get(inside), Some(b'b' | b'u')));
+        for skipped in (0..=prefixed).rev() {
+            if let Some(open) = quote::at(line, inside + skipped) {
+                return Some(quoted(line, inside + skipped, open, link));
+            }
+        }
+    }
+    let end = bare_end(line, at, link);
+    let _ = key;
+    Some(Tie { link, shape: Shape::Bare, start: at, end, is_prose: false })
+}
+
+fn quoted(line: &[u8], at: usize, open: Quote, link: Link) -> Tie {
+    let start = at + open.len();
+    let end = quote::content_end(line, start, open);
+    Tie { link, shape: Shape::Quoted(open), start, end, is_prose: false }
+}
+
+/// `{"stringValue": "v"}` and the like: an object that only wraps one value.
+fn wrapped(line: &[u8], at: usize, link: Link) -> Option<Tie> {
+    let from = at + 1 + blanks(line, at + 1);
+    let open = quote::at(line, from)?;
+    let name = from + open.len();
+    let end = quote::content_end(line, name, open);
+    let is_wrapper = VALUE_NAMES.iter().any(|known| line[name..end].eq_ignore_ascii_case(known));
+    let colon = end + open.len() + blanks(line, end + open.len());
+    if !is_wrapper || line.get(colon) != Some(&b':') {
+        return None;
+    }
+    value_at(line, colon + 1, link, None).filter(|tie| tie.shape != Shape::Array)
+}
+
+fn element(line: &[u8], from: usize) -> Option<Tie> {
+    if line[from..].starts_with(b"<![CDATA[") {
+        return value_at(line, from, Link::Xml, None);
+    }
+    let end = memchr::memchr(b'<', &line[from..]).map_or(line.len(), |i| from + i);
+    Some(Tie { link: Link::Xml, shape: Shape::Element, start: from, end, is_prose: false })
+}
+
+/// Names that other names are values of, and names of the values they are paired with.
+const NAME_NAMES: [&[u8]; 17] = [
+    b"name", b"key", b"k", b"field", b"param", b"parameter", b"header", b"variable", b"env", b"attribute", b"id",
+    b"label", b"option", b"property", b"setting", b"n", b"headername",
+];
+const VALUE_NAMES: [&[u8]; 16] = [
+    b"value", b"val", b"v", b"content", b"data", b"stringvalue", b"string_value", b"text", b"s", b"currentvalue",
+    b"current_value", b"defaultvalue", b"intvalue", b"bytesvalue", b"newvalue", b"plaintext",
+];
+
+/// `"name": "key", "value": "v"` and `"value": "v", "name": "key"`, as JSON, Python or XML attributes.
+fn pair(line: &[u8], key: &Key, closing: Quote) -> Option<Tie> {
+    let open_mark = quote_start(line, key.start, closing)?;
+    let named = name_before(line, open_mark)?;
+    if !NAME_NAMES.iter().any(|name| line[named.clone()].eq_ignore_ascii_case(name)) {
+        return None;
+    }
+    // Forwards to the end of the object, then backwards to its start.
+    let from = key.end + closing.len();
+    let to = line.len().min(from + PAIR_GAP);
+    let mut at = from;
+    while at < to && !matches!(line[at], b'}' | b'>' | b'{') {
+        if let Some(tie) = value_named_at(line, at) {
+            return Some(tie);
+        }
+        at += 1;
+    }
+    let floor = named.start.saturating_sub(PAIR_GAP);
+    let mut at = named.start;
+    while at > floor {
+        at -= 1;
+        if matches!(line[at], b'{' | b'<') && quote::before(line, at).is_none() {
+            break;
+        }
+        if let Some(tie) = value_named_at(line, at).filter(|tie| tie.end < named.start) {
+            return Some(tie);
+        }
+    }
+    None
+}
+
+/// Where the string that ends with the key was opened: right before the key, or a few words before it.
+fn quote_start(line: &[u8], start: usize, closing: Quote) -> Option<usize> {
+    let floor = start.saturating_sub(GAP);
+    let mark = line[floor..start].iter().rposition(|&b| b == closing.mark)? + floor;
+    let open = quote::before(line, mark + 1)?;
+    (open == closing).then_some(mark + 1 - open.len())
+}
+
+/// The name in front of `= "…` or `": "…`, where the quote starts at `at`.
+fn name_before(line: &[u8], at: usize) -> Option<Range<usize>> {
+    let mut end = at - blanks_before(line, at);
+    if end > 0 && matches!(line[end - 1], b'b' | b'u') && blanks_before(line, at) == 0 {
+        end -= 1;
+        end -= blanks_before(line, end);
+    }
+    end = end.checked_sub(1).filter(|&i| matches!(line[i], b':' | b'='))?;
+    end -= blanks_before(line, end);
+    if let Some(closing) = quote::before(line, end) {
+        end -= closing.len();
+    }
+    let len = line[..end].iter().rev().take(16).take_while(|b| b.is_ascii_alphabetic() || **b == b'_').count();
+    (len > 0).then(|| end - len..end)
+}
+
+/// `value": "…` or `value="…` whose name starts at `at`.
+fn value_named_at(line: &[u8], at: usize) -> Option<Tie> {
+    if at > 0 && (line[at - 1].is_ascii_alphanumeric() || line[at - 1] == b'_') {
+        return None;
+    }
+    let len = line[at..].iter().take(16).take_while(|b| b.is_ascii_alphabetic() || **b == b'_').count();
+    let name = &line[at..at + len];
+    if len == 0 || !VALUE_NAMES.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+        return None;
+    }
+    let mut end = at + len;
+    let closing = quote::at(line, end);
+    end += closing.map_or(0, Quote::len);
+    end += blanks(line, end);
+    if !matches!(line.get(end), Some(b':' | b'=')) {
+        return None;
+    }
+    let link = if closing.is_some() { Link::Json } else { Link::Pair };
+    let tie = value_at(line, end + 1, link, None)?;
+    Some(Tie { link: Link::Pair, ..tie })
+}
+
+fn is_header_place(line: &[u8], key: &Key) -> bool {
+    match byte_before(line, key.start) {
+        None => true,
+        Some(b'"' | b'\'' | b'`') => true,
+        Some(b'n' | b'r') => key.start >= 2 && line[key.start - 2] == b'\\',
+        Some(b' ') => key.start >= 2 && matches!(line[key.start - 2], b'>' | b'<'),
+        _ => false,
+    }
+}
+
+fn opens_tag(line: &[u8], start: usize) -> bool {
+    let prefix = line[..start].iter().rev().take(40).take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b':' | b'-'));
+    let at = start - prefix.count();
+    at > 0 && line[at - 1] == b'<'
+}
+
+fn byte_before(line: &[u8], at: usize) -> Option<u8> {
+    at.checked_sub(1).map(|i| line[i])
+}
+
+fn byte_before_blanks(line: &[u8], at: usize) -> Option<u8> {
+    byte_before(line, at - blanks_before(line, at))
+}
+
+/// How many bytes of blanks (spaces, tabs, terminal colours) start at `at`; at most [`GAP`].
+fn blanks(line: &[u8], at: usize) -> usize {
+    let mut end = at;
+    while end - at < GAP {
+        match line.get(end..).unwrap_or_default() {
+            [b' ' | b'\t', ..] => end += 1,
+            rest @ [0x1B, b'[', ..] => match sequence_len(rest) {
+                Some(len) => end += len,
+                None => break,
+            },
+            _ => break,
+        }
+    }
+    end - at
+}
+
+fn blanks_before(line: &[u8], at: usize) -> usize {
+    line[..at].iter().rev().take(GAP).take_while(|&&b| matches!(b, b' ' | b'\t')).count()
+}
+
+/// The length of the ECMA-48 control sequence at the start of `text`.
+fn sequence_len(text: &[u8]) -> Option<usize> {
+    let parameters = text.get(2..)?.iter().take(24).take_while(|b| matches!(b, 0x20..=0x3F)).count();
+    matches!(text.get(2 + parameters), Some(0x40..=0x7E)).then_some(3 + parameters)
+}
+
+/// Where a value without quotes ends.
+pub(super) fn bare_end(line: &[u8], start: usize, link: Link) -> usize {
+    let mut at = start;
+    while let Some(&byte) = line.get(at) {
+        let ends = match byte {
+            b' ' | b'\t' | b'\r' | 0x0B | 0x0C | 0x1B | 0 => true,
+            b'"' | b'`' => true,
+            b'\'' => true,
+            b'<' => at > start,
+            b'>' => !line[start..at].contains(&b'<'),
+            b'\\' => is_escape_end(line, at),
+            b'&' => link == Link::Query || is_field(line, at + 1) || line[at + 1..].starts_with(b"amp;"),
+            b'#' => link == Link::Query,
+            b',' | b';' => ends_item(line, at + 1, link),
+            b')' | b']' | b'}' => !opens_inside(line, start, at, byte) && ends_group(line, at + 1),
+            b'|' => ends_item(line, at + 1, link),
+            _ => false,
+        };
+        if ends {
+            break;
+        }
+        at += 1;
+    }
+    // A full stop or the like at the end belongs to the sentence.
+    while at > start + 1 && matches!(line[at - 1], b'.' | b',' | b';' | b':') && line.get(at).is_none_or(|b| b.is_ascii_whitespace()) {
+        at -= 1;
+    }
+    at
+}
+
+/// Whether the backslash at `at` starts an escape that ends a bare value: an escaped quote or line end.
+fn is_escape_end(line: &[u8], at: usize) -> bool {
+    let run = line[at..].iter().take_while(|&&b| b == b'\\').count();
+    match line.get(at + run) {
+        None => true,
+        Some(&b) => quote::is_mark(b) || matches!(b, b'n' | b'r' | b't'),
+    }
+}
+
+/// Whether a `,`, `;` or `|` before `at` ends an item: blanks, the end or another field follow.
+fn ends_item(line: &[u8], at: usize, link: Link) -> bool {
+    match line.get(at) {
+        None => true,
+        Some(b) if b.is_ascii_whitespace() => true,
+        Some(b) if quote::is_mark(*b) || matches!(b, b'{' | b'[' | b'\\') => true,
+        Some(_) if link == Link::Json => true,
+        Some(_) => is_field(line, at),
+    }
+}
+
+/// Whether `name=` or `name:` starts at `at`.
+fn is_field(line: &[u8], at: usize) -> bool {
+    let rest = line.get(at..).unwrap_or_default();
+    let name = rest.iter().take(64).take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b' ' | b'%' | b'[' | b']'));
+    let len = name.count();
+    len > 0 && matches!(rest.get(len), Some(b'=' | b':'))
+}
+
+fn opens_inside(line: &[u8], start: usize, at: usize, close: u8) -> bool {
+    let open = match close {
+        b')' => b'(',
+        b']' => b'[',
+        _ => b'{',
+    };
+    let count = |byte: u8| line[start..at].iter().filter(|&&b| b == byte).count();
+    count(open) > count(close)
+}
+
+/// Whether a closing bracket before `at` is the end of something around the value.
+fn ends_group(line: &[u8], at: usize) -> bool {
+    match line.get(at) {
+        None => true,
+        Some(b) => !(b.is_ascii_alphanumeric() || matches!(b, b'_' | b'@' | b'!' | b'%' | b'+' | b'/' | b'$' | b'^' | b'*')),
+    }
+}
+
+/// Whether the bracket at `at` opens an array of quoted strings or numbers.
+fn is_array(line: &[u8], at: usize) -> bool {
+    let first = at + 1 + blanks(line, at + 1);
+    let prefixed = usize::from(matches!(line.get(first), Some(b'b' | b'u')));
+    quote::at(line, first).is_some()
+        || quote::at(line, first + prefixed).is_some()
+        || line.get(first).is_some_and(|b| b.is_ascii_digit() || *b == b'-')
+}
+
+fn array_end(line: &[u8], at: usize) -> usize {
+    let mut end = at;
+    elements(line, at, |tie| end = end.max(tie.end));
+    end
+}
+
+/// Every scalar of the array whose opening bracket is at `at`.
+pub fn elements(line: &[u8], at: usize, mut found: impl FnMut(Tie)) {
+    let mut next = at + 1;
+    for _ in 0..MAX_ELEMENTS {
+        next += blanks(line, next);
+        match line.get(next) {
+            None | Some(b']' | b')' | b'}') => return,
+            Some(b',' | b'[' | b'(') => {
+                next += 1;
+                continue;
+            }
+            Some(_) => {}
+        }
+        let Some(tie) = value_at(line, next, Link::Json, None).filter(|t| t.shape != Shape::Array) else { return };
+        found(tie);
+        let closing = match tie.shape {
+            Shape::Quoted(open) => open.len(),
+            _ => 0,
+        };
+        next = (tie.end + closing).max(next + 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::key;
+    use super::*;
+
+    fn check(line: &str, want: &str) {
+        let word = line.find("password").expect("key");
+        let got = key::around(line.as_bytes(), word..word + 8).and_then(|key| value_of(line.as_bytes(), &key));
+        assert_eq!(got.map(|tie| &line[tie.range()]), (want != "-").then_some(want), "{line}");
+    }
+
+    #[test]
+    fn assignments() {
+        check("password=hunter2 next=1", "hunter2");
+        check("password = hunter2", "hunter2");
+        check("password: hunter2.", "hunter2");
+        check("password => hunter2", "hunter2");
+        check("password := \"hunter2\"", "hunter2");
+        check("password->hunter2", "hunter2");
+        check("password=a,b;c d", "a,b;c");
+        check("password=abc, user=x", "abc");
+        check("password=abc,user=x", "abc");
+        check("connect(password=abc)", "abc");
+        check("password='it is' x", "it is");
+        check("user[password]=abc&x=1", "abc");
+        check("\x1b[32mpassword\x1b[0m=\x1b[31mabc\x1b[0m x", "abc");
+        check("password：abc", "abc");
+    }
+
+    #[test]
+    fn no_value() {
+        check("Failed password for root", "-");
+        check("password::new", "-");
+        check("password://x", "-");
+        check("password_policy=strict", "-");
+        check("password-hash=abc", "-");
+    }
+
+    #[test]
+    fn json_and_repr() {
+        check(r#"{"password":"hunter2"}"#, "hunter2");
+        check(r#"{"password" : "hun\"ter2"}"#, r#"hun\"ter2"#);
+        check(r#"{"m":"{\"password\":\"hunter2\"}"}"#, "hunter2");
+        check(r#"{"password":12345,"x":1}"#, "12345");
+        check(r#"{"password":null}"#, "null");
+        check("{'password': 'hunter2'}", "hunter2");
+        check("{b'password': b'hunter2'}", "hunter2");
+        check("password=SecretStr('hunter2')", "hunter2");
+        check(r#"{"password":{"stringValue":"hunter2"}}"#, "hunter2");
+        check(r#"{"password":["a","b"]}"#, r#"["a","b"#);
+        check(r#"{"password":{"min":8}}"#, "-");
+    }
+
+    #[test]
+    fn pairs() {
+        check(r#"{"name":"password","value":"hunter2"}"#, "hunter2");
+        check(r#"{"value":"hunter2","name":"password"}"#, "hunter2");
+        check(r#"{\"name\":\"db password\",\"value\":\"hunter2\"}"#, "hunter2");
+        check(r#"<add key="password" value="hunter2"/>"#, "hunter2");
+        check("('password', 'hunter2')", "hunter2");
+        check(r#"{"type":"password","value":"x"}"#, "-");
+    }
+
+    #[test]
+    fn flags_and_elements() {
+        check("run --password hunter2 -v", "hunter2");
+        check("run --password=hunter2 -v", "hunter2");
+        check("run --password -v", "-");
+        check(r#"["--password", "hunter2"]"#, "hunter2");
+        check("<password>hunter2</password>", "hunter2");
+        check("<ns:password>hunter2</ns:password>", "hunter2");
+        check("<password><![CDATA[hunter2]]></password>", "hunter2");
+    }
+}

@@ -1,0 +1,475 @@
+//! Rule files (TOML) → rules. Strict: every mistake of a file is named, and one is enough to refuse it.
+//!
+//! The format is described in `patterns/README.md`; the part shared with gitleaks is read as gitleaks reads it.
+
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::action::Action;
+use super::allow::{Allowlist, Target};
+use super::anchor::Anchor;
+use super::fault::Fault;
+use super::pattern::{BadPattern, Pattern};
+use super::profile::Profile;
+use super::rule::{Detect, KeyName, Keyed, Links, Origin, Precedence, Rule, Values};
+use super::validate;
+use crate::finding::Link;
+
+/// Patterns with more states than a few thousand are compiled when loaded, to be sure that they can be.
+const COMPILE_EAGERLY_ABOVE: usize = 4096;
+
+/// What one file held.
+#[derive(Debug, Default)]
+pub(super) struct File {
+    pub(super) rules: Vec<Rule>,
+    /// Allowlists for all rules of the file.
+    pub(super) allow: Vec<Allowlist>,
+    /// What was read but has no meaning for a log scrubber.
+    pub(super) skipped: Vec<Fault>,
+    pub(super) faults: Vec<Fault>,
+}
+
+/// Reads one file. `name` is what faults call it.
+pub(super) fn read(name: &str, text: &str) -> File {
+    let mut reader = Reader { name: name.into(), text, file: File::default(), item: String::new() };
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        let at = error.span().map_or(0, |span| span.start);
+        reader.fault(at, format!("is not valid TOML: {}", error.message()));
+    }
+    if errors.is_empty() {
+        reader.top(table.get_ref());
+    }
+    reader.file
+}
+
+struct Reader<'t> {
+    name: Arc<str>,
+    text: &'t str,
+    file: File,
+    /// The rule being read, for faults.
+    item: String,
+}
+
+type Value<'t> = Spanned<DeValue<'t>>;
+
+impl<'t> Reader<'t> {
+    fn place(&self, at: usize, what: String) -> Fault {
+        let at = at.min(self.text.len());
+        let before = &self.text.as_bytes()[..at];
+        let line = memchr::memchr_iter(b'\n', before).count() as u32 + 1;
+        let source = self.text.lines().nth(line as usize - 1).unwrap_or_default();
+        let source = source.chars().take(160).collect();
+        Fault { file: self.name.clone(), line, item: self.item.clone(), what, source }
+    }
+
+    fn fault(&mut self, at: usize, what: impl Into<String>) {
+        let fault = self.place(at, what.into());
+        self.file.faults.push(fault);
+    }
+
+    fn skip(&mut self, at: usize, what: impl Into<String>) {
+        let note = self.place(at, what.into());
+        self.file.skipped.push(note);
+    }
+
+    fn top(&mut self, table: &DeTable<'t>) {
+        for (key, value) in table.iter() {
+            let at = key.span().start;
+            match key.get_ref().as_ref() {
+                "title" | "description" | "minVersion" => {}
+                "rules" => {
+                    for rule in self.tables(value, "rules") {
+                        let at = rule.span().start;
+                        if let DeValue::Table(table) = rule.get_ref() {
+                            self.rule(at, table);
+                            self.item.clear();
+                        }
+                    }
+                }
+                "allowlist" | "allowlists" => {
+                    let lists = self.allowlists(value);
+                    self.file.allow.extend(lists);
+                }
+                "extend" => self.skip(at, "extend is not followed: give each rule file its own --rules"),
+                other => self.fault(at, format!("unknown key `{other}`")),
+            }
+        }
+    }
+
+    fn rule(&mut self, at: usize, table: &DeTable<'t>) {
+        let faults_before = self.file.faults.len();
+        let id = table.get("id").and_then(|v| self.string(v, "id")).unwrap_or_default();
+        self.item = if id.is_empty() { "rule without an id".to_owned() } else { id.clone() };
+        if id.is_empty() {
+            self.fault(at, "needs an id");
+        } else if !id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) || id.len() > 100 {
+            self.fault(at, "an id has letters, digits, `-`, `_` and `.` only, at most 100");
+        }
+        let mut draft = Draft::default();
+        for (key, value) in table.iter() {
+            self.field(&mut draft, key.get_ref().as_ref(), key.span().start, value);
+        }
+        let Some(detect) = self.detect(at, &mut draft, table) else { return };
+        if self.file.faults.len() > faults_before {
+            return;
+        }
+        let precedence = draft.precedence.unwrap_or(match &detect {
+            Detect::Keys(_) => Precedence::Generic,
+            Detect::Regex { .. } | Detect::Pem { .. } => Precedence::Specific,
+        });
+        let origin = Origin { file: self.name.clone(), line: self.place(at, String::new()).line };
+        self.file.rules.push(Rule {
+            id: id.into(),
+            description: draft.description.into(),
+            why: draft.why.into(),
+            reference: draft.reference.into(),
+            tags: draft.tags.into_iter().map(Into::into).collect(),
+            profile: draft.profile.unwrap_or(Profile::Secrets),
+            precedence,
+            action: draft.action,
+            detect,
+            keywords: draft.keywords.into_iter().map(|k| k.to_ascii_lowercase().into_bytes().into()).collect(),
+            entropy: draft.entropy,
+            validate: draft.validate,
+            allow: draft.allow,
+            file_allow: Arc::default(),
+            examples: draft.examples.into_iter().map(Into::into).collect(),
+            origin,
+        });
+    }
+
+    fn field(&mut self, draft: &mut Draft, key: &str, at: usize, value: &Value<'t>) {
+        match key {
+            "id" | "regex" | "path" => {}
+            "description" => draft.description = self.string(value, key).unwrap_or_default(),
+            "why" => draft.why = self.string(value, key).unwrap_or_default(),
+            "reference" => draft.reference = self.string(value, key).unwrap_or_default(),
+            "tags" => draft.tags = self.strings(value, key),
+            "keywords" => draft.keywords = self.strings(value, key),
+            "anchors" => draft.anchors = self.strings(value, key),
+            "examples" => draft.examples = self.strings(value, key),
+            "secretGroup" => draft.group = self.integer(value, key).map(|n| n as usize).filter(|&n| n > 0),
+            "entropy" => draft.entropy = self.float(value, key).filter(|&bits| bits > 0.0),
+            "keys" => {
+                for (at, name) in self.spanned_strings(value, key) {
+                    match key_name(&name) {
+                        Some(name) => draft.keys.push(name),
+                        None => self.fault(at, format!("`{name}` is no key name: write words of a-z and 0-9, joined by _")),
+                    }
+                }
+            }
+            "carriers" => {
+                let mut links = Links::NONE;
+                for (at, name) in self.spanned_strings(value, key) {
+                    match Link::ALL.into_iter().find(|l| l.name() == name) {
+                        Some(link) => links = links.with(link),
+                        None => self.fault(at, unknown(&name, "carrier", &Link::ALL.map(Link::name))),
+                    }
+                }
+                draft.carriers = Some(links);
+            }
+            "values" => draft.values = self.choice(value, key, &Values::ALL, Values::name),
+            "profile" => draft.profile = self.choice(value, key, &Profile::ALL, Profile::name),
+            "precedence" => draft.precedence = self.choice(value, key, &Precedence::ALL, Precedence::name),
+            "action" => draft.action = self.action(value),
+            "multiline" => {
+                draft.multiline = self.choice(value, key, &["pem"], |name| name).is_some();
+            }
+            "validate" => {
+                for (at, name) in self.spanned_strings(value, key) {
+                    match validate::by_name(&name) {
+                        Some(validator) => draft.validate.push(validator),
+                        None => {
+                            let names: Vec<_> = validate::VALIDATORS.iter().map(|v| v.name).collect();
+                            self.fault(at, unknown(&name, "check", &names));
+                        }
+                    }
+                }
+            }
+            "allowlist" | "allowlists" => draft.allow.extend(self.allowlists(value)),
+            "required" => self.skip(at, "required companions are not asked for: the rule finds its match without them"),
+            "skipReport" => self.skip(at, "skipReport has no meaning here: the rule finds its matches"),
+            other => self.fault(at, format!("unknown field `{other}`")),
+        }
+    }
+
+    /// The detecting part of a rule. `None` where there is none, with the reason noted.
+    fn detect(&mut self, at: usize, draft: &mut Draft, table: &DeTable<'t>) -> Option<Detect> {
+        let pattern = match table.get("regex") {
+            Some(value) => {
+                let source = self.string(value, "regex")?;
+                Some(self.pattern(value.span().start, &source, draft.group)?)
+            }
+            None => None,
+        };
+        let path = table.get("path");
+        if let (Some(value), Some(_)) = (path, &pattern) {
+            self.skip(value.span().start, "path is not looked at: logs have no file names");
+        }
+        match (pattern, draft.keys.is_empty()) {
+            (None, true) if path.is_some() => {
+                self.skip(at, "the whole rule is skipped: it has only a path, and logs have no file names");
+                None
+            }
+            (None, true) => {
+                self.fault(at, "needs a regex or keys");
+                None
+            }
+            (Some((pattern, _)), true) if draft.multiline => Some(Detect::Pem { pattern }),
+            (Some((pattern, derived)), true) => {
+                if draft.carriers.is_some() || draft.values.is_some() {
+                    self.fault(at, "carriers and values go with keys");
+                }
+                let anchors = if draft.anchors.is_empty() {
+                    derived.unwrap_or_else(|| draft.keywords.iter().map(|k| Anchor::caseless(k.as_bytes())).collect())
+                } else {
+                    draft.anchors.iter().map(|a| Anchor::caseless(a.as_bytes())).collect()
+                };
+                if anchors.iter().any(|a| a.sets.is_empty()) {
+                    self.fault(at, "an empty anchor or keyword tells nothing");
+                }
+                Some(Detect::Regex { pattern, anchors })
+            }
+            (pattern, false) => {
+                if !draft.keywords.is_empty() || !draft.anchors.is_empty() {
+                    self.fault(at, "keywords and anchors go with a regex alone, not with keys");
+                }
+                Some(Detect::Keys(Keyed {
+                    names: std::mem::take(&mut draft.keys),
+                    carriers: draft.carriers.unwrap_or(Links::ALL),
+                    values: draft.values.unwrap_or_default(),
+                    pattern: pattern.map(|(pattern, _)| pattern),
+                }))
+            }
+        }
+    }
+
+    fn pattern(&mut self, at: usize, source: &str, group: Option<usize>) -> Option<(Pattern, Option<Vec<Anchor>>)> {
+        match Pattern::parse(source, group) {
+            Ok((pattern, anchors)) => {
+                if pattern.states() > COMPILE_EAGERLY_ABOVE && !pattern.is_compilable() {
+                    self.fault(at, "the regex is too large to compile; shorten its repeats");
+                }
+                Some((pattern, anchors))
+            }
+            Err(BadPattern(why)) => {
+                self.fault(at, format!("the regex cannot be used: {why}"));
+                None
+            }
+        }
+    }
+
+    fn action(&mut self, value: &Value<'t>) -> Option<Action> {
+        match value.get_ref() {
+            DeValue::String(name) => match name.as_ref() {
+                "replace" => Some(Action::Replace),
+                "hash" => Some(Action::Hash),
+                "remove" => Some(Action::Remove),
+                "mask" => Some(Action::Mask { keep: 4 }),
+                other => {
+                    self.fault(value.span().start, unknown(other, "action", &Action::NAMES));
+                    None
+                }
+            },
+            DeValue::Table(table) => match table.iter().next() {
+                Some((key, keep)) if table.len() == 1 && key.get_ref() == "mask" => {
+                    let keep = self.integer(keep, "mask")?;
+                    Some(Action::Mask { keep: u8::try_from(keep).unwrap_or(u8::MAX) })
+                }
+                _ => {
+                    self.fault(value.span().start, "an action table reads { mask = <bytes to keep> }");
+                    None
+                }
+            },
+            _ => {
+                self.fault(value.span().start, unknown("this", "action", &Action::NAMES));
+                None
+            }
+        }
+    }
+
+    fn allowlists(&mut self, value: &Value<'t>) -> Vec<Allowlist> {
+        let mut lists = Vec::new();
+        for entry in self.tables(value, "allowlists") {
+            let DeValue::Table(table) = entry.get_ref() else { continue };
+            let mut list = Allowlist::default();
+            let mut means_something = false;
+            for (key, value) in table.iter() {
+                let at = key.span().start;
+                match key.get_ref().as_ref() {
+                    "description" | "id" => {}
+                    "regexes" => {
+                        means_something = true;
+                        for (at, source) in self.spanned_strings(value, "regexes") {
+                            list.regexes.extend(self.pattern(at, &source, Some(0)).map(|(pattern, _)| pattern));
+                        }
+                    }
+                    "stopwords" => {
+                        means_something = true;
+                        let words = self.strings(value, "stopwords");
+                        list.stopwords.extend(words.iter().map(|w| w.to_ascii_lowercase().into_bytes().into()));
+                    }
+                    "regexTarget" => {
+                        let named = [("secret", Target::Secret), ("match", Target::Match), ("line", Target::Line)];
+                        if let Some((_, target)) = self.choice(value, "regexTarget", &named, |(name, _)| name) {
+                            list.target = target;
+                        }
+                    }
+                    "condition" => {
+                        let named = ["OR", "AND", "or", "and", "||", "&&"];
+                        let name = self.choice(value, "condition", &named, |name| name);
+                        list.all = matches!(name, Some("AND" | "and" | "&&"));
+                    }
+                    "targetRules" => {
+                        self.skip(at, "an allowlist for some rules only is skipped: put it into the configuration");
+                        means_something = false;
+                        list = Allowlist::default();
+                        break;
+                    }
+                    "paths" => self.skip(at, "paths are not looked at: logs have no file names"),
+                    "commits" => self.skip(at, "commits are not looked at: logs have none"),
+                    other => self.fault(at, format!("unknown field `{other}` in an allowlist")),
+                }
+            }
+            // With AND, a condition that cannot hold here keeps the list from ever applying.
+            if list.all && (table.contains_key("paths") || table.contains_key("commits")) {
+                continue;
+            }
+            if means_something {
+                lists.push(list);
+            }
+        }
+        lists
+    }
+
+    // Typed access, each with its fault.
+
+    fn tables<'v>(&mut self, value: &'v Value<'t>, key: &str) -> Vec<&'v Value<'t>> {
+        match value.get_ref() {
+            DeValue::Array(values) => {
+                let mut tables = Vec::new();
+                for value in values.iter() {
+                    if value.get_ref().is_table() {
+                        tables.push(value);
+                    } else {
+                        self.fault(value.span().start, format!("`{key}` holds tables"));
+                    }
+                }
+                tables
+            }
+            DeValue::Table(_) => vec![value],
+            _ => {
+                self.fault(value.span().start, format!("`{key}` is a table or an array of tables"));
+                Vec::new()
+            }
+        }
+    }
+
+    fn string(&mut self, value: &Value<'t>, key: &str) -> Option<String> {
+        match value.get_ref() {
+            DeValue::String(text) => Some(text.to_string()),
+            _ => {
+                self.fault(value.span().start, format!("`{key}` is a string"));
+                None
+            }
+        }
+    }
+
+    fn strings(&mut self, value: &Value<'t>, key: &str) -> Vec<String> {
+        self.spanned_strings(value, key).into_iter().map(|(_, text)| text).collect()
+    }
+
+    fn spanned_strings(&mut self, value: &Value<'t>, key: &str) -> Vec<(usize, String)> {
+        let DeValue::Array(values) = value.get_ref() else {
+            self.fault(value.span().start, format!("`{key}` is an array of strings"));
+            return Vec::new();
+        };
+        let mut strings = Vec::new();
+        for value in values.iter() {
+            match value.get_ref() {
+                DeValue::String(text) => strings.push((value.span().start, text.to_string())),
+                _ => self.fault(value.span().start, format!("`{key}` holds strings")),
+            }
+        }
+        strings
+    }
+
+    fn integer(&mut self, value: &Value<'t>, key: &str) -> Option<u32> {
+        if let DeValue::Integer(number) = value.get_ref()
+            && let Ok(number) = u32::from_str_radix(number.as_str(), number.radix())
+            && number <= 1000
+        {
+            return Some(number);
+        }
+        self.fault(value.span().start, format!("`{key}` is a whole number from 0 to 1000"));
+        None
+    }
+
+    fn float(&mut self, value: &Value<'t>, key: &str) -> Option<f64> {
+        let number = match value.get_ref() {
+            DeValue::Integer(number) => number.as_str().parse().ok(),
+            DeValue::Float(number) => number.as_str().parse().ok(),
+            _ => None,
+        };
+        if number.is_none_or(|n: f64| !(0.0..=8.0).contains(&n)) {
+            self.fault(value.span().start, format!("`{key}` is a number from 0 to 8"));
+            return None;
+        }
+        number
+    }
+
+    fn choice<T: Copy>(&mut self, value: &Value<'t>, key: &str, all: &[T], name: fn(T) -> &'static str) -> Option<T> {
+        let text = self.string(value, key)?;
+        let found = all.iter().copied().find(|&one| name(one) == text);
+        if found.is_none() {
+            let names: Vec<_> = all.iter().map(|&one| name(one)).collect();
+            self.fault(value.span().start, unknown(&text, key, &names));
+        }
+        found
+    }
+}
+
+/// The fields of a rule as far as they stand alone.
+#[derive(Default)]
+struct Draft {
+    description: String,
+    why: String,
+    reference: String,
+    tags: Vec<String>,
+    keywords: Vec<String>,
+    anchors: Vec<String>,
+    examples: Vec<String>,
+    group: Option<usize>,
+    entropy: Option<f64>,
+    keys: Vec<KeyName>,
+    carriers: Option<Links>,
+    values: Option<Values>,
+    profile: Option<Profile>,
+    precedence: Option<Precedence>,
+    action: Option<Action>,
+    multiline: bool,
+    validate: Vec<&'static validate::Validator>,
+    allow: Vec<Allowlist>,
+}
+
+fn key_name(written: &str) -> Option<KeyName> {
+    let (whole, name) = match written.strip_prefix('=') {
+        Some(rest) => (true, rest),
+        None => (false, written),
+    };
+    let words: Vec<Box<str>> = name.split('_').map(Into::into).collect();
+    let well_formed = |word: &str| {
+        !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    };
+    (words.iter().all(|word| well_formed(word)) && name.len() <= 64).then_some(KeyName { words, whole })
+}
+
+fn unknown(got: &str, what: &str, known: &[&str]) -> String {
+    match crate::rules::nearest(got, known) {
+        Some(near) => format!("`{got}` is no {what}; did you mean `{near}`?"),
+        None => format!("`{got}` is no {what}; known: {}", known.join(", ")),
+    }
+}

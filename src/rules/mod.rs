@@ -1,0 +1,143 @@
+//! Rules: from files to a [`Ruleset`]. Loading is strict and names every mistake; nothing here looks at logs.
+
+pub mod action;
+pub mod allow;
+pub mod anchor;
+pub mod builtin;
+pub mod entropy;
+pub mod example;
+pub mod fault;
+mod load;
+pub mod pattern;
+pub mod profile;
+pub mod rule;
+pub mod validate;
+
+use std::collections::HashMap;
+
+pub use action::Action;
+pub use fault::{Fault, Faults};
+pub use profile::Profile;
+pub use rule::{Detect, KeyName, Keyed, Links, Precedence, Rule, Values};
+
+use crate::finding::RuleIndex;
+
+/// A rule file: what to call it, and what it holds.
+#[derive(Clone, Copy, Debug)]
+pub struct RuleFile<'a> {
+    /// The name that faults give.
+    pub name: &'a str,
+    /// The TOML text.
+    pub text: &'a str,
+}
+
+/// All rules that were loaded, in the order of their files.
+#[derive(Debug, Default)]
+pub struct Ruleset {
+    rules: Vec<Rule>,
+    skipped: Vec<Fault>,
+}
+
+impl Ruleset {
+    /// The built-in rules.
+    ///
+    /// # Panics
+    /// Never in a released build: the tests load them.
+    pub fn builtin() -> Self {
+        Self::load(true, &[]).unwrap_or_default()
+    }
+
+    /// The built-in rules (if `builtin`) and those of `files`.
+    ///
+    /// A rule of a file may have the id of a built-in rule: it then works beside it.
+    /// # Errors
+    /// Every mistake in every file.
+    pub fn load(builtin: bool, files: &[RuleFile<'_>]) -> Result<Self, Faults> {
+        let mut set = Self::default();
+        let mut faults = Vec::new();
+        if builtin {
+            let built_in = builtin::BUILTIN.iter().map(|&(name, text)| RuleFile { name, text });
+            set.add(&mut faults, built_in);
+        }
+        set.add(&mut faults, files.iter().copied());
+        if faults.is_empty() { Ok(set) } else { Err(Faults(faults)) }
+    }
+
+    fn add<'a>(&mut self, faults: &mut Vec<Fault>, files: impl Iterator<Item = RuleFile<'a>>) {
+        let mut seen: HashMap<Box<str>, rule::Origin> = HashMap::new();
+        for file in files {
+            let read = load::read(file.name, file.text);
+            faults.extend(read.faults);
+            self.skipped.extend(read.skipped);
+            let shared = std::sync::Arc::new(read.allow);
+            for mut rule in read.rules {
+                if let Some(first) = seen.insert(rule.id.clone(), rule.origin.clone()) {
+                    faults.push(Fault {
+                        file: rule.origin.file.clone(),
+                        line: rule.origin.line,
+                        item: rule.id.to_string(),
+                        what: format!("duplicate id; it is already used at {}:{}", first.file, first.line),
+                        source: String::new(),
+                    });
+                }
+                rule.file_allow = shared.clone();
+                self.rules.push(rule);
+            }
+        }
+    }
+
+    /// All rules.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// What was read but has no meaning for a log scrubber.
+    pub fn skipped(&self) -> &[Fault] {
+        &self.skipped
+    }
+
+    /// The rules of that id: none, one, or a built-in rule and one that a file put beside it.
+    pub fn by_id<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Rule> {
+        self.rules.iter().filter(move |rule| *rule.id == *id)
+    }
+
+    /// The rules of a profile that `keep` keeps, as a set of their own.
+    pub fn into_profile(mut self, profile: Profile, mut keep: impl FnMut(&Rule) -> bool) -> Self {
+        self.rules.retain(|rule| rule.profile <= profile && keep(rule));
+        self
+    }
+}
+
+impl std::ops::Index<RuleIndex> for Ruleset {
+    type Output = Rule;
+
+    fn index(&self, index: RuleIndex) -> &Rule {
+        &self.rules[index.0 as usize]
+    }
+}
+
+/// The known word closest to `got`, if one is close enough to be meant.
+pub fn nearest<'k>(got: &str, known: &[&'k str]) -> Option<&'k str> {
+    let limit = (got.len() / 3).max(1);
+    known
+        .iter()
+        .map(|&word| (edits(got.as_bytes(), word.as_bytes()), word))
+        .filter(|&(edits, _)| edits <= limit)
+        .min_by_key(|&(edits, _)| edits)
+        .map(|(_, word)| word)
+}
+
+/// Levenshtein distance.
+fn edits(a: &[u8], b: &[u8]) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut corner = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let next = (corner + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
+            corner = row[j + 1];
+            row[j + 1] = next;
+        }
+    }
+    row[b.len()]
+}

@@ -1,0 +1,149 @@
+//! The sanitizer: a scanner and what becomes of its findings. Every adapter holds one, and nothing else of the engine.
+//!
+//! It reads no file, no clock and no environment, and it cannot fail.
+
+use std::borrow::Cow;
+
+use crate::carrier::escape::View;
+use crate::finding::{Finding, RuleIndex};
+use crate::redact::{self, HashKey};
+use crate::rules::allow::Allowlist;
+use crate::rules::{Action, Ruleset};
+use crate::scan::{Format, Scanner, Work};
+
+/// The key that a value of structured data belongs to, if it has one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Key<'k> {
+    /// The value stands alone.
+    #[default]
+    None,
+    /// The value of this attribute, field or parameter.
+    Name(&'k [u8]),
+}
+
+/// Rules and actions, ready to clean with. Cheap to share, never changed.
+#[derive(Debug)]
+pub struct Sanitizer {
+    scanner: Scanner,
+    actions: Vec<Action>,
+    key: Option<HashKey>,
+}
+
+/// What a [`Sanitizer`] is made of.
+#[derive(Debug, Default)]
+pub struct Parts {
+    /// The rules.
+    pub rules: Ruleset,
+    /// What is to be left, and by which rules (none: by all).
+    pub allow: Vec<(Vec<RuleIndex>, Allowlist)>,
+    /// What records are taken to be.
+    pub format: Format,
+    /// What becomes of a rule's findings; beyond the end of the list: the rule's own action.
+    pub actions: Vec<Option<Action>>,
+    /// The key of pseudonyms.
+    pub key: Option<HashKey>,
+}
+
+/// A rule hashes, but there is no key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoHashKey {
+    /// The rule's id.
+    pub rule: String,
+}
+
+impl std::fmt::Display for NoHashKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "rule {} has the action hash, but no hash key is given; add --hash-key FILE", self.rule)
+    }
+}
+
+impl std::error::Error for NoHashKey {}
+
+impl Sanitizer {
+    /// A sanitizer of these parts.
+    /// # Errors
+    /// An action that hashes, without a key.
+    pub fn new(parts: Parts) -> Result<Self, NoHashKey> {
+        let Parts { rules, allow, format, actions, key } = parts;
+        let actions: Vec<Action> = rules
+            .rules()
+            .iter()
+            .enumerate()
+            .map(|(i, rule)| actions.get(i).copied().flatten().or(rule.action).unwrap_or_default())
+            .collect();
+        if key.is_none()
+            && let Some(hashing) = actions.iter().position(|&action| action == Action::Hash)
+        {
+            return Err(NoHashKey { rule: rules.rules()[hashing].id.to_string() });
+        }
+        Ok(Self { scanner: Scanner::new(rules, allow, format), actions, key })
+    }
+
+    /// The built-in rules of the default profile, each replaced by its marker.
+    pub fn builtin() -> Self {
+        let rules = Ruleset::builtin().into_profile(crate::Profile::Default, |_| true);
+        let actions = vec![Action::Replace; rules.rules().len()];
+        Self { scanner: Scanner::new(rules, Vec::new(), Format::Auto), actions, key: None }
+    }
+
+    /// The rules it cleans by.
+    pub fn rules(&self) -> &Ruleset {
+        self.scanner.rules()
+    }
+
+    /// The scanner inside.
+    pub fn scanner(&self) -> &Scanner {
+        &self.scanner
+    }
+
+    /// One value, cleaned. `Borrowed` means untouched: nothing was allocated or copied.
+    pub fn clean<'t>(&self, key: Key<'_>, text: &'t [u8], work: &mut Work) -> Cow<'t, [u8]> {
+        work.forget();
+        self.scanner.scan_block(text, work);
+        let mut findings = Cow::Borrowed(work.findings());
+        if let Key::Name(name) = key {
+            self.scanner.scan_value(name, text, |finding| findings.to_mut().push(finding));
+            if let Cow::Owned(findings) = &mut findings {
+                self.scanner.resolve(findings);
+            }
+        }
+        if findings.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        let mut out = Vec::with_capacity(text.len());
+        self.write(text, &findings, &mut |bytes| out.extend_from_slice(bytes));
+        Cow::Owned(out)
+    }
+
+    /// The findings of a block of whole lines (the last may lack its newline), in order, none overlapping.
+    pub fn scan_block<'w>(&self, block: &[u8], work: &'w mut Work) -> &'w [Finding] {
+        self.scanner.scan_block(block, work)
+    }
+
+    /// Writes `block` with its findings replaced: clean runs as slices of it, replacements between them.
+    pub fn write(&self, block: &[u8], findings: &[Finding], out: &mut dyn FnMut(&[u8])) {
+        let mut done = 0;
+        let mut marker = Vec::new();
+        let mut view = View::default();
+        for finding in findings {
+            if finding.start > done {
+                out(&block[done..finding.start]);
+            }
+            marker.clear();
+            self.replacement(block, finding, &mut view, &mut marker);
+            out(&marker);
+            done = finding.end;
+        }
+        if done < block.len() {
+            out(&block[done..]);
+        }
+    }
+
+    /// Appends what stands in place of `finding` in `block`.
+    pub(crate) fn replacement(&self, block: &[u8], finding: &Finding, view: &mut View, out: &mut Vec<u8>) {
+        let (line, place) = redact::line_of(block, finding);
+        let rule = &self.rules()[finding.rule];
+        let action = self.actions[finding.rule.0 as usize];
+        redact::replacement(line, place, rule, action, self.key.as_ref(), self.scanner.format(), view, out);
+    }
+}

@@ -1,0 +1,355 @@
+//! From candidates to findings, in one line.
+
+use std::ops::Range;
+
+use super::{Hit, LineWork, Owner, Scanner, Work, pem};
+use crate::carrier::key::{self, Key};
+use crate::carrier::placeholder::holds_marker;
+use crate::carrier::tie::{self, Tie};
+use crate::carrier::{grammar, json};
+use crate::finding::{Finding, Left, Reason, RuleIndex, Via};
+use crate::rules::allow::contains_caseless;
+use crate::rules::entropy::shannon;
+use crate::rules::pattern::{Match, Pattern};
+use crate::rules::{Detect, Rule};
+
+/// A regex whose matches are longer than this is run on the whole line rather than around its anchors.
+const MAX_WINDOW: usize = 8192;
+
+pub(super) fn pem_finding(rule: RuleIndex, body: Range<usize>) -> Finding {
+    Finding { rule, start: body.start, end: body.end, via: Via::Pem }
+}
+
+/// Adds what is found in `line`, which starts at `base` of its block, to `work.line.found`.
+pub(super) fn look(scanner: &Scanner, line: &[u8], base: usize, hits: &[Hit], work: &mut Work) {
+    let Work { line: line_work, open, left, .. } = work;
+    let mut left = |entry: Left| {
+        if let Some(left) = left.as_mut() {
+            left.push(Left { start: entry.start + base, end: entry.end + base, ..entry });
+        }
+    };
+    let LineWork { candidates, rules, found, view, view_hits } = line_work;
+    let mut lane = Lane { scanner, candidates, rules, opened: None };
+    let escapes = lane.look(line, base, hits, found, &mut left);
+    if lane.opened.is_some() {
+        *open = lane.opened;
+    }
+    // The same once more for what escapes may hide.
+    let mut view_region = |region: Range<usize>| {
+        if !view.decode(&line[region.clone()]) {
+            return;
+        }
+        view_hits.clear();
+        scanner.prefilter.scan(view.text(), view_hits);
+        let from = found.len();
+        lane.look(view.text(), 0, view_hits, found, &mut |_| {});
+        for finding in &mut found[from..] {
+            let source = view.source_range(finding.range());
+            finding.start = region.start + source.start;
+            finding.end = region.start + source.end;
+        }
+    };
+    if escapes.backslash {
+        view_region(0..line.len());
+    } else if escapes.percent {
+        let mut done = 0;
+        for hit in hits {
+            let Some(at) = hit.at.checked_sub(base) else { continue };
+            if at >= done && scanner.owners[hit.anchor as usize].contains(&Owner::Percent) {
+                let region = url_around(line, at, done);
+                done = region.end;
+                view_region(region);
+            }
+        }
+    }
+}
+
+/// The run of bytes around `at` that a percent-encoded text can be made of.
+fn url_around(line: &[u8], at: usize, floor: usize) -> Range<usize> {
+    let ends = |b: &u8| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'<' | b'>' | b'`' | 0x1B);
+    let start = line[floor..at].iter().rposition(ends).map_or(floor, |i| floor + i + 1);
+    let end = line[at..].iter().position(ends).map_or(line.len(), |i| at + i);
+    start..end
+}
+
+#[derive(Default)]
+struct Escapes {
+    percent: bool,
+    backslash: bool,
+}
+
+struct Lane<'s> {
+    scanner: &'s Scanner,
+    candidates: &'s mut Vec<(RuleIndex, usize, bool)>,
+    rules: &'s mut Vec<RuleIndex>,
+    opened: Option<(RuleIndex, pem::Open)>,
+}
+
+impl Lane<'_> {
+    fn look(
+        &mut self,
+        line: &[u8],
+        base: usize,
+        hits: &[Hit],
+        found: &mut Vec<Finding>,
+        left: &mut dyn FnMut(Left),
+    ) -> Escapes {
+        let scanner = self.scanner;
+        let mut escapes = Escapes::default();
+        self.candidates.clear();
+        for hit in hits {
+            // An anchor that began in the line before reaches over its end: no match does.
+            let Some(at) = hit.at.checked_sub(base) else { continue };
+            for &owner in &scanner.owners[hit.anchor as usize] {
+                match owner {
+                    Owner::Prefix(rule, offset) => {
+                        self.candidates.extend(at.checked_sub(offset).map(|start| (rule, start, true)));
+                    }
+                    Owner::Inside(rule) => self.candidates.push((rule, at, false)),
+                    Owner::Pem(rule) => self.pem(line, rule, at, found),
+                    Owner::Key => {
+                        // The last set of a key's anchor is what follows the key.
+                        let len = scanner.anchors[hit.anchor as usize].sets.len() - 1;
+                        self.key(line, at..at + len, found, left);
+                    }
+                    Owner::Percent => escapes.percent = true,
+                    Owner::Backslash => escapes.backslash = true,
+                }
+            }
+        }
+        self.candidates.extend(scanner.everywhere.iter().map(|&rule| (rule, 0, false)));
+        self.candidates.sort_unstable();
+        let mut rest = &self.candidates[..];
+        while let Some(&(rule, _, is_prefix)) = rest.first() {
+            let (own, others) = rest.split_at(rest.partition_point(|c| c.0 == rule));
+            rest = others;
+            if let Detect::Regex { pattern, anchors } = &scanner.rules[rule].detect {
+                let mut confirm = Confirm { scanner, line, rule, pattern, found, left };
+                if !confirm.has_keyword() {
+                    continue;
+                }
+                if is_prefix {
+                    confirm.at_each(own);
+                } else if anchors.is_empty() {
+                    confirm.within(0..line.len());
+                } else {
+                    confirm.around_each(own);
+                }
+            }
+        }
+        escapes
+    }
+
+    fn pem(&mut self, line: &[u8], rule: RuleIndex, at: usize, found: &mut Vec<Finding>) {
+        let Detect::Pem { pattern } = &self.scanner.rules[rule].detect else { return };
+        let Some(label) = pattern.find_at(line, at, line.len()) else { return };
+        match pem::begin(line, label.end) {
+            pem::Begin::Body(body) => {
+                if !holds_marker(&line[body.clone()]) {
+                    found.push(pem_finding(rule, body));
+                }
+            }
+            pem::Begin::Open(open) => self.opened = Some((rule, open)),
+        }
+    }
+
+    fn key(&mut self, line: &[u8], word: Range<usize>, found: &mut Vec<Finding>, left: &mut dyn FnMut(Left)) {
+        if word.end > line.len() {
+            return;
+        }
+        let anchor_len = word.len();
+        let Some(key) = key::around(line, word) else { return };
+        let Some(tie) = tie::value_of(line, &key) else { return };
+        self.rules.clear();
+        let rules = &mut *self.rules;
+        self.scanner.keys.rules_for(&key, anchor_len, |rule| {
+            if !rules.contains(&rule) {
+                rules.push(rule);
+            }
+        });
+        for &rule in self.rules.iter() {
+            keyed(self.scanner, line, &key, tie, rule, &mut |finding| found.push(finding), left);
+        }
+    }
+}
+
+/// What `rule` finds in the value that `tie` ties to `key`.
+pub(super) fn keyed(
+    scanner: &Scanner,
+    line: &[u8],
+    key: &Key,
+    tie: Tie,
+    rule: RuleIndex,
+    found: &mut dyn FnMut(Finding),
+    left: &mut dyn FnMut(Left),
+) {
+    let known = &scanner.rules[rule];
+    let Detect::Keys(keyed) = &known.detect else { return };
+    let (start, end) = (tie.start, tie.end);
+    if !keyed.carriers.has(tie.link) {
+        return left(Left { rule, start, end, reason: Reason::Carrier });
+    }
+    let mut nothing = None;
+    let mut value = |range: Range<usize>| {
+        let (secret, whole) = match &keyed.pattern {
+            None => (range.clone(), range),
+            Some(pattern) => match pattern.find(line, range.start, range.end) {
+                Some(m) => (m.secret_start..m.secret_end, m.start..m.end),
+                None => {
+                    nothing = Some(Left { rule, start: range.start, end: range.end, reason: Reason::Shape });
+                    return;
+                }
+            },
+        };
+        match accepts(scanner, rule, known, line, whole, secret.clone()) {
+            Ok(()) => {
+                found(Finding { rule, start: secret.start, end: secret.end, via: Via::Key(tie.link) });
+            }
+            Err(reason) => nothing = Some(Left { rule, start: secret.start, end: secret.end, reason }),
+        }
+    };
+    if let Err(reason) = grammar::secrets(line, key, tie, keyed.values, &mut value) {
+        nothing = Some(Left { rule, start, end, reason });
+    }
+    if let Some(entry) = nothing {
+        left(entry);
+    }
+}
+
+/// Whether a match is a finding: what the rule asks of its secret, and what is allowed.
+fn accepts(
+    scanner: &Scanner,
+    index: RuleIndex,
+    rule: &Rule,
+    line: &[u8],
+    whole: Range<usize>,
+    secret: Range<usize>,
+) -> Result<(), Reason> {
+    let (whole, secret) = (&line[whole], &line[secret]);
+    if secret.is_empty() || holds_marker(secret) {
+        return Err(Reason::Placeholder);
+    }
+    if rule.entropy.is_some_and(|least| shannon(secret) < least) {
+        return Err(Reason::LowEntropy);
+    }
+    if let Some(failed) = rule.validate.iter().find(|validator| !(validator.check)(secret)) {
+        return Err(Reason::Failed(failed.name));
+    }
+    let own = rule.allow.iter().chain(rule.file_allow.iter());
+    let configured = scanner
+        .allow
+        .iter()
+        .filter(|(rules, _)| rules.is_empty() || rules.contains(&index))
+        .map(|(_, list)| list);
+    if own.chain(configured).any(|list| list.covers(line, whole, secret)) {
+        return Err(Reason::Allowed);
+    }
+    Ok(())
+}
+
+/// One regex rule on one line.
+struct Confirm<'a> {
+    scanner: &'a Scanner,
+    line: &'a [u8],
+    rule: RuleIndex,
+    pattern: &'a Pattern,
+    found: &'a mut Vec<Finding>,
+    left: &'a mut dyn FnMut(Left),
+}
+
+impl Confirm<'_> {
+    fn has_keyword(&mut self) -> bool {
+        let keywords = &self.scanner.rules[self.rule].keywords;
+        keywords.is_empty() || keywords.iter().any(|word| contains_caseless(self.line, word))
+    }
+
+    /// Matches start at the candidates.
+    fn at_each(&mut self, candidates: &[(RuleIndex, usize, bool)]) {
+        let mut done = 0;
+        for &(_, start, _) in candidates {
+            if start >= done
+                && let Some(m) = self.pattern.find_at(self.line, start, self.line.len())
+            {
+                self.judge(m);
+                done = m.end;
+            }
+        }
+    }
+
+    /// Matches hold one of the candidates: they lie within a match's length of it.
+    fn around_each(&mut self, candidates: &[(RuleIndex, usize, bool)]) {
+        let Some(reach) = self.pattern.max_len().filter(|&len| len <= MAX_WINDOW) else {
+            return self.within(0..self.line.len());
+        };
+        let mut window = 0..0;
+        for &(_, at, _) in candidates {
+            let next = at.saturating_sub(reach)..self.line.len().min(at + reach + 1);
+            if next.start <= window.end && !window.is_empty() {
+                window.end = next.end;
+            } else {
+                self.within(std::mem::replace(&mut window, next));
+            }
+        }
+        self.within(window);
+    }
+
+    fn within(&mut self, window: Range<usize>) {
+        let mut from = window.start;
+        while from < window.end
+            && let Some(m) = self.pattern.find(self.line, from, window.end)
+        {
+            self.judge(m);
+            from = m.end.max(from + 1);
+        }
+    }
+
+    fn judge(&mut self, m: Match) {
+        let Match { start, end, secret_start, secret_end } = m;
+        let rule = &self.scanner.rules[self.rule];
+        match accepts(self.scanner, self.rule, rule, self.line, start..end, secret_start..secret_end) {
+            Ok(()) => self.found.push(Finding {
+                rule: self.rule,
+                start: secret_start,
+                end: secret_end,
+                via: Via::Shape,
+            }),
+            Err(reason) => (self.left)(Left { rule: self.rule, start: secret_start, end: secret_end, reason }),
+        }
+    }
+}
+
+/// Cuts the findings of a JSON line at its structure: what is replaced lies inside strings or is a whole scalar.
+pub(super) fn keep_structure(line: &[u8], work: &mut LineWork) {
+    let LineWork { found, .. } = work;
+    let count = found.len();
+    let mut next = 0;
+    json::scalars(line, |scalar, kind| {
+        while next < count && found[next].end <= scalar.start {
+            next += 1;
+        }
+        for i in next..count {
+            let finding = found[i];
+            if finding.start >= scalar.end {
+                break;
+            }
+            let (start, end) = (finding.start.max(scalar.start), finding.end.min(scalar.end));
+            if start >= end {
+                continue;
+            }
+            let piece = match kind {
+                json::Scalar::Text => json::whole_escapes(line, scalar.clone(), start..end),
+                json::Scalar::Bare => scalar.clone(),
+            };
+            found.push(Finding { start: piece.start, end: piece.end, ..finding });
+        }
+    });
+    found.drain(..count);
+    // Widening to whole escapes or scalars may have brought neighbours together.
+    found.dedup_by(|next, last| {
+        let overlap = next.start < last.end;
+        if overlap {
+            last.end = last.end.max(next.end);
+        }
+        overlap
+    });
+}

@@ -1,0 +1,296 @@
+//! The scanner: where secrets are in a block of lines.
+//!
+//! prefilter (where to look) → confirm (rule by rule, in one line) → resolve overlaps. A finding lies within one line
+//! and depends on that line alone, except for the body of a private key, which depends on the lines before it.
+//!
+//! Scanning cannot fail, and on text without candidates it neither allocates nor looks at a line twice.
+
+mod confirm;
+mod pem;
+mod prefilter;
+mod resolve;
+
+use std::ops::Range;
+
+use crate::carrier::escape::View;
+use crate::carrier::json;
+use crate::carrier::key::{self, KeyIndex};
+use crate::carrier::tie::{Shape, Tie};
+use crate::finding::{Finding, Left, Link, RuleIndex};
+use crate::rules::allow::Allowlist;
+use crate::rules::anchor::{Anchor, ByteSet};
+use crate::rules::{Detect, Ruleset};
+
+pub use prefilter::{Hit, Prefilter};
+
+/// What records are taken to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// A line that reads as a JSON document is JSON, any other is text.
+    #[default]
+    Auto,
+    /// Every line is text: a bare number is replaced by a bare marker.
+    Text,
+    /// Every line is JSON, also where it is cut off.
+    Json,
+}
+
+impl Format {
+    /// All formats.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Text, Self::Json];
+
+    /// The name users write.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+}
+
+/// Who asked for an anchor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    /// A rule; the anchor stands this far behind the start of its match.
+    Prefix(RuleIndex, usize),
+    /// A rule; the anchor stands somewhere in its match.
+    Inside(RuleIndex),
+    /// The first line of a private key.
+    Pem(RuleIndex),
+    /// The end of a sensitive key.
+    Key,
+    /// `%41` and the like.
+    Percent,
+    /// `\u0041`, `\x41`, `\/`.
+    Backslash,
+}
+
+/// All rules, ready to scan with.
+#[derive(Debug)]
+pub struct Scanner {
+    rules: Ruleset,
+    keys: KeyIndex,
+    prefilter: Prefilter,
+    anchors: Vec<Anchor>,
+    owners: Vec<Vec<Owner>>,
+    /// Rules without anchors: they run on every line.
+    everywhere: Vec<RuleIndex>,
+    /// What the configuration allows, and for which rules (none: for all).
+    allow: Vec<(Vec<RuleIndex>, Allowlist)>,
+    format: Format,
+}
+
+/// The scanner's memory between calls: buffers, and a private key that is still open.
+#[derive(Debug, Default)]
+pub struct Work {
+    hits: Vec<Hit>,
+    findings: Vec<Finding>,
+    line: LineWork,
+    open: Option<(RuleIndex, pem::Open)>,
+    left: Option<Vec<Left>>,
+}
+
+/// What is needed for one line.
+#[derive(Debug, Default)]
+struct LineWork {
+    candidates: Vec<(RuleIndex, usize, bool)>,
+    rules: Vec<RuleIndex>,
+    found: Vec<Finding>,
+    view: View,
+    view_hits: Vec<Hit>,
+}
+
+impl Work {
+    /// Working memory that also keeps near misses, for explaining.
+    pub fn explaining() -> Self {
+        Self { left: Some(Vec::new()), ..Self::default() }
+    }
+
+    /// The findings of the last block.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// The near misses of the last block; empty unless made to explain.
+    pub fn left(&self) -> &[Left] {
+        self.left.as_deref().unwrap_or_default()
+    }
+
+    /// Forgets a private key that is open: the next block has nothing to do with the last.
+    pub fn forget(&mut self) {
+        self.open = None;
+    }
+}
+
+impl Scanner {
+    /// A scanner for `rules`. `allow`: what else is to be left, and by which rules (none: by all).
+    pub fn new(rules: Ruleset, allow: Vec<(Vec<RuleIndex>, Allowlist)>, format: Format) -> Self {
+        let keys = KeyIndex::new(&rules);
+        let mut wanted: Vec<(Anchor, Owner)> = Vec::new();
+        let mut everywhere = Vec::new();
+        for (i, rule) in rules.rules().iter().enumerate() {
+            let index = RuleIndex(i as u32);
+            match &rule.detect {
+                Detect::Regex { anchors, .. } => {
+                    if anchors.is_empty() {
+                        everywhere.push(index);
+                    }
+                    // Starts are known only if every anchor knows its own.
+                    let all_known = anchors.iter().all(|a| a.offset.is_some());
+                    for anchor in anchors {
+                        let owner = match anchor.offset {
+                            Some(offset) if all_known => Owner::Prefix(index, offset),
+                            _ => Owner::Inside(index),
+                        };
+                        wanted.push((anchor.clone(), owner));
+                    }
+                }
+                Detect::Pem { .. } => wanted.push((Anchor::caseless(b"-----BEGIN "), Owner::Pem(index))),
+                Detect::Keys(_) => {}
+            }
+        }
+        wanted.extend(KeyIndex::anchors(&rules).into_iter().map(|anchor| (anchor, Owner::Key)));
+        wanted.extend(escape_anchors());
+        // The same bytes asked for by several owners are looked for once.
+        wanted.sort_by(|a, b| a.0.sets.cmp(&b.0.sets));
+        let mut anchors: Vec<Anchor> = Vec::new();
+        let mut owners: Vec<Vec<Owner>> = Vec::new();
+        for (anchor, owner) in wanted {
+            match (anchors.last(), owners.last_mut()) {
+                (Some(last), Some(list)) if last.sets == anchor.sets => {
+                    if !list.contains(&owner) {
+                        list.push(owner);
+                    }
+                }
+                _ => {
+                    anchors.push(Anchor { offset: None, ..anchor });
+                    owners.push(vec![owner]);
+                }
+            }
+        }
+        let prefilter = Prefilter::new(&anchors);
+        Self { rules, keys, prefilter, anchors, owners, everywhere, allow, format }
+    }
+
+    /// The rules scanned with.
+    pub fn rules(&self) -> &Ruleset {
+        &self.rules
+    }
+
+    /// What records are taken to be.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Finds all secrets in a block of whole lines (the last may lack its newline), in order.
+    pub fn scan_block<'w>(&self, block: &[u8], work: &'w mut Work) -> &'w [Finding] {
+        work.hits.clear();
+        self.prefilter.scan(block, &mut work.hits);
+        self.scan_hits(block, work)
+    }
+
+    /// As [`scan_block`](Self::scan_block), without the prefilter: every anchor is compared at every byte. For tests.
+    pub fn scan_block_unfiltered<'w>(&self, block: &[u8], work: &'w mut Work) -> &'w [Finding] {
+        work.hits.clear();
+        for at in 0..block.len() {
+            for (i, anchor) in self.anchors.iter().enumerate() {
+                if anchor.stands_at(block, at) {
+                    work.hits.push(Hit { at, anchor: i as u32 });
+                }
+            }
+        }
+        self.scan_hits(block, work)
+    }
+
+    fn scan_hits<'w>(&self, block: &[u8], work: &'w mut Work) -> &'w [Finding] {
+        work.findings.clear();
+        if let Some(left) = &mut work.left {
+            left.clear();
+        }
+        let hits = std::mem::take(&mut work.hits);
+        let mut next_hit = 0;
+        let mut at = 0;
+        while at < block.len() {
+            // An open key or a rule without anchors must see every line; else the next line with a hit is next.
+            if work.open.is_none() && self.everywhere.is_empty() {
+                let Some(hit) = hits.get(next_hit) else { break };
+                at = at.max(hit.at);
+                at = memchr::memrchr(b'\n', &block[..at]).map_or(0, |i| i + 1);
+            }
+            let end = memchr::memchr(b'\n', &block[at..]).map_or(block.len(), |i| at + i);
+            let first_hit = next_hit;
+            // Hits are in the order of their windows: a line's hits come before the next line's, but for anchors
+            // that reach over the end of a line, which cannot be part of a match.
+            while hits.get(next_hit).is_some_and(|hit| hit.at < end) {
+                next_hit += 1;
+            }
+            self.scan_line(block, at..end, &hits[first_hit..next_hit], work);
+            while hits.get(next_hit).is_some_and(|hit| hit.at <= end) {
+                next_hit += 1;
+            }
+            at = end + 1;
+        }
+        work.hits = hits;
+        &work.findings
+    }
+
+    fn scan_line(&self, block: &[u8], place: Range<usize>, hits: &[Hit], work: &mut Work) {
+        let line = &block[place.clone()];
+        work.line.found.clear();
+        if let Some((rule, open)) = work.open {
+            let (body, open) = open.next(line);
+            work.open = open.map(|open| (rule, open));
+            work.line.found.extend(body.map(|body| confirm::pem_finding(rule, body)));
+        }
+        confirm::look(self, line, place.start, hits, work);
+        if work.line.found.is_empty() {
+            return;
+        }
+        resolve::resolve(&self.rules, &mut work.line.found);
+        let is_json = match self.format {
+            Format::Text => false,
+            Format::Auto => json::looks_like(line),
+            Format::Json => true,
+        };
+        if is_json {
+            confirm::keep_structure(line, &mut work.line);
+        }
+        let moved = work.line.found.iter().map(|f| Finding { start: f.start + place.start, end: f.end + place.start, ..*f });
+        work.findings.extend(moved);
+    }
+
+    /// Sorts findings of one value and unites those that overlap.
+    pub fn resolve(&self, findings: &mut Vec<Finding>) {
+        resolve::resolve(&self.rules, findings);
+    }
+
+    /// The secrets in a value that belongs to `key`, beside those that [`scan_block`](Self::scan_block) finds.
+    pub fn scan_value(&self, key_text: &[u8], value: &[u8], mut found: impl FnMut(Finding)) {
+        let Some(last) = key_text.len().checked_sub(1) else { return };
+        let Some(key) = key::around(key_text, last..last + 1) else { return };
+        let tie = Tie {
+            link: Link::Json,
+            shape: Shape::Quoted(crate::carrier::quote::Quote { mark: b'"', escapes: 0 }),
+            start: 0,
+            end: value.len(),
+            is_prose: false,
+        };
+        self.keys.rules_for(&key, usize::MAX, |rule| {
+            confirm::keyed(self, value, &key, tie, rule, &mut |finding| found(finding), &mut |_| {});
+        });
+    }
+}
+
+/// What says that escapes may hide something.
+fn escape_anchors() -> Vec<(Anchor, Owner)> {
+    let hex = ByteSet::NONE.with_range(b'0', b'9').with_range(b'a', b'f').with_range(b'A', b'F');
+    let anchor = |sets: &[ByteSet]| Anchor { sets: sets.to_vec(), offset: None };
+    let slash = ByteSet::of(b'\\');
+    vec![
+        (anchor(&[ByteSet::of(b'%'), hex, hex]), Owner::Percent),
+        (anchor(&[slash, ByteSet::of(b'u'), ByteSet::of(b'0'), ByteSet::of(b'0'), hex, hex]), Owner::Backslash),
+        (anchor(&[slash, ByteSet::of(b'x'), hex, hex]), Owner::Backslash),
+        (anchor(&[slash, ByteSet::of(b'/')]), Owner::Backslash),
+    ]
+}

@@ -1,0 +1,120 @@
+//! Private keys in PEM form (RFC 7468) and their kin: on one line, over lines, each line behind its own log prefix.
+//!
+//! The labels stay, the body goes. Over lines nothing is held back: each line is decided when it is complete, by what
+//! the lines before it said, and only for so many lines.
+
+use std::ops::Range;
+
+/// The most lines a key may have; the largest in use (RSA 16384, PGP with subkeys) have under a thousand.
+const MAX_LINES: u32 = 4096;
+/// How many lines of something else may stand between the lines of a key.
+const MAX_STRANGERS: u32 = 64;
+/// A run of base64 that is body wherever it stands in a line.
+const SURE_RUN: usize = 32;
+
+/// A key whose last line has not come yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Open {
+    lines: u32,
+    strangers: u32,
+    /// Where the body began in the line before.
+    column: Option<usize>,
+}
+
+/// What a line with a first line of a key in it holds.
+pub(super) enum Begin {
+    /// Body on the same line.
+    Body(Range<usize>),
+    /// No body: it is on the lines that follow.
+    Open(Open),
+}
+
+/// What follows the BEGIN label that ends at `from`.
+pub(super) fn begin(line: &[u8], from: usize) -> Begin {
+    let rest = &line[from..];
+    if let Some(end) = memchr::memmem::find(rest, b"-----END") {
+        let body = trim(line, from..from + end);
+        if !body.is_empty() {
+            return Begin::Body(from..from + end);
+        }
+        return Begin::Open(Open { lines: 0, strangers: MAX_STRANGERS, column: None });
+    }
+    // Cut off or without its last line: up to the end of the string it is in.
+    let end = memchr::memchr3(b'"', b'\'', b'<', rest).unwrap_or(rest.len());
+    let end = end - super::super::carrier::quote::backslashes_before(&rest[..end], end);
+    let body = trim(line, from..from + end);
+    if body.len() >= 8 && body.clone().any(|i| is_body_byte(line[i])) {
+        Begin::Body(body)
+    } else {
+        Begin::Open(Open { lines: MAX_LINES, strangers: MAX_STRANGERS, column: None })
+    }
+}
+
+impl Open {
+    /// The body in the next line, and what is open after it.
+    pub(super) fn next(self, line: &[u8]) -> (Option<Range<usize>>, Option<Self>) {
+        if self.lines == 0 {
+            return (None, None);
+        }
+        if let Some(end) = memchr::memmem::find(line, b"-----END") {
+            return (body_in(&line[..end], None), None);
+        }
+        if memchr::memmem::find(line, b"-----BEGIN").is_some() {
+            return (None, None);
+        }
+        let next = Self { lines: self.lines - 1, ..self };
+        match body_in(line, self.column) {
+            Some(body) => {
+                let column = Some(body.start);
+                (Some(body), Some(Self { column, strangers: MAX_STRANGERS, ..next }))
+            }
+            None if self.strangers == 0 => (None, None),
+            None => (None, Some(Self { strangers: self.strangers - 1, ..next })),
+        }
+    }
+}
+
+/// The body of a key in a line: its longest run of base64 if that is long enough, or what stands where the body stood
+/// in the line before.
+fn body_in(line: &[u8], column: Option<usize>) -> Option<Range<usize>> {
+    let mut best = 0..0;
+    let mut at = 0;
+    while at < line.len() {
+        let run = line[at..].iter().take_while(|&&b| is_body_byte(b)).count();
+        if run > best.len() {
+            best = at..at + run;
+        }
+        at += run + 1;
+    }
+    if best.len() >= SURE_RUN {
+        return Some(best);
+    }
+    let column = column.filter(|&column| column < line.len())?;
+    let run = line[column..].iter().take_while(|&&b| is_body_byte(b)).count();
+    let ends = matches!(line.get(column + run), None | Some(b'\r' | b'"' | b'\\' | b'\'' | b'<'));
+    (run > 0 && ends).then_some(column..column + run)
+}
+
+fn is_body_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
+}
+
+/// `range` without blanks, quotes and written-out line ends at its edges.
+fn trim(line: &[u8], range: Range<usize>) -> Range<usize> {
+    let (mut start, mut end) = (range.start, range.end);
+    while start < end {
+        match &line[start..end] {
+            [b'\\', b'n' | b'r' | b't', ..] => start += 2,
+            [b'\\' | b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'\'' | b',' | b'|' | b'>', ..] => start += 1,
+            _ => break,
+        }
+    }
+    while start < end {
+        match &line[start..end] {
+            [.., b'\\', b'n' | b'r' | b't'] => end -= 2,
+            [.., b'\\' | b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'\'' | b','] => end -= 1,
+            _ => break,
+        }
+    }
+    start..end
+}

@@ -1,0 +1,215 @@
+//! A stream of bytes, cleaned line by line: push chunks, get clean bytes. No input or output of its own.
+//!
+//! Invariants:
+//! - What comes out depends on the bytes that went in, not on how they were cut into chunks.
+//! - A line is out when the `push` that brought its newline returns.
+//! - Memory stays below [`MAX_HELD`] and a small multiple of the largest chunk.
+//!
+//! A line longer than [`SEGMENT`] is cleaned in segments at fixed places, each with the bytes before it as context
+//! and bytes after it to look ahead. What begins in a segment and is still going on at the end of the look-ahead
+//! cannot be decided: a marker takes its place, and all that follows without a break is dropped.
+
+use crate::carrier::escape::View;
+use crate::finding::Finding;
+use crate::sanitize::Sanitizer;
+use crate::scan::Work;
+
+/// A long line is decided in steps of this many bytes.
+pub const SEGMENT: usize = 256 << 10;
+/// How far a decision looks ahead.
+pub const AHEAD: usize = 32 << 10;
+/// How far it looks back.
+const CONTEXT: usize = 4 << 10;
+/// The most bytes of the input that are held.
+pub const MAX_HELD: usize = CONTEXT + SEGMENT + AHEAD;
+
+/// Where clean bytes go.
+pub trait Out {
+    /// Takes clean bytes, in order.
+    fn write(&mut self, bytes: &[u8]);
+
+    /// Learns of a finding: what was found, not what it was.
+    fn found(&mut self, finding: &Finding) {
+        let _ = finding;
+    }
+}
+
+impl Out for Vec<u8> {
+    fn write(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+/// Cleans one stream.
+#[derive(Debug)]
+pub struct Scrubber<'s> {
+    sanitizer: &'s Sanitizer,
+    work: Work,
+    /// The start of a line whose newline has not come; in a long line, its context before that.
+    held: Vec<u8>,
+    /// How many bytes of `held` are context: decided and written.
+    context: usize,
+    /// A secret has been cut off at the end of the look-ahead: what goes on without a break is part of it.
+    swallowing: bool,
+    pen: Pen,
+}
+
+/// Buffers for replacements.
+#[derive(Debug, Default)]
+struct Pen {
+    marker: Vec<u8>,
+    view: View,
+}
+
+impl<'s> Scrubber<'s> {
+    /// A scrubber for a new stream.
+    pub fn new(sanitizer: &'s Sanitizer) -> Self {
+        Self {
+            sanitizer,
+            work: Work::default(),
+            held: Vec::new(),
+            context: 0,
+            swallowing: false,
+            pen: Pen::default(),
+        }
+    }
+
+    /// Takes the next bytes of the stream; writes all lines that are now complete.
+    pub fn push(&mut self, mut chunk: &[u8], out: &mut impl Out) {
+        if !self.held.is_empty() || self.swallowing {
+            match memchr::memchr(b'\n', chunk) {
+                Some(newline) => {
+                    let (line_end, rest) = chunk.split_at(newline + 1);
+                    self.hold(line_end, out);
+                    self.end_line(out);
+                    chunk = rest;
+                }
+                None => return self.hold(chunk, out),
+            }
+        }
+        // Whole lines are cleaned where they are, none of them longer than what a segment may hold.
+        let whole = memchr::memrchr(b'\n', chunk).map_or(0, |i| i + 1);
+        let mut lines = &chunk[..whole];
+        while !lines.is_empty() {
+            let short = short_lines(lines);
+            if short > 0 {
+                let (block, rest) = lines.split_at(short);
+                self.clean(block, 0, block.len(), out);
+                lines = rest;
+            } else {
+                let end = memchr::memchr(b'\n', lines).map_or(lines.len(), |i| i + 1);
+                let (line, rest) = lines.split_at(end);
+                self.hold(line, out);
+                self.end_line(out);
+                lines = rest;
+            }
+        }
+        self.hold(&chunk[whole..], out);
+    }
+
+    /// Ends the stream: writes what is left.
+    pub fn finish(mut self, out: &mut impl Out) {
+        self.end_line(out);
+    }
+
+    /// Takes bytes of one line; decides segments as they fill up.
+    fn hold(&mut self, mut bytes: &[u8], out: &mut impl Out) {
+        while !bytes.is_empty() {
+            if self.swallowing {
+                let going_on = bytes.iter().take_while(|&&b| !is_break(b)).count();
+                bytes = &bytes[going_on..];
+                if bytes.is_empty() {
+                    return;
+                }
+                self.swallowing = false;
+            }
+            let room = self.context + SEGMENT + AHEAD - self.held.len();
+            let (taken, rest) = bytes.split_at(room.min(bytes.len()));
+            self.held.extend_from_slice(taken);
+            bytes = rest;
+            // The newline itself never makes a segment full: a line that just fits is decided whole.
+            if self.held.len() == self.context + SEGMENT + AHEAD && bytes != b"\n" && !bytes.is_empty() {
+                self.decide_segment(out);
+            }
+        }
+    }
+
+    /// Decides the first [`SEGMENT`] bytes after the context.
+    fn decide_segment(&mut self, out: &mut impl Out) {
+        let held = std::mem::take(&mut self.held);
+        let cut = self.clean(&held, self.context, self.context + SEGMENT, out);
+        self.held = held;
+        if cut == self.held.len() {
+            // The last finding goes on beyond what can be seen.
+            self.held.clear();
+            self.context = 0;
+            self.swallowing = true;
+        } else {
+            let from = cut.saturating_sub(CONTEXT);
+            self.held.drain(..from);
+            self.context = cut - from;
+        }
+    }
+
+    fn end_line(&mut self, out: &mut impl Out) {
+        let held = std::mem::take(&mut self.held);
+        if held.len() > self.context {
+            self.clean(&held, self.context, held.len(), out);
+        }
+        self.held = held;
+        self.held.clear();
+        self.held.shrink_to(SEGMENT);
+        self.context = 0;
+        self.swallowing = false;
+    }
+
+    /// Cleans `text` and writes it from `from` to `to`, or to the end of a finding that reaches beyond `to`.
+    /// Returns where it stopped.
+    fn clean(&mut self, text: &[u8], from: usize, to: usize, out: &mut impl Out) -> usize {
+        let findings = self.sanitizer.scan_block(text, &mut self.work);
+        let mut done = from;
+        for finding in findings {
+            if finding.end <= done {
+                continue;
+            }
+            if finding.start >= to {
+                break;
+            }
+            if finding.start > done {
+                out.write(&text[done..finding.start]);
+            }
+            self.pen.marker.clear();
+            self.sanitizer.replacement(text, finding, &mut self.pen.view, &mut self.pen.marker);
+            out.write(&self.pen.marker);
+            out.found(finding);
+            done = finding.end;
+        }
+        if done < to {
+            out.write(&text[done..to]);
+            done = to;
+        }
+        done
+    }
+}
+
+/// How many bytes of `lines` are lines that fit a segment.
+fn short_lines(lines: &[u8]) -> usize {
+    if lines.len() <= SEGMENT + AHEAD {
+        return lines.len();
+    }
+    let mut at = 0;
+    while at < lines.len() {
+        // The last newline within reach; none: a long line starts here.
+        let reach = lines.len().min(at + SEGMENT + AHEAD + 1);
+        match memchr::memrchr(b'\n', &lines[at..reach]) {
+            Some(newline) => at += newline + 1,
+            None => break,
+        }
+    }
+    at
+}
+
+/// Whether a secret that is too long to be decided ends before `byte`.
+fn is_break(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'`' | b',' | b';' | 0)
+}

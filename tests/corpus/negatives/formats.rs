@@ -1,0 +1,262 @@
+//! Ordinary log lines of many writers, without secrets.
+
+use super::Kind;
+
+pub(super) const KINDS: &[Kind] = &[
+    (
+        "nginx access",
+        false,
+        r#"~ip~ - - [~clf~] "POST /manager_api/api/v1/log HTTP/1.1" 502 150 "-" "Python-urllib/3.8" "-""#,
+    ),
+    (
+        "nginx access",
+        false,
+        r#"~ip~ - ~name~ [~clf~] "GET /static/js/main.~h8~.chunk.js?v=~h20~ HTTP/2.0" 304 0 "https://~host~/#/kasms" "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36" "~ip~""#,
+    ),
+    (
+        "nginx json",
+        true,
+        r#"{"upstream_response_length": "2","body_bytes_sent": "~n~","request":"GET /desktop/~uuid~/vnc/websockify HTTP/1.1","remote_addr": "~ip~","upstream_response_time": "0.0~d2~","query_string": "zone=default&page=2","cookie_username": "~name~","upstream_response_time": "0.0~d2~"}"#,
+    ),
+    (
+        "nginx warning",
+        false,
+        r#"2023/06/06 19:59:35 [warn] 8#8: "ssl_stapling" ignored, issuer certificate not found for certificate "/etc/ssl/certs/kasm_nginx.crt""#,
+    ),
+    (
+        "nginx error",
+        false,
+        r#"2026/07/07 10:00:00 [error] 30#30: *17 connect() failed (111: Connection refused) while connecting to upstream, client: ~ip~, server: kasm, request: "GET / HTTP/1.1", upstream: "http://~ip~:8080/", host: "~host~""#,
+    ),
+    ("guac", false, "ERROR guac [server] Healthcheck failed"),
+    (
+        "guacd",
+        false,
+        "guacd[542]: INFO:\tUser \"@~uuid~\" joined connection \"$~uuid~\" (1 users now present)",
+    ),
+    ("guac opcode", false, "[2026-07-07 10:00:00] [Connection 2]  Sending opCode: 4.size,4.1665,3.968,2.96;"),
+    (
+        "rdp gateway",
+        false,
+        "Jan 22 16:08:44 [rdpproxy] psid=\"19~d11~\" type=\"INCOMING_CONNECTION\" src_ip=\"~ip~\" src_port=\"10770\"",
+    ),
+    (
+        "rdp gateway",
+        false,
+        "Jan 22 16:08:44 INFO (15908/15908) -- src=~ip~ sport=10770 dst=172.18.0.6 dport=3389",
+    ),
+    (
+        "rdp sessions",
+        false,
+        "~py~ [DEBUG] __main__.handler: Active Sessions: {'unset-~uuid~': {'future': <Future at 0x7c~h10~ state=finished raised Exception>, 'event': <threading.Event at 0x7c~h10~: unset>}}",
+    ),
+    (
+        "rdp service",
+        false,
+        "Error from Kasm server for api: https://proxy:443/api/service_keepalive status: 200",
+    ),
+    (
+        "kasm heartbeat",
+        false,
+        "~py~ [DEBUG] __main__.handler: Sending manager request (https://proxy:443/manager_api/api/v1/heartbeat)",
+    ),
+    (
+        "kasm heartbeat",
+        false,
+        "~py~ [WARNING] __main__.handler: Failed sending heartbeat to ~host~: <urlopen error [Errno 111] Connection refused>",
+    ),
+    (
+        "kasm ip check",
+        false,
+        "~py~ [DEBUG] client_api_server: Verification of client IP is (disabled), session (~uuid~), API Client IP ~ip~, ~ip~, GW Client IP ~ip~.",
+    ),
+    (
+        "kasm json",
+        true,
+        r#"{"asctime": "~py~", "name": "manager_api_server", "processName": "MainProcess", "levelname": "INFO", "lineno": ~n~, "threadName": "CP Server Thread-9", "message": "Assigned server ~uuid~ to zone default", "timestamp": "~iso~"}"#,
+    ),
+    (
+        "kasm export",
+        true,
+        r#"{"host":"kasm","ingest_date":"20250916151118","application":"kasm_manager","levelname":"ERROR","message":"Update Message Failed\nTraceback (most recent call last):\n  File \"/usr/local/lib/python3.12/urllib/request.py\", line 1344, in do_open\n"}"#,
+    ),
+    (
+        "vnc websocket",
+        false,
+        "~py~ [INFO] websocket 1552: ~ip~ ~ip6~ kasm_user \"GET /index.html HTTP/1.1\" 200 22064",
+    ),
+    ("vnc websocket", false, "~py~ [INFO] websocket 1552: X-Forwarded-For ip '~ip6~'"),
+    (
+        "python traceback",
+        false,
+        "~py~ [ERROR] cherrypy.error.1~d14~: [~cherry~] HTTP \nTraceback (most recent call last):\n  File \"cherrypy/_cprequest.py\", line 659, in respond\n    self.hooks.run('before_handler')\nKeyError: 'zone'",
+    ),
+    (
+        "java stack trace",
+        false,
+        "java.lang.IllegalStateException: no zone\n\tat org.kasm.auth.TokenStore.find(TokenStore.java:~n~)\n\tat org.kasm.password.Policy.check(Policy.java:88)\n\t... 12 more",
+    ),
+    (
+        "go panic",
+        false,
+        "panic: runtime error: index out of range [3] with length 3\n\ngoroutine 1 [running]:\nmain.main.func1(0xc0000~h6~, {0x~h6~, 0x5})\n\t/src/main.go:~n~ +0x1d",
+    ),
+    (
+        "node stack trace",
+        false,
+        "TypeError: Cannot read properties of undefined (reading 'token')\n    at Object.<anonymous> (/app/src/auth.js:12:34)\n    at Module._compile (node:internal/modules/cjs/loader:1358:14)",
+    ),
+    ("systemd", false, "~sys~ host systemd[1]: Started session-~n~.scope - Session ~n~ of User kasm."),
+    (
+        "systemd",
+        false,
+        "~sys~ host systemd[1]: Starting systemd-ask-password-console.path - Dispatch Password Requests to Console.",
+    ),
+    (
+        "kernel",
+        false,
+        "[~d5~.~d6~] audit: type=1400 audit(17~d8~.~d3~:~n~): apparmor=\"DENIED\" operation=\"open\" name=\"/proc/~n~/status\" pid=~n~",
+    ),
+    ("kernel", false, "[    0.~d6~] BIOS-e820: [mem 0x00000000~h8~-0x00000000~h8~] usable"),
+    (
+        "cron",
+        false,
+        "~sys~ host CRON[~n~]: (root) CMD (test -x /usr/sbin/anacron || run-parts /etc/cron.daily)",
+    ),
+    ("klog", false, "~klog~       1 leaderelection.go:~n~] successfully acquired lease kasm/controller"),
+    (
+        "klog",
+        false,
+        "~klog~       1 token_controller.go:~n~] \"Starting service account token controller\" workers=5",
+    ),
+    (
+        "etcd",
+        true,
+        r#"{"level":"info","ts":"~iso~","caller":"mvcc/kvstore.go:~n~","msg":"finished scheduled compaction","compact-revision":1~d6~,"hash":2~d9~}"#,
+    ),
+    (
+        "containerd",
+        false,
+        "time=\"~cri~\" level=info msg=\"CreateContainer within sandbox \\\"~h64~\\\" returns container id \\\"~h64~\\\"\"",
+    ),
+    (
+        "k8s event",
+        true,
+        r#"{"kind":"Event","apiVersion":"v1","metadata":{"name":"kasm-api.~h16~","resourceVersion":"~d8~"},"reason":"Pulled","message":"Successfully pulled image","count":1}"#,
+    ),
+    (
+        "k8s manifest",
+        false,
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: kasm-api\nspec:\n  replicas: 2\n  template:\n    spec:\n      containers:\n      - name: api\n        image: kasmweb/api:1.17.0\n        ports:\n        - containerPort: 8080",
+    ),
+    (
+        "k8s secret reference",
+        false,
+        "env:\n- name: REPLICAS\n  value: \"3\"\n- name: POSTGRES_PASSWORD\n  valueFrom:\n    secretKeyRef:\n      name: kasm-secrets\n      key: db-password",
+    ),
+    (
+        "k8s secret reference",
+        true,
+        r#"{"env":[{"name":"POSTGRES_PASSWORD","valueFrom":{"secretKeyRef":{"name":"kasm-secrets","key":"db-password"}}}]}"#,
+    ),
+    ("helm", false, "Release \"kasm\" has been upgraded. Happy Helming! REVISION: ~n~ STATUS: deployed"),
+    (
+        "postgres connection",
+        false,
+        "< ~pg~ [unknown] [unknown] [unknown] ~ip~(43512) 77  00000 ~pg~ 66~h6~.4d:>LOG:  connection received: host=~ip~ port=43512",
+    ),
+    (
+        "sql",
+        false,
+        "SELECT user_id, username, realm FROM users WHERE zone_id = '~uuid~' ORDER BY created DESC LIMIT 20",
+    ),
+    ("sql", false, "UPDATE users SET locked = false, password_set = now() WHERE user_id = '~uuid~'"),
+    ("sql", false, "ALTER TABLE sessions ADD COLUMN token_hash_algo varchar(16) DEFAULT 'sha256'"),
+    ("redis", false, "1:M 07 Jul 2026 10:00:00.000 * Ready to accept connections tcp"),
+    ("redis", false, "17~d8~.~d6~ [0 ~ip~:50222] \"GET\" \"session:~uuid~:zone\""),
+    ("url", false, "GET https://~host~/api/v1/desktops/~uuid~?zone=default&sort=name&cursor=~h40~ 200"),
+    ("url", false, "http://~host~:8080/a/~h32~/b/~uuid~/c.png?v=~h20~#section-4"),
+    ("url with user", false, "cloning ssh://git@~host~:2222/team/repo.git"),
+    (
+        "file path",
+        false,
+        "/opt/kasm/current/log/nginx/access_json.log /run/secrets/kubernetes.io/serviceaccount/token /etc/kasm/password.txt",
+    ),
+    (
+        "file path",
+        false,
+        "--tls-private-key-file=/etc/kasm/tls.key --token-file /run/token --password-file=/run/pw",
+    ),
+    ("ssh public key", false, "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI~b43~ kasm@host"),
+    ("ssh public key", false, "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQ~b340~ deploy"),
+    ("metrics", false, "http_requests_total{method=\"GET\",code=\"200\",handler=\"/api/token\"} ~n~"),
+    (
+        "metrics",
+        true,
+        r#"{"name":"process.cpu.time","value":~n~.~d4~,"labels":{"pod":"~pod~","zone":"default"},"buckets":[0.005,0.01,0.025]}"#,
+    ),
+    (
+        "json numbers",
+        true,
+        r#"{"size":1~d8~,"offset":3~d6~,"ratio":0.~d12~,"rows":[1,22,333],"big":123456789012}"#,
+    ),
+    ("pretty json", false, "{\n  \"zone\": \"default\",\n  \"replicas\": 3,\n  \"id\": \"~uuid~\"\n}"),
+    ("logfmt", false, "ts=~iso~ caller=main.go:~n~ level=info msg=\"Completed loading\" duration=~n~.~d6~ms"),
+    ("coloured", false, "\x1b[32mINFO\x1b[0m[00~d2~] \x1b[36mstatus=\x1b[0m200 \x1b[36mzone=\x1b[0mdefault"),
+    ("cri", false, "~cri~ stderr P the first half of a line that goes on"),
+    ("xml", false, "<zone id=\"~uuid~\" name=\"default\"><host>~host~</host><port>443</port></zone>"),
+    (
+        "html",
+        false,
+        "<input type=\"password\" name=\"password\" placeholder=\"Password\" autocomplete=\"current-password\">",
+    ),
+    ("css", false, ".token.comment{color:#~h6~}.password-field::after{content:\"*\"}"),
+    (
+        "user agent",
+        false,
+        "User-Agent: Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Safari/605.1.15",
+    ),
+    (
+        "http headers",
+        false,
+        "> Accept: application/json\n> Content-Length: 348\n> Content-Type: application/json\n> Cache-Control: no-cache",
+    ),
+    ("cors headers", false, "Access-Control-Allow-Headers: Authorization, X-Api-Key, Cookie, X-CSRF-Token"),
+    ("www-authenticate", false, "WWW-Authenticate: Bearer realm=\"kasm\", error=\"invalid_token\""),
+    (
+        "java properties",
+        false,
+        "server.port=8080\nspring.main.banner-mode=off\nmanagement.endpoints.web.exposure.include=health",
+    ),
+    ("key=value prose", false, "a=1 b=two c=\"three four\" d='5' e=[6, 7] f={\"g\": 8}"),
+    ("shell trace", false, "+ kubectl get secret kasm-secrets -n kasm -o name"),
+    ("shell trace", false, "+ psql -h db -U kasmapp -p 5432 -c 'select count(*) from users'"),
+    ("mkdir -p", false, "+ mkdir -p /opt/kasm/current/log/nginx && cp -pr /etc/kasm/conf.d /tmp"),
+    ("unicode prose", false, "Größe geändert: 3 → 5, 完了しました, готово, ✓"),
+    (
+        "apache error",
+        false,
+        "[Tue Jul 07 10:00:00 2026] [error] [client ~ip~] Directory index forbidden by rule: /var/www/html/",
+    ),
+    (
+        "hadoop",
+        false,
+        "~py~ INFO [main] org.apache.hadoop.mapreduce.v2.app.MRAppMaster: Executing with tokens:",
+    ),
+    (
+        "spark",
+        false,
+        "26/07/07 10:00:00 INFO SecurityManager: SecurityManager: authentication disabled; ui acls disabled; users with view permissions: Set(yarn, curi)",
+    ),
+    (
+        "windows",
+        false,
+        "2026-07-07 10:00:00, Info                  CSI    0000~h4~ [SR] Verify complete, SxsKey=~h16~",
+    ),
+    ("long line", false, "~w400~ ~h400~ ~d400~"),
+    (
+        "repeats",
+        false,
+        "===================================================================== ---- .... ####",
+    ),
+];
