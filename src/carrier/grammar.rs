@@ -3,16 +3,16 @@
 use std::ops::Range;
 
 use super::key::Key;
-use super::placeholder::{is_placeholder, marker_at};
+use super::placeholder::{holds_marker, is_placeholder, marker_at};
 use super::quote;
 use super::tie::{self, Shape, Tie};
 use crate::finding::{Link, Reason};
 use crate::rules::Values;
 
 /// Schemes of HTTP authentication (IANA registry, and common ones outside it) that one credential follows.
-const SCHEMES: [&[u8]; 16] = [
+const SCHEMES: [&[u8]; 17] = [
     b"bearer", b"basic", b"token", b"negotiate", b"ntlm", b"apikey", b"api-key", b"key", b"ssws", b"jwt", b"dpop",
-    b"gnap", b"privatetoken", b"splunk", b"genie" , b"kerberos",
+    b"gnap", b"privatetoken", b"splunk", b"geniekey", b"kerberos", b"zoho-oauthtoken",
 ];
 /// Schemes that parameters follow.
 const PARAMETER_SCHEMES: [&[u8]; 9] = [
@@ -187,6 +187,11 @@ fn to_field_end(line: &[u8], key: &Key, tie: Tie) -> Range<usize> {
 
 fn authorization(line: &[u8], key: &Key, tie: Tie, found: &mut dyn FnMut(Range<usize>)) -> Result<(), Reason> {
     let mut region = trimmed(line, to_string_end(line, key, tie));
+    // Go prints a header as `Authorization:[Bearer …]`.
+    if line[region.clone()].starts_with(b"[") && !holds_marker(&line[region.clone()]) {
+        region.start += 1;
+        region.end = memchr::memchr(b']', &line[region.clone()]).map_or(region.end, |i| region.start + i);
+    }
     if tie.shape == Shape::Bare && matches!(tie.link, Link::Query | Link::Flag) {
         region = tie.range();
     }
@@ -202,7 +207,13 @@ fn authorization(line: &[u8], key: &Key, tie: Tie, found: &mut dyn FnMut(Range<u
     }
     let blank = value[scheme..].iter().take_while(|&&b| b == b' ').count();
     let rest = region.start + scheme + blank;
-    let is_known = SCHEMES.iter().any(|known| value[..scheme].eq_ignore_ascii_case(known));
+    let next = value[(scheme + blank).min(value.len())..].split(|&b| b == b' ').next().unwrap_or_default();
+    // A scheme nobody knows: a name, and what is no word behind it.
+    let is_named = blank > 0
+        && value[..scheme].iter().all(|b| b.is_ascii_alphabetic() || *b == b'-')
+        && next.len() >= 8
+        && next.iter().any(u8::is_ascii_digit);
+    let is_known = is_named || SCHEMES.iter().any(|known| value[..scheme].eq_ignore_ascii_case(known));
     let credentials = if is_known && blank > 0 && rest < region.end {
         let end = if tie.shape == Shape::Bare { tie::bare_end(line, rest, Link::Assign).min(region.end) } else { region.end };
         rest..end
@@ -213,7 +224,12 @@ fn authorization(line: &[u8], key: &Key, tie: Tie, found: &mut dyn FnMut(Range<u
         let end = if tie.shape == Shape::Bare { tie.end } else { region.end };
         region.start..end
     };
-    one(line, credentials, tie, |value, tie| tie.shape == Shape::Bare && (is_wordy(value) || value.len() < 4), found)
+    let is_prose: fn(&[u8], Tie) -> bool = if is_known {
+        |value, tie| tie.shape == Shape::Bare && PROSE.iter().any(|known| value.eq_ignore_ascii_case(known))
+    } else {
+        |value, tie| tie.shape == Shape::Bare && is_wordy(value)
+    };
+    one(line, credentials, tie, is_prose, found)
 }
 
 /// `name="value", …` of Digest and its kind: the values of secret names.

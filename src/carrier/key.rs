@@ -23,6 +23,8 @@ pub struct KeyIndex {
 struct Named {
     rule: RuleIndex,
     whole: bool,
+    /// The name is one word: it may be the end of a longer one.
+    glues: bool,
 }
 
 /// FNV-1a: keys are short and come from a fixed set of rules.
@@ -80,7 +82,8 @@ impl KeyIndex {
         for (i, rule) in rules.rules().iter().enumerate() {
             if let Detect::Keys(keyed) = &rule.detect {
                 for name in &keyed.names {
-                    let named = Named { rule: RuleIndex(i as u32), whole: name.whole };
+                    let glues = !name.whole && name.words.len() == 1;
+                    let named = Named { rule: RuleIndex(i as u32), whole: name.whole, glues };
                     index.names.entry(name.glued().into_bytes().into()).or_default().push(named);
                 }
             }
@@ -141,7 +144,7 @@ impl KeyIndex {
         for start in key.len - seen..(key.len + 1).saturating_sub(GLUES_FROM) {
             if key.starts >> start & 1 == 0 {
                 for named in self.names.get(&key.glued[start..key.len]).into_iter().flatten() {
-                    if !named.whole {
+                    if named.glues {
                         found(named.rule);
                     }
                 }

@@ -6,6 +6,16 @@ pub fn holds_marker(text: &[u8]) -> bool {
     memchr::memchr2_iter(b'[', b'%', text).any(|at| marker_at(text, at).is_some())
 }
 
+/// Whether a byte of `range` belongs to one of our markers in `line`, its edges left out.
+pub fn touches_marker(line: &[u8], range: std::ops::Range<usize>) -> bool {
+    let from = range.start.saturating_sub(MAX_MARKER);
+    memchr::memchr2_iter(b'[', b'%', &line[from..range.end])
+        .any(|at| marker_at(line, from + at).is_some_and(|end| end > range.start))
+}
+
+/// The most bytes one of our markers has.
+const MAX_MARKER: usize = 256;
+
 /// One past the marker of ours that starts at `at`.
 pub fn marker_at(text: &[u8], at: usize) -> Option<usize> {
     let rest = text.get(at..)?;
@@ -128,7 +138,7 @@ mod tests {
         ] {
             assert!(is_placeholder(text.as_bytes()), "{text}");
         }
-        for text in ["hunter2", "x", "p****", "$2b$10$abc", "[a]b", "%41bc", "{iam:eu", "[REDACTED:]", "Passw0rd"] {
+        for text in ["hunter2", "x", "p**", "$2b$10$abc", "[a]b", "%41bc", "{iam:eu", "[REDACTED:]", "Passw0rd"] {
             assert!(!is_placeholder(text.as_bytes()), "{text}");
         }
     }

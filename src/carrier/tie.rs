@@ -82,6 +82,10 @@ pub fn value_of(line: &[u8], key: &Key) -> Option<Tie> {
             if is_quoted {
                 return value_at(line, after + 1 + defines, Link::Json, Some(key));
             }
+            // `https://x-access-token:…@host`: a user name, which rules for URLs look at.
+            if line[..key.start].ends_with(b"//") && !next.is_ascii_whitespace() {
+                return None;
+            }
             let link = if is_header_place(line, key) { Link::Header } else { Link::Assign };
             let tie = value_at(line, after + 1 + defines, link, Some(key))?;
             Some(Tie { is_prose: tie.shape == Shape::Bare && defines == 0 && matches!(next, b' '), ..tie })
@@ -175,7 +179,12 @@ fn element(line: &[u8], from: usize) -> Option<Tie> {
     if line[from..].starts_with(b"<![CDATA[") {
         return value_at(line, from, Link::Xml, None);
     }
-    let end = memchr::memchr(b'<', &line[from..]).map_or(line.len(), |i| from + i);
+    let end = match memchr::memchr(b'<', &line[from..]) {
+        Some(close) => from + close,
+        // Cut off before its closing tag; with blanks in it, it is rather a sentence about a tag.
+        None if line[from..].iter().any(u8::is_ascii_whitespace) => return None,
+        None => line.len(),
+    };
     Some(Tie { link: Link::Xml, shape: Shape::Element, start: from, end, is_prose: false })
 }
 

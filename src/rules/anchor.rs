@@ -96,6 +96,11 @@ impl ByteSet {
 
     /// How often a byte of the set turns up in logs, between 0 and 1.
     pub fn frequency(&self) -> f32 {
+        if let [0, letters, 0, 0] = self.0
+            && letters.count_ones() == 1
+        {
+            return FREQUENCY[64 + letters.trailing_zeros() as usize];
+        }
         if *self == Self::ANY { 1.0 } else { self.iter().map(|b| FREQUENCY[b as usize]).sum() }
     }
 }
@@ -150,15 +155,12 @@ impl Anchor {
 
     /// Where to look first: the start of the rarest run of up to four sets.
     pub fn rarest_window(&self) -> usize {
-        let last = self.sets.len().saturating_sub(WINDOW);
-        (0..=last)
-            .min_by(|&a, &b| share(&self.sets[a..]).total_cmp(&share(&self.sets[b..])))
-            .unwrap_or(0)
+        rarest(&self.sets, WINDOW, WINDOW).0
     }
 
     /// How often the anchor's rarest window turns up at a byte of log text, between 0 and 1.
     pub fn frequency(&self) -> f32 {
-        share(&self.sets[self.rarest_window()..])
+        rarest(&self.sets, WINDOW, WINDOW).1
     }
 
     /// Whether the anchor stands at `at`.
@@ -172,8 +174,24 @@ impl Anchor {
 /// How many bytes the prefilter looks at at once.
 pub const WINDOW: usize = 4;
 
-fn share(sets: &[ByteSet]) -> f32 {
-    sets.iter().take(WINDOW).map(ByteSet::frequency).product()
+/// Where the rarest window of `sets` starts, and how often it turns up. Of the windows that fit, stretches of `len`
+/// sets are compared by the rarest window inside them.
+fn rarest(sets: &[ByteSet], window: usize, len: usize) -> (usize, f32) {
+    let shares: Vec<f32> = sets.iter().map(ByteSet::frequency).collect();
+    let windows: Vec<f32> = if shares.len() <= window {
+        vec![shares.iter().product()]
+    } else {
+        shares.windows(window).map(|w| w.iter().product()).collect()
+    };
+    let best = |from: usize| {
+        let to = windows.len().min(from + len.saturating_sub(window) + 1);
+        windows[from..to].iter().copied().fold(f32::INFINITY, f32::min)
+    };
+    let last = sets.len().saturating_sub(len);
+    (0..=last.min(windows.len() - 1))
+        .map(|from| (from, best(from)))
+        .min_by(|a, b| a.1.total_cmp(&b.1))
+        .unwrap_or((0, 1.0))
 }
 
 /// Anchors of a regex, or `None` where no part of it is telling enough (`limit` is the highest frequency taken).
@@ -230,15 +248,7 @@ fn as_anchors(runs: &[Vec<ByteSet>], offset: Option<usize>) -> Option<Vec<Anchor
     }
     let cut = |run: &Vec<ByteSet>| {
         // Of a long run the rarest stretch is kept.
-        let last = run.len().saturating_sub(MAX_SETS);
-        let from = (0..=last)
-            .min_by(|&a, &b| {
-                let of = |i: usize| {
-                    Anchor { sets: run[i..run.len().min(i + MAX_SETS)].to_vec(), offset: None }.frequency()
-                };
-                of(a).total_cmp(&of(b))
-            })
-            .unwrap_or(0);
+        let from = if run.len() > MAX_SETS { rarest(run, WINDOW, MAX_SETS).0 } else { 0 };
         Anchor { sets: run[from..run.len().min(from + MAX_SETS)].to_vec(), offset: offset.map(|o| o + from) }
     };
     Some(runs.iter().map(cut).collect())
@@ -293,7 +303,8 @@ fn repeat(sub: Part, min: u32, max: Option<u32>) -> Part {
     let mut part = Part { exact: None, best: sub.best, len };
     if let Some(runs) = sub.exact {
         if runs.len() == 1 {
-            let copies = (min as usize).min(MAX_SETS / runs[0].len().max(1)).max(1);
+            // A few copies tell as much as many.
+            let copies = (min as usize).min(WINDOW.div_ceil(runs[0].len().max(1)) * 2).max(1);
             let run = runs[0].repeat(copies);
             if max == Some(min) && copies == min as usize {
                 return Part { exact: Some(vec![run]), best: part.best, len };
@@ -394,7 +405,7 @@ mod tests {
 
     #[test]
     fn literals_are_anchors_at_their_offset() {
-        check(r"\bghp_[A-Za-z0-9]{36}\b", &[("ghp_????????????", Some(0))]);
+        check(r"\bghp_[A-Za-z0-9]{36}\b", &[("ghp_", Some(0))]);
         check(r"(?i)token", &[("token", Some(0))]);
         check(r"[0-9]{8,10}:AA[A-Za-z]+", &[(":AA", None)]);
     }

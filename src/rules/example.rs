@@ -114,7 +114,7 @@ fn generate(placeholder: &str) -> Option<String> {
         }
         "grafana" => {
             let body = format!("glsa_{}", dice.text(&alnum, 32));
-            format!("{body}_{:08x}", crc32fast::hash(body.as_bytes()))
+            format!("{body}_{:08x}", crc32fast::hash(body.as_bytes()).swap_bytes())
         }
         "pem" | "pem1" => {
             let mut lines = vec![format!("-----BEGIN {argument}-----")];

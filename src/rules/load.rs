@@ -31,9 +31,9 @@ pub(super) struct File {
     pub(super) faults: Vec<Fault>,
 }
 
-/// Reads one file. `name` is what faults call it.
-pub(super) fn read(name: &str, text: &str) -> File {
-    let mut reader = Reader { name: name.into(), text, file: File::default(), item: String::new() };
+/// Reads one file. `name` is what faults call it. `is_tested`: its regexes are known to compile.
+pub(super) fn read(name: &str, text: &str, is_tested: bool) -> File {
+    let mut reader = Reader { name: name.into(), text, file: File::default(), item: String::new(), is_tested };
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         let at = error.span().map_or(0, |span| span.start);
@@ -51,18 +51,23 @@ struct Reader<'t> {
     file: File,
     /// The rule being read, for faults.
     item: String,
+    is_tested: bool,
 }
 
 type Value<'t> = Spanned<DeValue<'t>>;
 
 impl<'t> Reader<'t> {
     fn place(&self, at: usize, what: String) -> Fault {
-        let at = at.min(self.text.len());
-        let before = &self.text.as_bytes()[..at];
-        let line = memchr::memchr_iter(b'\n', before).count() as u32 + 1;
+        let line = self.line(at);
         let source = self.text.lines().nth(line as usize - 1).unwrap_or_default();
         let source = source.chars().take(160).collect();
         Fault { file: self.name.clone(), line, item: self.item.clone(), what, source }
+    }
+
+    /// The line that `at` is on, from 1.
+    fn line(&self, at: usize) -> u32 {
+        let before = &self.text.as_bytes()[..at.min(self.text.len())];
+        memchr::memchr_iter(b'\n', before).count() as u32 + 1
     }
 
     fn fault(&mut self, at: usize, what: impl Into<String>) {
@@ -120,7 +125,7 @@ impl<'t> Reader<'t> {
             Detect::Keys(_) => Precedence::Generic,
             Detect::Regex { .. } | Detect::Pem { .. } => Precedence::Specific,
         });
-        let origin = Origin { file: self.name.clone(), line: self.place(at, String::new()).line };
+        let origin = Origin { file: self.name.clone(), line: self.line(at) };
         self.file.rules.push(Rule {
             id: id.into(),
             description: draft.description.into(),
@@ -250,7 +255,7 @@ impl<'t> Reader<'t> {
     fn pattern(&mut self, at: usize, source: &str, group: Option<usize>) -> Option<(Pattern, Option<Vec<Anchor>>)> {
         match Pattern::parse(source, group) {
             Ok((pattern, anchors)) => {
-                if pattern.states() > COMPILE_EAGERLY_ABOVE && !pattern.is_compilable() {
+                if !self.is_tested && pattern.states() > COMPILE_EAGERLY_ABOVE && !pattern.is_compilable() {
                     self.fault(at, "the regex is too large to compile; shorten its repeats");
                 }
                 Some((pattern, anchors))

@@ -57,16 +57,16 @@ impl Ruleset {
         let mut faults = Vec::new();
         if builtin {
             let built_in = builtin::BUILTIN.iter().map(|&(name, text)| RuleFile { name, text });
-            set.add(&mut faults, built_in);
+            set.add(&mut faults, built_in, true);
         }
-        set.add(&mut faults, files.iter().copied());
+        set.add(&mut faults, files.iter().copied(), false);
         if faults.is_empty() { Ok(set) } else { Err(Faults(faults)) }
     }
 
-    fn add<'a>(&mut self, faults: &mut Vec<Fault>, files: impl Iterator<Item = RuleFile<'a>>) {
+    fn add<'a>(&mut self, faults: &mut Vec<Fault>, files: impl Iterator<Item = RuleFile<'a>>, is_tested: bool) {
         let mut seen: HashMap<Box<str>, rule::Origin> = HashMap::new();
         for file in files {
-            let read = load::read(file.name, file.text);
+            let read = load::read(file.name, file.text, is_tested);
             faults.extend(read.faults);
             self.skipped.extend(read.skipped);
             let shared = std::sync::Arc::new(read.allow);

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{Hit, LineWork, Owner, Scanner, Work, pem};
 use crate::carrier::key::{self, Key};
-use crate::carrier::placeholder::holds_marker;
+use crate::carrier::placeholder::{holds_marker, touches_marker};
 use crate::carrier::tie::{self, Tie};
 use crate::carrier::{grammar, json};
 use crate::finding::{Finding, Left, Reason, RuleIndex, Via};
@@ -160,6 +160,10 @@ impl Lane<'_> {
         let anchor_len = word.len();
         let Some(key) = key::around(line, word) else { return };
         let Some(tie) = tie::value_of(line, &key) else { return };
+        // A rule's id in a marker of ours is no key.
+        if touches_marker(line, key.start..key.end) {
+            return;
+        }
         self.rules.clear();
         let rules = &mut *self.rules;
         self.scanner.keys.rules_for(&key, anchor_len, |rule| {
@@ -225,8 +229,9 @@ fn accepts(
     whole: Range<usize>,
     secret: Range<usize>,
 ) -> Result<(), Reason> {
+    let is_cleaned = touches_marker(line, secret.clone());
     let (whole, secret) = (&line[whole], &line[secret]);
-    if secret.is_empty() || holds_marker(secret) {
+    if secret.is_empty() || is_cleaned {
         return Err(Reason::Placeholder);
     }
     if rule.entropy.is_some_and(|least| shannon(secret) < least) {

@@ -313,6 +313,7 @@ mod tests {
         check(e164, "+49 30 123456", true);
         check(e164, "+49 (0)30 123456", true);
         check(e164, "(+49) 30 123456", true);
+        check(e164, "+49) 30 123456", true);
         check(e164, "+1 (555) 234-5678", true);
         check(e164, "+15552345678", true);
         check(e164, "+33 1 23 45 67 89", true);
