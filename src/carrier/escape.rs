@@ -1,10 +1,12 @@
-//! The decoded view of text whose escapes can hide a secret or its key: `p\u0061ssword`, `%70assword`, `\/`.
+//! The decoded view of text whose escapes can hide a secret or its key: `p\u0061ssword`, `%70assword`, `\/`, and
+//! terminal colours, whose last letter would run into the word behind them.
 //!
 //! A view is only for looking: what is found in it is mapped back to the bytes that were there. Quotes keep their
 //! backslashes in a view, since a key and its value are tied through them.
 
 use std::ops::Range;
 
+const ESC: u8 = 0x1B;
 /// How often escapes inside escapes are undone (`%2570` takes two).
 const PASSES: usize = 4;
 
@@ -31,7 +33,7 @@ impl View {
         let mut at = 0;
         while at < source.len() {
             // Runs without escapes are copied whole.
-            let run = memchr::memchr2(b'\\', b'%', &source[at..]).unwrap_or(source.len() - at);
+            let run = memchr::memchr3(b'\\', b'%', ESC, &source[at..]).unwrap_or(source.len() - at);
             self.text.extend_from_slice(&source[at..at + run]);
             self.origin.extend(at as u32..(at + run) as u32);
             at += run;
@@ -121,6 +123,8 @@ fn unit_at(text: &[u8], at: usize) -> Unit {
             let next = at + run;
             let decoded = match text.get(next) {
                 Some(b'/') => Some((1, '/')),
+                // A line end between words: a blank is enough to tell them apart.
+                Some(b'n' | b'r' | b't') => Some((1, ' ')),
                 Some(b'u') => hex(text, next + 1, 4).map(|code| (5, char::from_u32(code).unwrap_or('\u{FFFD}'))),
                 Some(b'x') => hex(text, next + 1, 2).map(|code| (3, char::from(code as u8))),
                 _ => None,
@@ -139,7 +143,35 @@ fn unit_at(text: &[u8], at: usize) -> Unit {
                 None => Unit::plain(b'\\'),
             }
         }
+        ESC => match sequence_len(&text[at..]) {
+            Some(len) => Unit { len, out: [b' ', 0, 0, 0], out_len: 1, decoded: true },
+            None => Unit::plain(ESC),
+        },
         byte => Unit::plain(byte),
+    }
+}
+
+/// The length of the control sequence (ECMA-48, section 5.4) at the start of `text`.
+pub(super) fn sequence_len(text: &[u8]) -> Option<usize> {
+    if text.get(1) != Some(&b'[') {
+        return None;
+    }
+    let parameters = text.get(2..)?.iter().take(24).take_while(|b| matches!(b, 0x20..=0x3F)).count();
+    matches!(text.get(2 + parameters), Some(0x40..=0x7E)).then_some(3 + parameters)
+}
+
+/// Whether an escape ends right before `at`: what follows is the start of a word, whatever letter the escape ends on.
+pub fn ends_before(text: &[u8], at: usize) -> bool {
+    let before = &text[..at];
+    match before {
+        [.., b'\\', b'n' | b'r' | b't'] => true,
+        [.., b'%', a, b] => a.is_ascii_hexdigit() && b.is_ascii_hexdigit(),
+        [.., b'\\', b'u', a, b, c, d] => [a, b, c, d].iter().all(|x| x.is_ascii_hexdigit()),
+        [.., b'm'] => {
+            let from = before.len().saturating_sub(24);
+            memchr::memrchr(ESC, &before[from..]).is_some_and(|i| sequence_len(&before[from + i..]) == Some(before.len() - from - i))
+        }
+        _ => false,
     }
 }
 
@@ -168,6 +200,8 @@ mod tests {
         check("p%2561ss", "pass");
         check(r#"\"a\" 100% %zz \u12"#, r#"\"a\" 100% %zz \u12"#);
         check(r"\u00e9\xe9", "é\u{FFFD}");
+        check("\x1b[1;31mred\x1b[0m", " red ");
+        check(r"a\nb\\tc", "a b c");
         check("", "");
     }
 

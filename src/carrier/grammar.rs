@@ -113,10 +113,22 @@ fn is_no_token(value: &[u8], tie: Tie) -> bool {
     !is_quoted && tie.link != Link::Query && is_wordy(value)
 }
 
-/// Letters only, in parts of one case (but for a capital first letter) that are short enough for words.
+/// Letters only, in parts of one case (but for a capital first letter) that are short enough for words. A path may
+/// have small numbers among them. The names that Java prints of objects are no tokens either.
 fn is_wordy(value: &[u8]) -> bool {
+    let is_path = value.contains(&b'/');
+    if let Some(at) = memchr::memchr2(b'@', b'{', value)
+        && at > 0
+        && (4..=8).contains(&(value.len() - at - 1))
+        && value[at + 1..].iter().all(u8::is_ascii_hexdigit)
+    {
+        return is_wordy(&value[..at]) || value[..at].iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'.' | b'$'));
+    }
     value.split(|b| matches!(b, b'-' | b'_' | b'.' | b'/' | b':')).all(|part| {
         let tail = part.get(1..).unwrap_or_default();
+        if is_path && part.len() <= 5 && part.iter().all(u8::is_ascii_digit) {
+            return true;
+        }
         part.len() <= 16
             && part.iter().all(u8::is_ascii_alphabetic)
             && (tail.iter().all(u8::is_ascii_lowercase) || part.iter().all(u8::is_ascii_uppercase))

@@ -95,8 +95,10 @@ pub fn value_of(line: &[u8], key: &Key) -> Option<Tie> {
         [0xEF, 0xBC, 0x9A, ..] => value_at(line, after + 3, Link::Assign, Some(key)),
         [b'>', ..] if blank == 0 && !is_quoted && opens_tag(line, key.start) => element(line, after + 1),
         [b',', ..] if is_quoted => {
-            let open = quote::before(line, key.start - usize::from(key.is_flag) * dashes(line, key.start))?;
-            let list = key.start.checked_sub(open.len() + usize::from(key.is_flag) * dashes(line, key.start))?;
+            let name = key.start - usize::from(key.is_flag) * dashes(line, key.start);
+            let open = quote::before(line, name)?;
+            let prefixed = usize::from(matches!(byte_before(line, name - open.len()), Some(b'b' | b'u')));
+            let list = name - open.len() - prefixed;
             let link = if key.is_flag { Link::Flag } else { Link::Pair };
             let in_list = matches!(byte_before_blanks(line, list), Some(b'[' | b'('));
             let tie = (key.is_flag || in_list).then(|| value_at(line, after + 1, link, Some(key))).flatten();
@@ -150,8 +152,11 @@ fn value_at(line: &[u8], from: usize, link: Link, key: Option<&Key>) -> Option<T
             }
         }
     }
+    // `password= next=1`: a blank, and then another field.
+    if at > from && key.is_some() && matches!(link, Link::Assign | Link::Query) && line[from - 1] == b'=' && is_assigned(line, at) {
+        return None;
+    }
     let end = bare_end(line, at, link);
-    let _ = key;
     Some(Tie { link, shape: Shape::Bare, start: at, end, is_prose: false })
 }
 
@@ -305,7 +310,7 @@ fn blanks(line: &[u8], at: usize) -> usize {
     while end - at < GAP {
         match line.get(end..).unwrap_or_default() {
             [b' ' | b'\t', ..] => end += 1,
-            rest @ [0x1B, b'[', ..] => match sequence_len(rest) {
+            rest @ [0x1B, b'[', ..] => match super::escape::sequence_len(rest) {
                 Some(len) => end += len,
                 None => break,
             },
@@ -317,12 +322,6 @@ fn blanks(line: &[u8], at: usize) -> usize {
 
 fn blanks_before(line: &[u8], at: usize) -> usize {
     line[..at].iter().rev().take(GAP).take_while(|&&b| matches!(b, b' ' | b'\t')).count()
-}
-
-/// The length of the ECMA-48 control sequence at the start of `text`.
-fn sequence_len(text: &[u8]) -> Option<usize> {
-    let parameters = text.get(2..)?.iter().take(24).take_while(|b| matches!(b, 0x20..=0x3F)).count();
-    matches!(text.get(2 + parameters), Some(0x40..=0x7E)).then_some(3 + parameters)
 }
 
 /// Where a value without quotes ends.
@@ -381,6 +380,12 @@ fn is_field(line: &[u8], at: usize) -> bool {
     let name = rest.iter().take(64).take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b' ' | b'%' | b'[' | b']'));
     let len = name.count();
     len > 0 && matches!(rest.get(len), Some(b'=' | b':'))
+}
+
+/// Whether `name=` starts at `at`.
+fn is_assigned(line: &[u8], at: usize) -> bool {
+    let name = line[at..].iter().take(64).take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')).count();
+    name > 0 && line.get(at + name) == Some(&b'=') && line.get(at + name + 1) != Some(&b'=')
 }
 
 fn opens_inside(line: &[u8], start: usize, at: usize, close: u8) -> bool {

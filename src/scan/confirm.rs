@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::{Hit, LineWork, Owner, Scanner, Work, pem};
+use crate::carrier::escape::ends_before;
 use crate::carrier::key::{self, Key};
 use crate::carrier::placeholder::{holds_marker, touches_marker};
 use crate::carrier::tie::{self, Tie};
@@ -15,6 +16,9 @@ use crate::rules::{Detect, Rule};
 
 /// A regex whose matches are longer than this is run on the whole line rather than around its anchors.
 const MAX_WINDOW: usize = 8192;
+
+/// Matches of at most this length are searched for inside a refused match, too.
+const SHORT: usize = 64;
 
 pub(super) fn pem_finding(rule: RuleIndex, body: Range<usize>) -> Finding {
     Finding { rule, start: body.start, end: body.end, via: Via::Pem }
@@ -49,7 +53,7 @@ pub(super) fn look(scanner: &Scanner, line: &[u8], base: usize, hits: &[Hit], wo
             finding.end = region.start + source.end;
         }
     };
-    if escapes.backslash {
+    if escapes.line {
         view_region(0..line.len());
     } else if escapes.percent {
         let mut done = 0;
@@ -74,8 +78,10 @@ fn url_around(line: &[u8], at: usize, floor: usize) -> Range<usize> {
 
 #[derive(Default)]
 struct Escapes {
+    /// `%41` and the like: they matter in the URL they are in.
     percent: bool,
-    backslash: bool,
+    /// Others: they matter in the whole line.
+    line: bool,
 }
 
 struct Lane<'s> {
@@ -105,7 +111,11 @@ impl Lane<'_> {
                     Owner::Prefix(rule, offset) => {
                         self.candidates.extend(at.checked_sub(offset).map(|start| (rule, start, true)));
                     }
-                    Owner::Inside(rule) => self.candidates.push((rule, at, false)),
+                    Owner::Inside(rule) => {
+                        self.candidates.push((rule, at, false));
+                        // Where its match starts is not known, so neither is whether a `\n` hides it.
+                        escapes.line |= memchr::memchr(b'\\', line).is_some();
+                    }
                     Owner::Pem(rule) => self.pem(line, rule, at, found),
                     Owner::Key => {
                         // The last set of a key's anchor is what follows the key.
@@ -113,7 +123,7 @@ impl Lane<'_> {
                         self.key(line, at..at + len, found, left);
                     }
                     Owner::Percent => escapes.percent = true,
-                    Owner::Backslash => escapes.backslash = true,
+                    Owner::Line => escapes.line = true,
                 }
             }
         }
@@ -150,6 +160,7 @@ impl Lane<'_> {
                 }
             }
             pem::Begin::Open(open) => self.opened = Some((rule, open)),
+            pem::Begin::Nothing => {}
         }
     }
 
@@ -272,11 +283,22 @@ impl Confirm<'_> {
     fn at_each(&mut self, candidates: &[(RuleIndex, usize, bool)]) {
         let mut done = 0;
         for &(_, start, _) in candidates {
-            if start >= done
-                && let Some(m) = self.pattern.find_at(self.line, start, self.line.len())
-            {
-                self.judge(m);
-                done = m.end;
+            if start < done {
+                continue;
+            }
+            let found = self.pattern.find_at(self.line, start, self.line.len()).or_else(|| {
+                // The letter before it ends an escape: to the rule, that is where the text starts.
+                let rest = ends_before(self.line, start).then(|| &self.line[start..])?;
+                let m = self.pattern.find_at(rest, 0, rest.len())?;
+                Some(Match {
+                    start: m.start + start,
+                    end: m.end + start,
+                    secret_start: m.secret_start + start,
+                    secret_end: m.secret_end + start,
+                })
+            });
+            if let Some(m) = found {
+                done = self.after(m);
             }
         }
     }
@@ -303,22 +325,30 @@ impl Confirm<'_> {
         while from < window.end
             && let Some(m) = self.pattern.find(self.line, from, window.end)
         {
-            self.judge(m);
-            from = m.end.max(from + 1);
+            from = self.after(m).max(from + 1);
         }
     }
 
-    fn judge(&mut self, m: Match) {
+    /// Judges a match; tells from where to search on. What was refused may hide a match that starts inside it, which
+    /// is looked for where a match's length bounds the work.
+    fn after(&mut self, m: Match) -> usize {
+        let accepted = self.judge(m);
+        if accepted || self.pattern.max_len().is_none_or(|len| len > SHORT) { m.end } else { m.start + 1 }
+    }
+
+    fn judge(&mut self, m: Match) -> bool {
         let Match { start, end, secret_start, secret_end } = m;
         let rule = &self.scanner.rules[self.rule];
         match accepts(self.scanner, self.rule, rule, self.line, start..end, secret_start..secret_end) {
-            Ok(()) => self.found.push(Finding {
-                rule: self.rule,
-                start: secret_start,
-                end: secret_end,
-                via: Via::Shape,
-            }),
-            Err(reason) => (self.left)(Left { rule: self.rule, start: secret_start, end: secret_end, reason }),
+            Ok(()) => {
+                let via = Via::Shape;
+                self.found.push(Finding { rule: self.rule, start: secret_start, end: secret_end, via });
+                true
+            }
+            Err(reason) => {
+                (self.left)(Left { rule: self.rule, start: secret_start, end: secret_end, reason });
+                false
+            }
         }
     }
 }

@@ -62,8 +62,8 @@ enum Owner {
     Key,
     /// `%41` and the like.
     Percent,
-    /// `\u0041`, `\x41`, `\/`.
-    Backslash,
+    /// `\u0041`, `\x41`, `\/`, a terminal colour.
+    Line,
 }
 
 /// All rules, ready to scan with.
@@ -289,8 +289,9 @@ fn escape_anchors() -> Vec<(Anchor, Owner)> {
     let slash = ByteSet::of(b'\\');
     vec![
         (anchor(&[ByteSet::of(b'%'), hex, hex]), Owner::Percent),
-        (anchor(&[slash, ByteSet::of(b'u'), ByteSet::of(b'0'), ByteSet::of(b'0'), hex, hex]), Owner::Backslash),
-        (anchor(&[slash, ByteSet::of(b'x'), hex, hex]), Owner::Backslash),
-        (anchor(&[slash, ByteSet::of(b'/')]), Owner::Backslash),
+        (anchor(&[slash, ByteSet::of(b'u'), ByteSet::of(b'0'), ByteSet::of(b'0'), hex, hex]), Owner::Line),
+        (anchor(&[slash, ByteSet::of(b'x'), hex, hex]), Owner::Line),
+        (anchor(&[slash, ByteSet::of(b'/')]), Owner::Line),
+        (anchor(&[ByteSet::of(0x1B), ByteSet::of(b'[')]), Owner::Line),
     ]
 }

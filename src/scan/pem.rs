@@ -10,7 +10,7 @@ const MAX_LINES: u32 = 4096;
 /// How many lines of something else may stand between the lines of a key.
 const MAX_STRANGERS: u32 = 64;
 /// A run of base64 that is body wherever it stands in a line.
-const SURE_RUN: usize = 32;
+const SURE_RUN: usize = 40;
 
 /// A key whose last line has not come yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub(super) enum Begin {
     Body(Range<usize>),
     /// No body: it is on the lines that follow.
     Open(Open),
+    /// Words about a key, or a key left out.
+    Nothing,
 }
 
 /// What follows the BEGIN label that ends at `from`.
@@ -37,16 +39,19 @@ pub(super) fn begin(line: &[u8], from: usize) -> Begin {
         if !body.is_empty() {
             return Begin::Body(from..from + end);
         }
-        return Begin::Open(Open { lines: 0, strangers: MAX_STRANGERS, column: None });
+        return Begin::Nothing;
     }
     // Cut off or without its last line: up to the end of the string it is in.
     let end = memchr::memchr3(b'"', b'\'', b'<', rest).unwrap_or(rest.len());
     let end = end - super::super::carrier::quote::backslashes_before(&rest[..end], end);
     let body = trim(line, from..from + end);
-    if body.len() >= 8 && body.clone().any(|i| is_body_byte(line[i])) {
+    if body.is_empty() {
+        Begin::Open(Open { lines: MAX_LINES, strangers: MAX_STRANGERS, column: None })
+    } else if line[body.clone()].split(|b| !is_body_byte(*b)).any(|run| run.len() >= 16) {
         Begin::Body(body)
     } else {
-        Begin::Open(Open { lines: MAX_LINES, strangers: MAX_STRANGERS, column: None })
+        // A sentence about keys.
+        Begin::Nothing
     }
 }
 
@@ -81,7 +86,7 @@ fn body_in(line: &[u8], column: Option<usize>) -> Option<Range<usize>> {
     let mut at = 0;
     while at < line.len() {
         let run = line[at..].iter().take_while(|&&b| is_body_byte(b)).count();
-        if run > best.len() {
+        if run > best.len() && is_mixed(&line[at..at + run]) {
             best = at..at + run;
         }
         at += run + 1;
@@ -93,6 +98,11 @@ fn body_in(line: &[u8], column: Option<usize>) -> Option<Range<usize>> {
     let run = line[column..].iter().take_while(|&&b| is_body_byte(b)).count();
     let ends = matches!(line.get(column + run), None | Some(b'\r' | b'"' | b'\\' | b'\'' | b'<'));
     (run > 0 && ends).then_some(column..column + run)
+}
+
+/// Upper and lower case: base64, and neither hex digits nor a word.
+fn is_mixed(run: &[u8]) -> bool {
+    run.iter().any(u8::is_ascii_uppercase) && run.iter().any(u8::is_ascii_lowercase)
 }
 
 fn is_body_byte(byte: u8) -> bool {

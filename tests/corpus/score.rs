@@ -60,6 +60,8 @@ pub(crate) fn judge(record: &Record, out: &[u8]) -> Outcome {
 }
 
 fn leaked(record: &Record, out: &[u8]) -> bool {
+    // The id in a marker may hold the name that a token begins with.
+    let out = &without_markers(out);
     let harmless = record.harmless();
     let known: HashSet<&[u8]> = harmless.iter().flat_map(|text| text.windows(RUN)).collect();
     let shown: HashSet<&[u8]> = out.windows(RUN).collect();
@@ -73,6 +75,18 @@ fn leaked(record: &Record, out: &[u8]) -> bool {
             form.windows(RUN).any(|run| tells(run) && shown.contains(run) && !known.contains(run))
         }
     })
+}
+
+fn without_markers(out: &[u8]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(out.len());
+    let mut rest = out;
+    while let Some(at) = find(rest, b"REDACTED:") {
+        kept.extend_from_slice(&rest[..at]);
+        let end = rest[at..].iter().position(|b| matches!(b, b']' | b'%')).map_or(rest.len(), |len| at + len);
+        rest = &rest[end..];
+    }
+    kept.extend_from_slice(rest);
+    kept
 }
 
 /// Deep nesting makes long runs of backslashes of its own; those say nothing of the secret.
