@@ -36,6 +36,7 @@ fn main(){
     if v {eprintln!("ready {:?}", t.elapsed());
      for r in s.rules().rules() { if let rules::Detect::Regex{anchors,..}=&r.detect { if anchors.is_empty() {eprintln!("everywhere {}",r.id)} } }
     }
+    if v { s.scanner().stats(&std::fs::read("/tmp/w/loghub.txt").unwrap()); }
     let mut w=Scrubber::new(&s);
     let mut o=O(std::io::stdout());
     let mut buf=vec![0u8;1<<18];

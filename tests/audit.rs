@@ -42,7 +42,9 @@ fn string(table: &DeTable<'_>, key: &str) -> Option<String> {
 /// The strings of a list, or the `name`s of its tables.
 fn names(table: &DeTable<'_>, section: &str, key: &str) -> BTreeSet<String> {
     let list = table.get(section).and_then(|s| s.get_ref().as_table()).and_then(|s| s.get(key));
-    let items = list.and_then(|list| list.get_ref().as_array()).unwrap_or_else(|| panic!("deny.toml lacks {section}.{key}"));
+    let items = list
+        .and_then(|list| list.get_ref().as_array())
+        .unwrap_or_else(|| panic!("deny.toml lacks {section}.{key}"));
     items
         .iter()
         .map(|item| match item.get_ref() {
@@ -62,7 +64,8 @@ fn policy() -> Policy {
 
 fn locked() -> Vec<Package> {
     parsed("Cargo.lock", |table| {
-        let packages = table.get("package").and_then(|list| list.get_ref().as_array()).expect("Cargo.lock has packages");
+        let packages =
+            table.get("package").and_then(|list| list.get_ref().as_array()).expect("Cargo.lock has packages");
         packages
             .iter()
             .filter_map(|package| package.get_ref().as_table())
@@ -113,7 +116,9 @@ fn one<'w>(words: &'w [&'w str], allowed: &BTreeSet<String>) -> (bool, &'w [&'w 
                 _ => (false, rest),
             }
         }
-        [licence, "WITH", exception, rest @ ..] => (allowed.contains(&format!("{licence} WITH {exception}")), rest),
+        [licence, "WITH", exception, rest @ ..] => {
+            (allowed.contains(&format!("{licence} WITH {exception}")), rest)
+        }
         [licence, rest @ ..] => (allowed.contains(*licence), rest),
         [] => (false, words),
     }
@@ -129,7 +134,8 @@ fn licences() -> Vec<(String, Option<String>)> {
         output.stdout
     };
     let version = String::from_utf8(run(&["-vV"])).expect("cargo -vV is text");
-    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).expect("cargo -vV names the host");
+    let host =
+        version.lines().find_map(|line| line.strip_prefix("host: ")).expect("cargo -vV names the host");
     let args = ["metadata", "--format-version=1", "--locked", "--offline", "--filter-platform", host];
     let metadata: serde_json::Value = serde_json::from_slice(&run(&args)).expect("cargo metadata is JSON");
     let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);

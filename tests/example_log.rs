@@ -18,7 +18,7 @@ const SECRETS: &[&str] = &[
     "eyJhbGci",
     "AAAAAAAAAAAAAAAA",
     "BBBBBBBBBBBBBBBB",
-    "DEADDEAD",
+    "DeadBeefDead",
     "4111111111111111",
     "ada@corp.example",
 ];

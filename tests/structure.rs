@@ -25,7 +25,16 @@ const ORDER: &[&[&str]] = &[
 const OUTSIDE: &[&str] = &["cmd", "main"];
 
 /// What the others do not touch; clippy.toml says why, function by function.
-const FORBIDDEN: &[&str] = &["std::fs", "std::env", "TcpStream", "TcpListener", "UdpSocket", "std::process", "Instant::", "SystemTime"];
+const FORBIDDEN: &[&str] = &[
+    "std::fs",
+    "std::env",
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "std::process",
+    "Instant::",
+    "SystemTime",
+];
 
 const MOST_LINES: usize = 600;
 
@@ -74,7 +83,8 @@ fn code(text: &str) -> String {
 
 /// The names that follow `prefix` in `code`, up to the next `::` or the end of the word; `{a, b::c}` gives both.
 fn names_after(code: &str, prefix: &str) -> Vec<String> {
-    let word = |s: &str| s.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let word =
+        |s: &str| s.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
     let mut names = Vec::new();
     for (at, _) in code.match_indices(prefix) {
         let rest = &code[at + prefix.len()..];
@@ -159,8 +169,13 @@ fn only_the_command_line_touches_the_machine() {
 
 #[test]
 fn every_pattern_file_is_built_in() {
-    let listed: Vec<_> = kasm_scrub::rules::builtin::BUILTIN.iter().map(|(name, _)| PathBuf::from(name)).collect();
-    assert_eq!(listed, files("patterns", "toml"), "src/rules/builtin.rs lists what patterns/ holds, in order");
+    let listed: Vec<_> =
+        kasm_scrub::rules::builtin::BUILTIN.iter().map(|(name, _)| PathBuf::from(name)).collect();
+    assert_eq!(
+        listed,
+        files("patterns", "toml"),
+        "src/rules/builtin.rs lists what patterns/ holds, in order"
+    );
 }
 
 #[test]
@@ -173,7 +188,8 @@ fn files_open_with_what_they_are_and_stay_readable() {
         }
         let lines = text.lines().count();
         if lines > MOST_LINES {
-            wrong.push(format!("{}: {lines} lines; split it at a seam, at most {MOST_LINES}", file.display()));
+            wrong
+                .push(format!("{}: {lines} lines; split it at a seam, at most {MOST_LINES}", file.display()));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -200,7 +216,10 @@ fn readme_names_its_two_commands() {
     let readme = read("README.md");
     let ci = read(".ci/run");
     for command in ["cargo run --release --locked -- filter < tests/data/kasm.log", "cargo test --locked"] {
-        assert!(readme.lines().any(|line| line.trim() == command), "README.md lacks `{command}` on a line of its own");
+        assert!(
+            readme.lines().any(|line| line.trim() == command),
+            "README.md lacks `{command}` on a line of its own"
+        );
         assert!(ci.contains(command), ".ci/run does not run `{command}`");
     }
 }

@@ -158,8 +158,13 @@ impl Anchor {
         rarest(&self.sets, WINDOW, WINDOW).0
     }
 
-    /// How often the anchor's rarest window turns up at a byte of log text, between 0 and 1.
+    /// How often the anchor turns up at a byte of log text, between 0 and 1, were bytes independent.
     pub fn frequency(&self) -> f32 {
+        self.sets.iter().map(ByteSet::frequency).product()
+    }
+
+    /// How often the prefilter has to look closer for it: the frequency of its rarest window.
+    fn cost(&self) -> f32 {
         rarest(&self.sets, WINDOW, WINDOW).1
     }
 
@@ -225,8 +230,13 @@ impl Part {
     }
 
     fn offer(&mut self, anchors: Vec<Anchor>) {
+        let cost = |anchors: &[Anchor]| -> f32 { anchors.iter().map(Anchor::cost).sum() };
         let better = match &self.best {
-            Some(best) => frequency(&anchors) < frequency(best),
+            Some(best) => {
+                // Of anchors that cost the same (but for rounding) the rarer.
+                let (new, old) = (cost(&anchors), cost(best));
+                new < 0.99 * old || (new < 1.01 * old && frequency(&anchors) < frequency(best))
+            }
             None => true,
         };
         if better {
@@ -303,8 +313,9 @@ fn repeat(sub: Part, min: u32, max: Option<u32>) -> Part {
     let mut part = Part { exact: None, best: sub.best, len };
     if let Some(runs) = sub.exact {
         if runs.len() == 1 {
-            // A few copies tell as much as many.
-            let copies = (min as usize).min(WINDOW.div_ceil(runs[0].len().max(1)) * 2).max(1);
+            // A few copies tell as much as many, but an exact run goes on to what follows it.
+            let most = if max == Some(min) { MAX_SETS } else { 2 * WINDOW };
+            let copies = (min as usize).min(most / runs[0].len().max(1)).max(1);
             let run = runs[0].repeat(copies);
             if max == Some(min) && copies == min as usize {
                 return Part { exact: Some(vec![run]), best: part.best, len };

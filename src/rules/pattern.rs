@@ -163,7 +163,7 @@ fn compile(source: &str, unicode: bool) -> Option<meta::Regex> {
                 .utf8_empty(false)
                 .nfa_size_limit(Some(64 << 20))
                 .onepass_size_limit(Some(64 << 10))
-                .hybrid_cache_capacity(96 << 10)
+                .hybrid_cache_capacity(1 << 20)
                 .dfa(false),
         )
         .build(source)

@@ -1,0 +1,44 @@
+//! Timing for the benches: run a few times, show the fastest and the middle run. No statistics beyond that.
+
+use std::time::{Duration, Instant};
+
+/// How long each of several runs took, shortest first.
+pub(crate) struct Runs(Vec<Duration>);
+
+/// Runs `work` once to warm up and `times` times for the clock.
+pub(crate) fn runs(times: usize, mut work: impl FnMut()) -> Runs {
+    work();
+    let mut took: Vec<Duration> = (0..times.max(1))
+        .map(|_| {
+            let start = Instant::now();
+            work();
+            start.elapsed()
+        })
+        .collect();
+    took.sort_unstable();
+    Runs(took)
+}
+
+impl Runs {
+    /// MB (10^6 bytes) per second of the fastest run.
+    pub(crate) fn best(&self, bytes: usize) -> f64 {
+        speed(bytes, self.0[0])
+    }
+
+    /// The same for the run in the middle.
+    pub(crate) fn middle(&self, bytes: usize) -> f64 {
+        speed(bytes, self.0[self.0.len() / 2])
+    }
+}
+
+fn speed(bytes: usize, took: Duration) -> f64 {
+    bytes as f64 / 1e6 / took.as_secs_f64().max(1e-9)
+}
+
+/// A number from the environment, or what is usual.
+pub(crate) fn setting(name: &str, usual: usize) -> usize {
+    match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} must be a whole number")),
+        Err(_) => usual,
+    }
+}

@@ -1,0 +1,228 @@
+//! How fast text is scanned and cleaned: clean logs, Kasm-shaped JSON, and both with secrets in them.
+//!
+//! Texts are generated, so that the numbers can be had anywhere: `cargo bench --bench scan`.
+//! `KASM_SCRUB_BENCH_FILE` names a log to measure beside them, `KASM_SCRUB_BENCH_MIB` the size of texts (64),
+//! `KASM_SCRUB_BENCH_RUNS` the number of runs (5). Every row's findings are counted and compared with what was put in.
+#![allow(clippy::print_stdout)]
+
+mod measure;
+
+use std::hint::black_box;
+
+use kasm_scrub::{Finding, Out, Sanitizer, Scrubber, Work};
+use measure::{runs, setting};
+
+/// The size of the blocks that a reader hands over.
+const BLOCK: usize = 256 << 10;
+
+fn main() {
+    let size = setting("KASM_SCRUB_BENCH_MIB", 64) << 20;
+    let bench = Bench { sanitizer: Sanitizer::builtin(), times: setting("KASM_SCRUB_BENCH_RUNS", 5) };
+    println!("{:<28} {:<10} {:>9} {:>9} {:>10}", "text", "how", "best MB/s", "middle", "findings");
+    let log = text(size, log_line, None);
+    bench.compare("log", &log);
+    bench.measure("log", &log, Some(0));
+    bench.measure("json", &text(size, json_line, None), Some(0));
+    for (name, line) in [("log", log_line as fn(&mut Vec<u8>, &mut Dice)), ("json", json_line)] {
+        for every in [100, 1] {
+            let text = text(size / 4, line, Some(every));
+            let want = secrets(&text);
+            bench.measure(&format!("{name}, secret in 1 of {every}"), &text, Some(want));
+        }
+    }
+    if let Ok(path) = std::env::var("KASM_SCRUB_BENCH_FILE") {
+        let text = std::fs::read(&path).expect("KASM_SCRUB_BENCH_FILE must name a readable file");
+        bench.compare("file", &text);
+        bench.measure("file", &text, None);
+    }
+}
+
+struct Bench {
+    sanitizer: Sanitizer,
+    times: usize,
+}
+
+impl Bench {
+    fn row(&self, text: &str, how: &str, bytes: usize, findings: Option<usize>, work: impl FnMut()) {
+        let runs = runs(self.times, work);
+        let findings = findings.map_or("-".to_owned(), |n| n.to_string());
+        println!("{text:<28} {how:<10} {:>9.0} {:>9.0} {findings:>10}", runs.best(bytes), runs.middle(bytes));
+    }
+
+    /// What the machine can do at most.
+    fn compare(&self, name: &str, text: &[u8]) {
+        let mut copy = vec![0; text.len()];
+        self.row(name, "memcpy", text.len(), None, || black_box(&mut copy).copy_from_slice(black_box(text)));
+        self.row(name, "newlines", text.len(), None, || {
+            black_box(memchr::memchr_iter(b'\n', black_box(text)).count());
+        });
+    }
+
+    /// Blocks through the scanner, then chunks through a scrubber; both must find what is wanted.
+    fn measure(&self, name: &str, text: &[u8], want: Option<usize>) {
+        let count = scan(&self.sanitizer, text);
+        let mut sink = Sink::default();
+        scrub(&self.sanitizer, text, &mut sink);
+        assert_eq!(sink.findings, count, "{name}: scan and stream must find the same");
+        assert!(want.is_none_or(|want| want == count), "{name}: {count} findings, not {want:?}");
+        if count == 0 {
+            assert_eq!(sink.bytes, text.len(), "{name}: clean text must pass as it is");
+        }
+        self.row(name, "scan", text.len(), Some(count), || {
+            black_box(scan(&self.sanitizer, black_box(text)));
+        });
+        self.row(name, "stream", text.len(), Some(count), || {
+            scrub(&self.sanitizer, black_box(text), &mut Sink::default());
+        });
+    }
+}
+
+/// Counts what comes out.
+#[derive(Default)]
+struct Sink {
+    bytes: usize,
+    findings: usize,
+}
+
+impl Out for Sink {
+    fn write(&mut self, bytes: &[u8]) {
+        self.bytes += black_box(bytes).len();
+    }
+
+    fn found(&mut self, _: &Finding) {
+        self.findings += 1;
+    }
+}
+
+fn scan(sanitizer: &Sanitizer, mut text: &[u8]) -> usize {
+    let mut work = Work::default();
+    let mut count = 0;
+    while !text.is_empty() {
+        // Whole lines only, as a reader of blocks hands them over.
+        let reach = text.len().min(BLOCK);
+        let end = match memchr::memrchr(b'\n', &text[..reach]) {
+            Some(newline) => newline + 1,
+            None => memchr::memchr(b'\n', text).map_or(text.len(), |newline| newline + 1),
+        };
+        let (block, rest) = text.split_at(end);
+        count += sanitizer.scan_block(block, &mut work).len();
+        text = rest;
+    }
+    count
+}
+
+fn scrub(sanitizer: &Sanitizer, text: &[u8], sink: &mut Sink) {
+    let mut scrubber = Scrubber::new(sanitizer);
+    for chunk in text.chunks(BLOCK) {
+        scrubber.push(chunk, sink);
+    }
+    scrubber.finish(sink);
+}
+
+/// Random numbers (Marsaglia's xorshift64), the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn pick<'t>(&mut self, words: &[&'t str]) -> &'t str {
+        words[(self.next() % words.len() as u64) as usize]
+    }
+}
+
+/// What marks a line with a secret, so that they can be counted without the engine.
+const MARK: &str = "rotated for agent";
+
+fn secrets(text: &[u8]) -> usize {
+    memchr::memmem::find_iter(text, MARK).count()
+}
+
+/// At least `size` bytes of whole lines; one line in `every` holds a password.
+fn text(size: usize, line: fn(&mut Vec<u8>, &mut Dice), every: Option<usize>) -> Vec<u8> {
+    let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
+    let mut text = Vec::with_capacity(size + 1024);
+    let mut number = 0;
+    while text.len() < size {
+        let from = text.len();
+        line(&mut text, &mut dice);
+        number += 1;
+        if every.is_some_and(|every| number % every == 0) {
+            let secret = format!("{:016x}", dice.next());
+            let is_json = text[from] == b'{';
+            text.pop();
+            if is_json {
+                text.pop();
+                text.extend(format!(",\"note\":\"{MARK}\",\"password\":\"x{secret}\"}}\n").bytes());
+            } else {
+                text.extend(format!(" {MARK} password=x{secret}\n").bytes());
+            }
+        }
+    }
+    text
+}
+
+const MODULES: [&str; 8] =
+    ["kasm_api", "manager_api", "provision", "client_api", "agent", "share", "rdp_gateway", "autoscaler"];
+const MESSAGES: [&str; 10] = [
+    "session created on zone default",
+    "container is healthy, waiting for the first frame",
+    "request completed",
+    "image kasmweb/desktop:1.17.0 is present on the agent",
+    "heartbeat received, 12 of 40 cores and 31 of 96 GiB in use",
+    "usage limit checked for group All Users",
+    "server reported 3 idle sessions, none expired",
+    "keepalive extended the session by 3600 seconds",
+    "no autoscale action needed",
+    "connection closed by the client after 120.4 s",
+];
+
+fn log_line(out: &mut Vec<u8>, dice: &mut Dice) {
+    let n = dice.next();
+    let line = format!(
+        "2026-03-{:02}T{:02}:{:02}:{:02}.{:03}Z {} [{}] {} kasm_id={:016x}{:016x} duration_ms={} status={}\n",
+        n % 28 + 1,
+        (n >> 8) % 24,
+        (n >> 16) % 60,
+        (n >> 24) % 60,
+        (n >> 32) % 1000,
+        dice.pick(&["INFO", "DEBUG", "WARNING", "INFO"]),
+        dice.pick(&MODULES),
+        dice.pick(&MESSAGES),
+        dice.next(),
+        dice.next(),
+        (n >> 40) % 5000,
+        dice.pick(&["200", "204", "404", "200"]),
+    );
+    out.extend_from_slice(line.as_bytes());
+}
+
+fn json_line(out: &mut Vec<u8>, dice: &mut Dice) {
+    let n = dice.next();
+    let line = format!(
+        concat!(
+            "{{\"asctime\":\"2026-03-{:02} {:02}:{:02}:{:02},{:03}\",\"name\":\"{}\",\"levelname\":\"{}\",",
+            "\"process\":{},\"message\":\"{}\",\"kasm_id\":\"{:016x}{:016x}\",\"request_ip\":null,",
+            "\"http\":{{\"method\":\"POST\",\"path\":\"/api/public/{}\",\"status\":{},\"ms\":{}}}}}\n"
+        ),
+        n % 28 + 1,
+        (n >> 8) % 24,
+        (n >> 16) % 60,
+        (n >> 24) % 60,
+        (n >> 32) % 1000,
+        dice.pick(&MODULES),
+        dice.pick(&["INFO", "DEBUG", "WARNING", "INFO"]),
+        (n >> 20) % 900 + 20,
+        dice.pick(&MESSAGES),
+        dice.next(),
+        dice.next(),
+        dice.pick(&["get_kasms", "request_kasm", "keepalive", "get_zones"]),
+        dice.pick(&["200", "204", "404"]),
+        (n >> 40) % 5000,
+    );
+    out.extend_from_slice(line.as_bytes());
+}

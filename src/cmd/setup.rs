@@ -1,0 +1,153 @@
+//! From options and files to a sanitizer: the part that all commands with rules share.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::builder::PossibleValuesParser;
+use clap::builder::TypedValueParser;
+use zeroize::Zeroizing;
+
+use super::{Refusal, say};
+use crate::config::{Choice, Config, MAX_KEEP};
+use crate::rules::{Action, Profile, RuleFile, Ruleset};
+use crate::sanitize::Parts;
+use crate::scan::Format;
+use crate::{HashKey, Sanitizer};
+
+/// The largest rule file or configuration that is read.
+const MAX_FILE: u64 = 16 << 20;
+/// The largest key file that is read.
+const MAX_KEY: u64 = 64 << 10;
+
+/// Which rules.
+#[derive(Debug, clap::Args)]
+pub(super) struct RuleOptions {
+    /// How much is looked for [default: default, or what --config says]
+    #[arg(short, long, value_name = "PROFILE", value_parser = profiles())]
+    pub(super) profile: Option<Profile>,
+    /// A rule file (this project's or gitleaks' format), on top of the built-in rules; may be given more than once
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) rules: Vec<PathBuf>,
+    /// Leave the built-in rules out
+    #[arg(long)]
+    pub(super) no_builtin: bool,
+}
+
+/// What is done with findings.
+#[derive(Debug, clap::Args)]
+pub(super) struct SanitizerOptions {
+    #[command(flatten)]
+    pub(super) rules: RuleOptions,
+    /// A configuration file (YAML); options given here beat it
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// What stands in place of every finding, whatever the rules and the configuration say
+    #[arg(long, value_name = "ACTION", value_parser = actions())]
+    pub(super) action: Option<Action>,
+    /// The key of pseudonyms for the action hash: a file with at least 16 bytes
+    #[arg(long, value_name = "FILE")]
+    pub(super) hash_key: Option<PathBuf>,
+    /// The id of that key, part of each pseudonym [default: k1, or what --config says]
+    #[arg(long, value_name = "ID")]
+    pub(super) hash_key_id: Option<String>,
+}
+
+fn profiles() -> impl TypedValueParser<Value = Profile> {
+    PossibleValuesParser::new(Profile::ALL.map(Profile::name))
+        .map(|name| Profile::by_name(&name).unwrap_or_default())
+}
+
+fn actions() -> impl TypedValueParser<Value = Action> {
+    PossibleValuesParser::new(Action::NAMES).map(|name| match &*name {
+        "mask" => Action::Mask { keep: MAX_KEEP },
+        "hash" => Action::Hash,
+        "remove" => Action::Remove,
+        _ => Action::Replace,
+    })
+}
+
+/// What records are taken to be, by name.
+pub(super) fn formats() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(Format::ALL.map(Format::name))
+        .map(|name| Format::ALL.into_iter().find(|f| f.name() == name).unwrap_or_default())
+}
+
+impl RuleOptions {
+    /// The built-in rules and those of the files, of every profile.
+    pub(super) fn load(&self) -> Result<Ruleset, Refusal> {
+        load(!self.no_builtin, &self.rules)
+    }
+}
+
+impl SanitizerOptions {
+    /// The sanitizer, and the profile it works by.
+    pub(super) fn sanitizer(&self, format: Option<Format>) -> Result<(Sanitizer, Profile), Refusal> {
+        let (config, base) = match &self.config {
+            Some(path) => {
+                let text = read_text("configuration", path)?;
+                let config = Config::read(&path.display().to_string(), &text)?;
+                (config, path.parent().unwrap_or(Path::new("")))
+            }
+            None => (Config::default(), Path::new("")),
+        };
+        let builtin = !self.rules.no_builtin && config.builtin.unwrap_or(true);
+        let files: Vec<PathBuf> =
+            config.rules.iter().map(|file| base.join(file)).chain(self.rules.rules.iter().cloned()).collect();
+        let rules = load(builtin, &files)?;
+        let key_file = self.hash_key.clone().or_else(|| config.key_file.as_ref().map(|file| base.join(file)));
+        let key_id =
+            self.hash_key_id.clone().or_else(|| config.key_id.clone()).unwrap_or_else(|| "k1".to_owned());
+        let profile = self.rules.profile.or(config.profile).unwrap_or_default();
+        let choice = Choice { profile: Some(profile), action: self.action, format };
+        let parts = config.into_parts(rules, choice)?;
+        if parts.rules.rules().is_empty() {
+            return Err(Refusal(format!(
+                "no rules are left in profile {profile}; nothing would be scrubbed"
+            )));
+        }
+        let key = key_file.map(|file| read_key(&file, &key_id)).transpose()?;
+        Ok((Sanitizer::new(Parts { key, ..parts })?, profile))
+    }
+}
+
+/// Loads rules; says what was skipped.
+pub(super) fn load(builtin: bool, files: &[PathBuf]) -> Result<Ruleset, Refusal> {
+    let texts = read_rule_files(files)?;
+    let files: Vec<RuleFile<'_>> = texts.iter().map(|(name, text)| RuleFile { name, text }).collect();
+    let rules = Ruleset::load(builtin, &files)?;
+    for skipped in rules.skipped() {
+        say(&format!("note: {skipped}"));
+    }
+    Ok(rules)
+}
+
+/// Names and texts of rule files.
+pub(super) fn read_rule_files(files: &[PathBuf]) -> Result<Vec<(String, String)>, Refusal> {
+    files.iter().map(|path| Ok((path.display().to_string(), read_text("rule file", path)?))).collect()
+}
+
+fn read_key(path: &Path, id: &str) -> Result<HashKey, Refusal> {
+    let bytes = Zeroizing::new(read("hash key file", path, MAX_KEY)?);
+    HashKey::new(id, &bytes).map_err(|bad| match bad {
+        crate::BadKey::TooShort => Refusal(format!("hash key file {}: {bad}", path.display())),
+        crate::BadKey::BadId => Refusal(format!("hash key id {id:?}: {bad}")),
+    })
+}
+
+fn read_text(what: &str, path: &Path) -> Result<String, Refusal> {
+    String::from_utf8(read(what, path, MAX_FILE)?)
+        .map_err(|_| Refusal(format!("{what} {}: is not UTF-8 text", path.display())))
+}
+
+fn read(what: &str, path: &Path, most: u64) -> Result<Vec<u8>, Refusal> {
+    let cannot = |error: std::io::Error| Refusal(format!("cannot read {what} {}: {error}", path.display()));
+    let file = File::open(path).map_err(cannot)?;
+    // Room for all of it at once: a key must not be left behind in a buffer that was outgrown.
+    let mut bytes = Vec::with_capacity(file.metadata().map_or(0, |m| m.len().min(most)) as usize + 1);
+    file.take(most + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    if bytes.len() as u64 > most {
+        return Err(Refusal(format!("{what} {}: is larger than {} KiB", path.display(), most >> 10)));
+    }
+    Ok(bytes)
+}

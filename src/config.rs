@@ -1,0 +1,502 @@
+//! The configuration file (YAML) → a [`Config`], and a [`Config`] with rules → the parts of a sanitizer.
+//!
+//! Not here: reading files; the caller does that. Strict like rule files: every mistake is named with its line, an
+//! unknown key or rule id is one, and one is enough to refuse. Faults never quote the file: what it allows may be a
+//! value that must not be shown. The published schema is `deploy/config.schema.json`; a test compares the two.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
+
+use crate::finding::RuleIndex;
+use crate::rules::allow::{Allowlist, Target};
+use crate::rules::pattern::{BadPattern, Pattern};
+use crate::rules::{Action, Fault, Faults, Profile, Rule, Ruleset, nearest};
+use crate::sanitize::Parts;
+use crate::scan::Format;
+
+/// The keys of the file.
+pub const KEYS: [&str; 8] = ["profile", "rules", "builtin", "disable", "actions", "allow", "hash", "format"];
+/// The keys of `actions`.
+pub const ACTION_KEYS: [&str; 4] = ["default", "profiles", "tags", "rules"];
+/// The keys of an entry of `allow`.
+pub const ALLOW_KEYS: [&str; 6] = ["value", "regex", "stopwords", "target", "rules", "reason"];
+/// The keys of `hash`.
+pub const HASH_KEYS: [&str; 2] = ["key_file", "key_id"];
+/// How many bytes `mask` keeps at most, and when nothing is said.
+pub const MAX_KEEP: u8 = 4;
+
+/// What a configuration file says. Default: nothing.
+#[derive(Debug, Default)]
+pub struct Config {
+    /// How much is looked for.
+    pub profile: Option<Profile>,
+    /// Rule files, as written: relative to the configuration file.
+    pub rules: Vec<String>,
+    /// Whether the built-in rules are used.
+    pub builtin: Option<bool>,
+    /// What records are taken to be.
+    pub format: Option<Format>,
+    /// The file with the key of pseudonyms, as written: relative to the configuration file.
+    pub key_file: Option<String>,
+    /// The id of that key.
+    pub key_id: Option<String>,
+    disable: Vec<Named>,
+    default_action: Option<Action>,
+    by_profile: Vec<(Profile, Action)>,
+    by_tag: Vec<(Named, Action)>,
+    by_rule: Vec<(Named, Action)>,
+    allow: Vec<(Vec<Named>, Allowlist)>,
+    file: Option<Arc<str>>,
+}
+
+/// What the command line says; it beats the file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Choice {
+    /// How much is looked for.
+    pub profile: Option<Profile>,
+    /// What becomes of every finding.
+    pub action: Option<Action>,
+    /// What records are taken to be.
+    pub format: Option<Format>,
+}
+
+/// A rule id or tag, and where it was written.
+#[derive(Debug)]
+struct Named {
+    name: String,
+    line: u32,
+    item: &'static str,
+}
+
+impl Config {
+    /// Reads a configuration. `file` is what faults call it.
+    /// # Errors
+    /// Every mistake in it.
+    pub fn read(file: &str, text: &str) -> Result<Self, Faults> {
+        let mut reader = Reader { file: file.into(), faults: Vec::new() };
+        let mut config = Self { file: Some(reader.file.clone()), ..Self::default() };
+        match MarkedYaml::load_from_str(text) {
+            Ok(documents) => match &documents[..] {
+                [] => {}
+                [document] => reader.top(document, &mut config),
+                [_, second, ..] => reader.fault(second, "", "is a second document; a configuration has one"),
+            },
+            Err(error) => {
+                let line = error.marker().line();
+                reader.fault_at(line, "", format!("is not valid YAML: {}", error.info()));
+            }
+        }
+        if reader.faults.is_empty() { Ok(config) } else { Err(Faults(reader.faults)) }
+    }
+
+    /// The parts of a sanitizer, but for the key of pseudonyms: `rules` cut down to the profile and to what is not
+    /// disabled, with the actions and allowlists of this configuration.
+    /// # Errors
+    /// Rule ids and tags that no rule of `rules` has, whatever its profile.
+    pub fn into_parts(self, rules: Ruleset, choice: Choice) -> Result<Parts, Faults> {
+        self.check_names(&rules)?;
+        let profile = choice.profile.or(self.profile).unwrap_or_default();
+        let format = choice.format.or(self.format).unwrap_or_default();
+        let disabled: HashSet<&str> = self.disable.iter().map(|named| &*named.name).collect();
+        let rules = rules.into_profile(profile, |rule| !disabled.contains(&*rule.id));
+        let actions =
+            rules.rules().iter().map(|rule| choice.action.or_else(|| self.action_of(rule))).collect();
+        let allow = self
+            .allow
+            .into_iter()
+            .filter_map(|(named, list)| {
+                let indices = indices(&rules, &named);
+                // No index means "all rules": a list for rules that are not in the profile must not become that.
+                (named.is_empty() || !indices.is_empty()).then_some((indices, list))
+            })
+            .collect();
+        Ok(Parts { rules, allow, format, actions, key: None })
+    }
+
+    /// The most particular action: of the rule, then of its tags, of its profile, and of all.
+    fn action_of(&self, rule: &Rule) -> Option<Action> {
+        let by_rule =
+            self.by_rule.iter().find(|(named, _)| named.name == *rule.id).map(|(_, action)| *action);
+        let by_tag = || {
+            let has = |named: &Named| rule.tags.iter().any(|tag| **tag == *named.name);
+            self.by_tag.iter().find(|(named, _)| has(named)).map(|(_, action)| *action)
+        };
+        let by_profile =
+            || self.by_profile.iter().find(|(p, _)| *p == rule.profile).map(|(_, action)| *action);
+        by_rule.or_else(by_tag).or_else(by_profile).or(self.default_action)
+    }
+
+    fn check_names(&self, rules: &Ruleset) -> Result<(), Faults> {
+        let ids: Vec<&str> = rules.rules().iter().map(|rule| &*rule.id).collect();
+        let tags: Vec<&str> =
+            rules.rules().iter().flat_map(|rule| rule.tags.iter().map(|tag| &**tag)).collect();
+        let of_rules = self.disable.iter().chain(self.by_rule.iter().map(|(named, _)| named));
+        let of_rules = of_rules.chain(self.allow.iter().flat_map(|(named, _)| named));
+        let of_tags = self.by_tag.iter().map(|(named, _)| (named, "tag", &tags));
+        let mut faults: Vec<Fault> = of_rules
+            .map(|named| (named, "rule", &ids))
+            .chain(of_tags)
+            .filter(|(named, _, known)| !known.contains(&&*named.name))
+            .map(|(named, what, known)| {
+                let hint = match nearest(&named.name, known) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "`kasm-scrub rules list` shows all".to_owned(),
+                };
+                let what = format!(
+                    "no rule has the {} `{}`; {hint}",
+                    if what == "tag" { what } else { "id" },
+                    named.name
+                );
+                let file = self.file.clone().unwrap_or_default();
+                Fault { file, line: named.line, item: named.item.to_owned(), what, source: String::new() }
+            })
+            .collect();
+        faults.sort();
+        if faults.is_empty() { Ok(()) } else { Err(Faults(faults)) }
+    }
+}
+
+fn indices(rules: &Ruleset, named: &[Named]) -> Vec<RuleIndex> {
+    let is_named = |rule: &Rule| named.iter().any(|n| n.name == *rule.id);
+    (0u32..).zip(rules.rules()).filter(|(_, rule)| is_named(rule)).map(|(i, _)| RuleIndex(i)).collect()
+}
+
+type Node<'t> = MarkedYaml<'t>;
+
+/// The text of a scalar that is a string.
+fn text<'n>(node: &'n Node<'_>) -> Option<&'n str> {
+    match &node.data {
+        YamlData::Value(Scalar::String(text)) => Some(text),
+        _ => None,
+    }
+}
+
+fn line(node: &Node<'_>) -> u32 {
+    u32::try_from(node.span.start.line()).unwrap_or(u32::MAX)
+}
+
+struct Reader {
+    file: Arc<str>,
+    faults: Vec<Fault>,
+}
+
+impl Reader {
+    fn fault(&mut self, node: &Node<'_>, item: &str, what: impl Into<String>) {
+        self.fault_at(node.span.start.line(), item, what);
+    }
+
+    fn fault_at(&mut self, line: usize, item: &str, what: impl Into<String>) {
+        let line = u32::try_from(line).unwrap_or(u32::MAX);
+        let (item, what) = (item.to_owned(), what.into());
+        self.faults.push(Fault { file: self.file.clone(), line, item, what, source: String::new() });
+    }
+
+    fn top(&mut self, document: &Node<'_>, config: &mut Config) {
+        if matches!(document.data, YamlData::Value(Scalar::Null)) {
+            return;
+        }
+        for (key, value) in self.known_entries(document, "", &KEYS) {
+            match key {
+                "profile" => config.profile = self.choice(value, "profile", &Profile::ALL, Profile::name),
+                "format" => config.format = self.choice(value, "format", &Format::ALL, Format::name),
+                "rules" => config.rules = self.names(value, "rules").into_iter().map(|n| n.name).collect(),
+                "builtin" => match value.data {
+                    YamlData::Value(Scalar::Boolean(on)) => config.builtin = Some(on),
+                    _ => self.fault(value, "builtin", "is true or false"),
+                },
+                "disable" => config.disable = self.names(value, "disable"),
+                "actions" => self.actions(value, config),
+                "allow" => self.allow(value, config),
+                _ => self.hash(value, config),
+            }
+        }
+    }
+
+    fn hash(&mut self, node: &Node<'_>, config: &mut Config) {
+        for (key, value) in self.known_entries(node, "hash", &HASH_KEYS) {
+            let text = self.string(value, if key == "key_file" { "hash.key_file" } else { "hash.key_id" });
+            if key == "key_file" {
+                config.key_file = text;
+            } else {
+                config.key_id = text;
+            }
+        }
+    }
+
+    fn actions(&mut self, node: &Node<'_>, config: &mut Config) {
+        for (key, value) in self.known_entries(node, "actions", &ACTION_KEYS) {
+            match key {
+                "default" => config.default_action = self.action(value, "actions.default"),
+                "profiles" => {
+                    for (at, name, value) in self.entries(value, "actions.profiles") {
+                        let profile = self.choice(at, "actions.profiles", &Profile::ALL, Profile::name);
+                        let action = self.action(value, &format!("actions.profiles.{name}"));
+                        config.by_profile.extend(profile.zip(action));
+                    }
+                }
+                "tags" => config.by_tag = self.named_actions(value, "actions.tags"),
+                _ => config.by_rule = self.named_actions(value, "actions.rules"),
+            }
+        }
+    }
+
+    fn named_actions(&mut self, node: &Node<'_>, item: &'static str) -> Vec<(Named, Action)> {
+        let mut actions = Vec::new();
+        for (at, name, value) in self.entries(node, item) {
+            let named = Named { name: name.to_owned(), line: line(at), item };
+            actions.extend(self.action(value, &format!("{item}.{name}")).map(|action| (named, action)));
+        }
+        actions
+    }
+
+    fn action(&mut self, node: &Node<'_>, item: &str) -> Option<Action> {
+        if matches!(node.data, YamlData::Mapping(_)) {
+            let (_, mask) = self.known_entries(node, item, &["mask"]).pop()?;
+            let (_, keep) = self.known_entries(mask, item, &["keep"]).pop()?;
+            return match keep.data {
+                YamlData::Value(Scalar::Integer(keep @ 0..=4)) => Some(Action::Mask { keep: keep as u8 }),
+                _ => {
+                    self.fault(keep, item, format!("keep is a whole number from 0 to {MAX_KEEP}"));
+                    None
+                }
+            };
+        }
+        let all = [Action::Replace, Action::Mask { keep: MAX_KEEP }, Action::Hash, Action::Remove];
+        let named: Vec<(&'static str, Action)> = Action::NAMES.into_iter().zip(all).collect();
+        self.choice(node, item, &named, |(name, _)| name).map(|(_, action)| action)
+    }
+
+    fn allow(&mut self, node: &Node<'_>, config: &mut Config) {
+        let YamlData::Sequence(entries) = &node.data else {
+            return self.fault(node, "allow", "is a list");
+        };
+        for entry in entries {
+            let entries = self.known_entries(entry, "allow", &ALLOW_KEYS);
+            let mut list = Allowlist::default();
+            let (mut rules, mut reason, mut conditions) = (Vec::new(), None, 0);
+            for (key, value) in entries {
+                match key {
+                    "value" => {
+                        conditions += 1;
+                        let exact = self
+                            .string(value, "allow.value")
+                            .map(|v| format!(r"\A(?:{})\z", regex_syntax::escape(&v)));
+                        list.regexes
+                            .extend(exact.and_then(|exact| self.pattern(value, "allow.value", &exact)));
+                    }
+                    "regex" => {
+                        conditions += 1;
+                        let source = self.string(value, "allow.regex");
+                        list.regexes
+                            .extend(source.and_then(|source| self.pattern(value, "allow.regex", &source)));
+                    }
+                    "stopwords" => {
+                        conditions += 1;
+                        let words = self.names(value, "allow.stopwords");
+                        list.stopwords =
+                            words.iter().map(|w| w.name.to_ascii_lowercase().into_bytes().into()).collect();
+                    }
+                    "target" => {
+                        let named =
+                            [("secret", Target::Secret), ("match", Target::Match), ("line", Target::Line)];
+                        if let Some((_, target)) =
+                            self.choice(value, "allow.target", &named, |(name, _)| name)
+                        {
+                            list.target = target;
+                        }
+                    }
+                    "rules" => rules = self.names(value, "allow.rules"),
+                    _ => reason = self.string(value, "allow.reason"),
+                }
+            }
+            if conditions != 1 {
+                self.fault(entry, "allow", "has exactly one of value, regex and stopwords");
+            }
+            if reason.is_none() {
+                self.fault(entry, "allow", "needs a reason: say why this may pass");
+            }
+            config.allow.push((rules, list));
+        }
+    }
+
+    fn pattern(&mut self, node: &Node<'_>, item: &str, source: &str) -> Option<Pattern> {
+        match Pattern::parse(source, Some(0)) {
+            Ok((pattern, _)) if pattern.is_compilable() => Some(pattern),
+            Ok(_) => {
+                self.fault(node, item, "the regex is too large to compile; shorten its repeats");
+                None
+            }
+            Err(BadPattern(why)) => {
+                self.fault(node, item, format!("the regex cannot be used: {why}"));
+                None
+            }
+        }
+    }
+
+    /// The entries of a mapping, whatever their keys.
+    fn entries<'n, 't>(
+        &mut self,
+        node: &'n Node<'t>,
+        item: &str,
+    ) -> Vec<(&'n Node<'t>, &'n str, &'n Node<'t>)> {
+        let YamlData::Mapping(mapping) = &node.data else {
+            self.fault(node, item, "is a mapping of keys to values");
+            return Vec::new();
+        };
+        let mut entries = Vec::new();
+        for (key, value) in mapping {
+            match text(key) {
+                Some(name) => entries.push((key, name, value)),
+                None => self.fault(key, item, "has a key that is not a string; put it in quotes"),
+            }
+        }
+        entries
+    }
+
+    fn known_entries<'n, 't>(
+        &mut self,
+        node: &'n Node<'t>,
+        item: &str,
+        known: &[&str],
+    ) -> Vec<(&'n str, &'n Node<'t>)> {
+        let mut entries = self.entries(node, item);
+        entries.retain(|(at, name, _)| {
+            let is_known = known.contains(name);
+            if !is_known {
+                self.fault(at, item, unknown(name, "key", known));
+            }
+            is_known
+        });
+        entries.into_iter().map(|(_, name, value)| (name, value)).collect()
+    }
+
+    fn string(&mut self, node: &Node<'_>, item: &str) -> Option<String> {
+        let found = text(node).filter(|text| !text.is_empty());
+        if found.is_none() {
+            self.fault(node, item, "is a string that is not empty; put it in quotes");
+        }
+        found.map(str::to_owned)
+    }
+
+    fn names(&mut self, node: &Node<'_>, item: &'static str) -> Vec<Named> {
+        let YamlData::Sequence(entries) = &node.data else {
+            self.fault(node, item, "is a list of strings");
+            return Vec::new();
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            names.extend(self.string(entry, item).map(|name| Named { name, line: line(entry), item }));
+        }
+        names
+    }
+
+    fn choice<T: Copy>(
+        &mut self,
+        node: &Node<'_>,
+        item: &str,
+        all: &[T],
+        name: fn(T) -> &'static str,
+    ) -> Option<T> {
+        let names: Vec<_> = all.iter().map(|&one| name(one)).collect();
+        let Some(got) = text(node) else {
+            self.fault(node, item, format!("is one of {}", names.join(", ")));
+            return None;
+        };
+        let found = all.iter().copied().find(|&one| name(one) == got);
+        if found.is_none() {
+            self.fault(node, item, unknown(got, "choice here", &names));
+        }
+        found
+    }
+}
+
+fn unknown(got: &str, what: &str, known: &[&str]) -> String {
+    match nearest(got, known) {
+        Some(near) => format!("`{got}` is no {what}; did you mean `{near}`?"),
+        None => format!("`{got}` is no {what}; known: {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(text: &str) -> Vec<String> {
+        let parts =
+            Config::read("c.yaml", text).and_then(|c| c.into_parts(Ruleset::builtin(), Choice::default()));
+        parts.err().map_or(Vec::new(), |faults| faults.0.iter().map(Fault::to_string).collect())
+    }
+
+    #[test]
+    fn every_mistake_is_named_with_its_line() {
+        let got = faults(
+            "profil: strict\nformat: xml\nbuiltin: maybe\nallow:\n  - value: abc\n  - regex: '('\n    reason: r\n",
+        );
+        let want = [
+            "c.yaml:1: `profil` is no key; did you mean `profile`?",
+            "c.yaml:2: format: `xml` is no choice here; known: auto, text, json",
+            "c.yaml:3: builtin: is true or false",
+            "c.yaml:5: allow: needs a reason: say why this may pass",
+            "c.yaml:6: allow.regex: the regex cannot be used: unclosed group",
+        ];
+        assert_eq!(got, want);
+    }
+
+    #[test]
+    fn unknown_rules_and_tags_are_refused() {
+        let got = faults("disable: [emai]\nactions:\n  rules: {nothing-like-it: hash}\n  tags: {pi: hash}\n");
+        assert_eq!(got.len(), 3, "{got:?}");
+        assert!(got[0].starts_with("c.yaml:1: disable: no rule has the id `emai`; did you mean"), "{got:?}");
+    }
+
+    #[test]
+    fn duplicates_and_bad_yaml_are_refused() {
+        assert!(
+            faults("profile: strict\nprofile: secrets\n")[0]
+                .starts_with("c.yaml:2: is not valid YAML: duplicated")
+        );
+        assert_eq!(faults("a: [").len(), 1);
+        assert_eq!(faults(""), [""; 0]);
+    }
+
+    #[test]
+    fn the_most_particular_action_wins() {
+        let text = "profile: strict\nactions:\n  default: replace\n  profiles: {default: remove}\n  tags: {pii: {mask: {keep: 2}}}\n  rules: {email: mask}\n";
+        let config = Config::read("c", text).expect("config");
+        let parts = config.into_parts(Ruleset::builtin(), Choice::default()).expect("parts");
+        let of = |id: &str| {
+            let at = parts.rules.rules().iter().position(|rule| *rule.id == *id).expect("rule");
+            parts.actions[at]
+        };
+        assert_eq!(of("email"), Some(Action::Mask { keep: 4 }));
+        assert_eq!(of("password"), Some(Action::Replace));
+    }
+
+    #[test]
+    fn a_list_for_rules_outside_the_profile_does_not_become_one_for_all() {
+        let config =
+            Config::read("c", "profile: secrets\nallow: [{value: hunter2, rules: [email], reason: r}]\n");
+        let parts = config.expect("config").into_parts(Ruleset::builtin(), Choice::default()).expect("parts");
+        assert!(parts.allow.is_empty());
+    }
+
+    #[test]
+    fn the_schema_has_the_same_keys() {
+        let schema: serde_json::Value =
+            serde_json::from_str(include_str!("../deploy/config.schema.json")).expect("schema");
+        let check = |pointer: &str, known: &[&str]| {
+            let table = schema.pointer(pointer).and_then(|v| v.as_object()).expect("properties");
+            let mut got: Vec<&str> = table.keys().map(String::as_str).collect();
+            let mut want = known.to_vec();
+            got.sort_unstable();
+            want.sort_unstable();
+            assert_eq!(got, want, "{pointer}");
+        };
+        check("/properties", &KEYS);
+        check("/properties/actions/properties", &ACTION_KEYS);
+        check("/properties/allow/items/properties", &ALLOW_KEYS);
+        check("/properties/hash/properties", &HASH_KEYS);
+    }
+}

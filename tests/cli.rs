@@ -1,0 +1,292 @@
+//! The command line as a user meets it: arguments and stdin in; exit code, stdout and stderr out.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Stands where a secret would; must never be seen in any output.
+const CANARY: &str = "Canary7Xq9ZsecretValue42";
+
+/// What a run gave.
+struct Ran {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kasm-scrub"));
+    command.args(args).current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("NO_COLOR");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn run(args: &[&str], stdin: impl AsRef<[u8]>) -> Ran {
+    finish(command(args), stdin.as_ref())
+}
+
+fn finish(mut command: Command, stdin: &[u8]) -> Ran {
+    let mut child = command.spawn().expect("start");
+    if let Some(mut pipe) = child.stdin.take() {
+        // A program that refuses to start reads nothing: the pipe may break.
+        let stdin = stdin.to_vec();
+        std::thread::spawn(move || pipe.write_all(&stdin));
+    }
+    let output = child.wait_with_output().expect("end");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+fn filter(args: &[&str], stdin: &str, want: &str) {
+    let ran = run(&[&["filter"], args].concat(), stdin);
+    assert_eq!((ran.code, &*ran.out, &*ran.err), (Some(0), want, ""), "filter {args:?}");
+}
+
+/// Refuses to start: exit 2, nothing on stdout, and a message with these words.
+fn refuses(args: &[&str], words: &[&str]) {
+    let ran = run(args, format!("password={CANARY}\n"));
+    assert_eq!((ran.code, &*ran.out), (Some(2), ""), "{args:?}: {}", ran.err);
+    for word in words {
+        assert!(ran.err.contains(word), "{args:?}: no {word:?} in {}", ran.err);
+    }
+    assert!(!ran.err.contains(CANARY), "{args:?} shows the secret");
+}
+
+fn file(dir: &Path, name: &str, text: &str) -> String {
+    let path = dir.join(name);
+    std::fs::write(&path, text).expect("write");
+    path.display().to_string()
+}
+
+fn dir() -> tempfile::TempDir {
+    tempfile::tempdir().expect("directory")
+}
+
+#[test]
+fn filter_scrubs() {
+    filter(&[], "a password=hunter2 b\n", "a password=[REDACTED:password] b\n");
+    filter(&[], "no newline", "no newline");
+    filter(&[], "", "");
+    filter(&["--profile", "secrets"], "ann@example.com\n", "ann@example.com\n");
+    filter(&["--action", "remove"], "password=hunter2;\n", "password=;\n");
+    filter(&["--rules", "tests/data/team.toml"], "TKT-12345678\n", "[REDACTED:team-ticket]\n");
+    filter(&["--rules", "tests/data/team.toml", "--no-builtin"], "password=hunter2\n", "password=hunter2\n");
+}
+
+#[test]
+fn filter_leaves_other_bytes() {
+    let dir = dir();
+    let path = dir.path().join("in");
+    let bytes: Vec<u8> = (0..=255).cycle().take(700_000).collect();
+    std::fs::write(&path, &bytes).expect("write");
+    let mut command = command(&["filter", "--rules", "tests/data/team.toml", "--no-builtin"]);
+    command.stdin(std::fs::File::open(&path).expect("open"));
+    let output = command.output().expect("run");
+    assert!(output.stdout == bytes, "{} bytes", output.stdout.len());
+}
+
+#[test]
+fn a_line_is_out_as_soon_as_its_newline_is_in() {
+    use std::io::{BufRead, BufReader};
+    let mut child = command(&["filter"]).spawn().expect("start");
+    let mut stdin = child.stdin.take().expect("stdin");
+    let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
+    for i in 0..3 {
+        stdin.write_all(format!("line {i}\n").as_bytes()).expect("write");
+        assert_eq!(lines.next().and_then(Result::ok), Some(format!("line {i}")));
+    }
+    drop(stdin);
+    assert!(child.wait().expect("end").success());
+}
+
+#[test]
+fn configuration_decides_unless_the_command_line_does() {
+    let config = ["--config", "tests/data/scrub.yaml"];
+    filter(&config, "TKT-12345678 ann@example.com\n", "****78 ann@example.com\n");
+    filter(&config, "password=hunter2-is-documented\n", "password=hunter2-is-documented\n");
+    let ran = run(&["filter", "--config", "tests/data/scrub.yaml"], "password=hunter2\n");
+    assert!(ran.out.starts_with("password=[password:2026:"), "{}", ran.out);
+    let beaten = ["--config", "tests/data/scrub.yaml", "--action", "replace"];
+    filter(&beaten, "TKT-12345678\n", "[REDACTED:team-ticket]\n");
+}
+
+#[test]
+fn pseudonyms_join() {
+    let args = ["filter", "--action", "hash", "--hash-key", "tests/data/key"];
+    let ran = run(&args, "password=hunter2\n{\"password\":\"hunter2\"}\n");
+    let first =
+        ran.out.lines().next().and_then(|l| l.strip_prefix("password=")).expect("pseudonym").to_owned();
+    assert!(first.starts_with("[password:k1:") && first.len() == "[password:k1:]".len() + 24, "{first}");
+    assert_eq!(ran.out.lines().nth(1), Some(&*format!("{{\"password\":\"{first}\"}}")));
+}
+
+#[test]
+fn findings_decide_the_exit_code_on_request() {
+    assert_eq!(run(&["filter", "--fail-on-finding"], "password=hunter2\n").code, Some(1));
+    assert_eq!(run(&["filter", "--fail-on-finding"], "clean\n").code, Some(0));
+}
+
+#[test]
+fn the_report_counts() {
+    let dir = dir();
+    let path = dir.path().join("r.json").display().to_string();
+    filter(&["--report", &path], "password=hunter2\nx", "password=[REDACTED:password]\nx");
+    let text = std::fs::read_to_string(path).expect("report");
+    let report: serde_json::Value = serde_json::from_str(&text).expect("json");
+    let numbers = ["bytes_in", "bytes_out", "lines", "findings"].map(|key| report[key].as_u64());
+    assert_eq!(numbers, [Some(18), Some(30), Some(2), Some(1)]);
+    assert_eq!(report["findings_by_rule"]["password"], 1);
+    assert!(!text.contains("hunter2"));
+}
+
+#[test]
+fn mistakes_refuse_to_start() {
+    let dir = dir();
+    let bad = |name: &str, text: &str| file(dir.path(), name, text);
+    let regex = bad("regex.toml", "[[rules]]\nid = 'mine'\nregex = '(a'\n");
+    let large = bad("large.toml", "[[rules]]\nid = 'mine'\nregex = '(?:a{1000}){1000}'\n");
+    let twice =
+        bad("twice.toml", "[[rules]]\nid = 'mine'\nregex = 'aaa1'\n[[rules]]\nid = 'mine'\nregex = 'bbb1'\n");
+    let short = bad("short", "abc\n");
+    let config = bad("config.yaml", "profile: stict\ndisable: [passwrd]\nwhat: 1\n");
+    let names = bad("names.yaml", "disable: [passwrd]\n");
+    let empty = bad("empty.toml", "");
+    let missing = dir.path().join("missing").display().to_string();
+    refuses(&["filter", "--rules", &missing], &["cannot read rule file", &missing]);
+    refuses(&["filter", "--rules", &regex], &["regex.toml:3: mine", "unclosed group"]);
+    refuses(&["filter", "--rules", &large], &["large.toml:3: mine", "states"]);
+    refuses(&["filter", "--rules", &twice], &["twice.toml:4: mine", "duplicate id"]);
+    refuses(&["filter", "--rules", &empty, "--no-builtin"], &["no rules are left"]);
+    refuses(&["filter", "--action", "hash"], &["--hash-key"]);
+    refuses(
+        &["filter", "--action", "hash", "--hash-key", &missing],
+        &["cannot read hash key file", &missing],
+    );
+    refuses(&["filter", "--action", "hash", "--hash-key", &short], &[&short, "under 16 bytes"]);
+    refuses(&["filter", "--hash-key", "tests/data/key", "--hash-key-id", "a b"], &["hash key id", "a b"]);
+    refuses(&["filter", "--config", &missing], &["cannot read configuration", &missing]);
+    refuses(&["filter", "--config", &config], &["config.yaml:1: profile", "config.yaml:3: `what`"]);
+    refuses(&["filter", "--config", &names], &["names.yaml:1: disable", "did you mean `password`?"]);
+    refuses(&["filter", "--report", &format!("{missing}/r.json")], &["cannot write the report", &missing]);
+    refuses(&["filter", "--no-such-option"], &["--no-such-option"]);
+    refuses(&["rules", "show", "passwrd"], &["did you mean `password`?"]);
+    refuses(&["rules", "test", &missing], &[&missing]);
+}
+
+#[test]
+fn a_closed_stdout_ends_quietly() {
+    let mut command = command(&["filter"]);
+    let (reader, writer) = std::io::pipe().expect("pipe");
+    drop(reader);
+    command.stdout(writer);
+    let ran = finish(command, format!("password={CANARY}\n").repeat(1000).as_bytes());
+    assert_eq!((ran.code, &*ran.err), (Some(0), ""));
+}
+
+#[test]
+fn a_full_disk_is_told_and_nothing_is_lost() {
+    if !Path::new("/dev/full").exists() {
+        return;
+    }
+    let ran = run(&["filter", "--report", "/dev/full"], format!("password={CANARY}\nend"));
+    assert_eq!((ran.code, &*ran.out), (Some(2), "password=[REDACTED:password]\nend"));
+    assert!(ran.err.contains("cannot write the report /dev/full"), "{}", ran.err);
+    let mut command = command(&["filter"]);
+    command.stdout(std::fs::File::create("/dev/full").expect("open"));
+    let ran = finish(command, format!("password={CANARY}\n").as_bytes());
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.err.contains("cannot write to stdout") && !ran.err.contains(CANARY), "{}", ran.err);
+}
+
+#[test]
+fn an_unreadable_stdin_is_told() {
+    let mut command = command(&["filter"]);
+    command.stdin(std::fs::File::open(env!("CARGO_MANIFEST_DIR")).expect("open"));
+    let ran = finish(command, b"");
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.err.contains("cannot read stdin"), "{}", ran.err);
+}
+
+#[test]
+fn no_output_of_any_command_holds_the_canary() {
+    let line =
+        format!("{{\"password\":\"{CANARY}\",\"n\":1}} password={CANARY} Authorization: Bearer {CANARY}");
+    let input = format!("{line}\n{line}");
+    for args in [
+        &["filter"][..],
+        &["filter", "--format", "json"],
+        &["filter", "--format", "text", "--fail-on-finding"],
+        &["filter", "--action", "mask"],
+        &["filter", "--action", "hash", "--hash-key", "tests/data/key"],
+        &["filter", "--action", "remove"],
+        &["filter", "--report", "/dev/full"],
+        &["filter", "--report", "/dev/stderr"],
+        &["explain"],
+        &["explain", "--format", "json"],
+        &["rules", "list"],
+    ] {
+        let Ran { out, err, .. } = run(args, &input);
+        assert!(!out.contains(CANARY) && !err.contains(CANARY), "{args:?}");
+    }
+}
+
+#[test]
+fn explain_says_where_which_and_why() {
+    let ran = run(&["explain"], "x\n a password=hunter2\npassword=null\n");
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let lines: Vec<&str> = ran.out.lines().collect();
+    assert!(lines[0].starts_with("2:13-19 password (via key, assign) "), "{}", ran.out);
+    assert!(lines[1].starts_with("3:10-13 password left: a placeholder"), "{}", ran.out);
+    assert_eq!(lines.last(), Some(&"1 finding, 1 near miss in 3 lines"));
+    assert!(!ran.out.contains('\x1b'), "colour outside a terminal");
+}
+
+#[test]
+fn explain_speaks_json() {
+    let ran = run(&["explain", "--format", "json"], "password=hunter2\n");
+    let entry: serde_json::Value = serde_json::from_str(&ran.out).expect("json");
+    let want = serde_json::json!(["finding", 1, 10, 16, "password", "key", "assign"]);
+    let got = ["kind", "line", "first", "last", "rule", "via", "carrier"].map(|key| entry[key].clone());
+    assert_eq!(serde_json::json!(got), want);
+}
+
+#[test]
+fn rules_are_listed_and_shown() {
+    let ran = run(&["rules", "list", "--rules", "tests/data/team.toml", "--no-builtin"], "");
+    assert_eq!(ran.out, "team-ticket  secrets  team  A ticket of the team's own system\n");
+    let ran = run(&["rules", "list", "--format", "json"], "");
+    assert!(serde_json::from_str::<Vec<serde_json::Value>>(&ran.out).expect("json").len() > 100);
+    let ran = run(&["rules", "show", "team-ticket", "--rules", "tests/data/team.toml"], "");
+    assert!(ran.out.contains("example      opened TKT-{{digits:8}} →"), "{}", ran.out);
+}
+
+#[test]
+fn rules_test_tells_what_fails() {
+    let ran = run(&["rules", "test", "tests/data/team.toml"], "");
+    assert_eq!(ran.out, "1 rules, 2 examples, 0 failures, 0 rules without examples\n");
+    let dir = dir();
+    let path = file(
+        dir.path(),
+        "bad.toml",
+        "[[rules]]\nid = 'first'\nregex = 'ab[0-9]{4}'\nexamples = ['ab1234']\n\n[[rules]]\nid = 'second'\nregex = 'cd[0-9]{4}'\n",
+    );
+    let ran = run(&["rules", "test", &path], "");
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    for want in [
+        "bad.toml:1: first: example 1 failed with the rule alone\n    text ab1234\n    want ab1234\n    got  [REDACTED:first]\n",
+        "bad.toml:6: second: has no examples\n",
+        "2 rules, 1 examples, 1 failures, 1 rules without examples\n",
+    ] {
+        assert!(ran.out.contains(want), "{}", ran.out);
+    }
+}
+
+#[test]
+fn help_has_examples_and_shells_have_completions() {
+    for command in ["filter", "explain", "rules", "completions"] {
+        assert!(run(&[command, "--help"], "").out.contains("Examples:\n  "), "{command}");
+    }
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(run(&["completions", shell], "").out.contains("fail-on-finding"), "{shell}");
+    }
+}

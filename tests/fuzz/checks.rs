@@ -1,0 +1,93 @@
+//! What the fuzz targets check; `tests/properties` checks the same on its own inputs and on saved ones.
+//!
+//! A check returns what was wrong, in words; it never panics by itself, so a panic is always the engine's.
+
+use kasm_scrub::sanitize::{Key, Parts};
+use kasm_scrub::{RuleFile, Ruleset, Sanitizer, Scrubber, Work};
+use serde_json::Value;
+
+/// `text` as it comes out, cut at these places (in any order, beyond the end taken as the end).
+fn clean(sanitizer: &Sanitizer, text: &[u8], cuts: &[usize]) -> Vec<u8> {
+    let mut cuts: Vec<usize> = cuts.iter().map(|&cut| cut.min(text.len())).collect();
+    cuts.sort_unstable();
+    let mut out = Vec::new();
+    let mut scrubber = Scrubber::new(sanitizer);
+    let mut from = 0;
+    for cut in cuts {
+        scrubber.push(&text[from..cut], &mut out);
+        from = cut;
+    }
+    scrubber.push(&text[from..], &mut out);
+    scrubber.finish(&mut out);
+    out
+}
+
+/// Cuts change nothing, and twice is once.
+/// # Errors
+/// Which of the two did not hold.
+pub fn stream(sanitizer: &Sanitizer, text: &[u8], cuts: &[usize]) -> Result<(), String> {
+    let whole = clean(sanitizer, text, &[]);
+    if clean(sanitizer, text, cuts) != whole {
+        return Err(format!("other bytes came out when cut at {cuts:?}"));
+    }
+    if clean(sanitizer, &whole, &[]) != whole {
+        return Err("cleaning twice is not cleaning once".to_owned());
+    }
+    Ok(())
+}
+
+/// A document stays one, with its keys and its shape. What is no document on one line is not looked at.
+/// # Errors
+/// Where it changed.
+pub fn json(sanitizer: &Sanitizer, text: &[u8]) -> Result<(), String> {
+    let text = text.trim_ascii();
+    let Ok(before @ (Value::Object(_) | Value::Array(_))) = serde_json::from_slice::<Value>(text) else {
+        return Ok(());
+    };
+    if text.contains(&b'\n') {
+        return Ok(());
+    }
+    let out = clean(sanitizer, text, &[]);
+    let after = serde_json::from_slice::<Value>(&out).map_err(|error| format!("no document came out: {error}"))?;
+    same_shape(sanitizer, &before, &after)
+}
+
+fn same_shape(sanitizer: &Sanitizer, before: &Value, after: &Value) -> Result<(), String> {
+    match (before, after) {
+        (Value::Object(before), Value::Object(after)) => {
+            // Two keys that are secrets may become one.
+            let are_clean = before.keys().all(|key| is_clean(sanitizer, key));
+            if !are_clean {
+                return Ok(());
+            }
+            if !before.keys().eq(after.keys()) {
+                return Err("the keys of an object changed".to_owned());
+            }
+            before.values().zip(after.values()).try_for_each(|(before, after)| same_shape(sanitizer, before, after))
+        }
+        (Value::Array(before), Value::Array(after)) if before.len() == after.len() => {
+            before.iter().zip(after).try_for_each(|(before, after)| same_shape(sanitizer, before, after))
+        }
+        (before, after) if before == after => Ok(()),
+        (Value::Object(_) | Value::Array(_), _) => Err("an object or array became something else".to_owned()),
+        (_, Value::String(text)) if text.contains("REDACTED:") => Ok(()),
+        (_, _) => Err("a scalar changed that is not redacted".to_owned()),
+    }
+}
+
+/// Whether a key has nothing in it that is secret by its shape.
+fn is_clean(sanitizer: &Sanitizer, key: &str) -> bool {
+    let quoted = Value::String(key.to_owned()).to_string();
+    let mut work = Work::default();
+    matches!(sanitizer.clean(Key::None, quoted.as_bytes(), &mut work), std::borrow::Cow::Borrowed(_))
+}
+
+/// A rule file loads or is refused; what loads can scan. A mistake is a panic.
+pub fn rules(file: &str, text: &[u8]) {
+    let Ok(rules) = Ruleset::load(false, &[RuleFile { name: "fuzz.toml", text: file }]) else { return };
+    if let Ok(sanitizer) = Sanitizer::new(Parts { rules, ..Parts::default() }) {
+        let mut work = Work::default();
+        sanitizer.scan_block(text, &mut work);
+        let _ = clean(&sanitizer, text, &[text.len() / 2]);
+    }
+}

@@ -1,0 +1,147 @@
+//! The engine against its definition: for every line, for every match of the rule that passes its checks, a finding.
+//!
+//! Rules are toys over a small alphabet, so that matches, near matches and overlaps are frequent.
+
+use kasm_scrub::rules::entropy::shannon;
+use kasm_scrub::rules::pattern::Pattern;
+use kasm_scrub::sanitize::Parts;
+use kasm_scrub::{Format, RuleFile, Ruleset, Sanitizer, Work};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::strategy::BoxedStrategy;
+
+use super::{show, times};
+
+/// A part of a regex over the alphabet of [`toy_text`].
+fn part() -> BoxedStrategy<String> {
+    let words = ["qz", "tok_", "zq-7", "Kx", "7.q", "abc", "q", "z7z7"];
+    let classes = ["[a-c]", "[0-9]", "[A-Z]", "[qz7]", ".", r"\w", r"\s", r"\b", "^", "$", "(?i:kx)", "[^q]", r"\.?"];
+    let leaf = prop_oneof![
+        5 => select(words.to_vec()).prop_map(|word| word.replace('.', r"\.")),
+        4 => select(classes.to_vec()).prop_map(str::to_owned),
+    ];
+    leaf.prop_recursive(4, 16, 4, |inner| {
+        let repeat = select(&["", "?", "*", "+", "{2}", "{1,3}", "{2,}", "+?", "{0,40}"][..]);
+        prop_oneof![
+            4 => vec(inner.clone(), 1..4).prop_map(|parts| parts.concat()),
+            2 => vec(inner.clone(), 1..4).prop_map(|parts| format!("(?:{})", parts.join("|"))),
+            2 => (inner.clone(), repeat).prop_map(|(part, repeat)| format!("(?:{part}){repeat}")),
+            1 => inner.prop_map(|part| format!("({part})")),
+        ]
+    })
+    .boxed()
+}
+
+/// A random regex; it may be one that rules refuse.
+pub(crate) fn regex() -> BoxedStrategy<String> {
+    vec(part(), 1..5).prop_map(|parts| parts.concat()).boxed()
+}
+
+fn toy_text() -> BoxedStrategy<String> {
+    let pieces = [
+        "qz", "tok_", "zq-7", "Kx", "kx", "7.q", "abc", "q", "z7z7", "a", "b", "c", "7", "0", "X", "-", "_", ".", " ",
+        "\n", "\t", "aaaaaaaaaaaaaaaaaaaa", "key", "stop", "\u{e9}", "                                        ",
+    ];
+    vec(select(pieces.to_vec()), 0..24).prop_map(|parts| parts.concat()).boxed()
+}
+
+/// What a toy rule asks beside its regex.
+#[derive(Clone, Debug)]
+struct Asks {
+    entropy: Option<f64>,
+    keyword: Option<&'static str>,
+    stopword: Option<&'static str>,
+    allowed: Option<&'static str>,
+}
+
+fn asks() -> impl Strategy<Value = Asks> {
+    (
+        option::weighted(0.2, select(&[1.0, 1.9, 2.5][..])),
+        option::weighted(0.2, select(&["key", "qz", "kx"][..])),
+        option::weighted(0.2, select(&["stop", "abc"][..])),
+        option::weighted(0.2, select(&["^a", "7$", "q.z"][..])),
+    )
+        .prop_map(|(entropy, keyword, stopword, allowed)| Asks { entropy, keyword, stopword, allowed })
+}
+
+fn toml(regex: &str, asks: &Asks) -> String {
+    let mut file = format!("[[rules]]\nid = \"toy\"\ndescription = \"toy\"\nregex = '''{regex}'''\n");
+    if let Some(bits) = asks.entropy {
+        file += &format!("entropy = {bits:?}\n");
+    }
+    if let Some(word) = asks.keyword {
+        file += &format!("keywords = [\"{word}\"]\n");
+    }
+    if let Some(word) = asks.stopword {
+        file += &format!("[[rules.allowlists]]\nstopwords = [\"{word}\"]\n");
+    }
+    if let Some(regex) = asks.allowed {
+        file += &format!("[[rules.allowlists]]\nregexes = ['''{regex}''']\n");
+    }
+    file
+}
+
+/// The findings as they are defined, one regex and one line at a time.
+fn model(pattern: &Pattern, asks: &Asks, text: &[u8]) -> Vec<(usize, usize)> {
+    let allowed = asks.allowed.map(|source| Pattern::parse(source, None).expect("toy").0);
+    let contains = |text: &[u8], word: &str| {
+        text.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    let mut want = Vec::new();
+    let mut base = 0;
+    for line in text.split(|&byte| byte == b'\n') {
+        let has_keyword = asks.keyword.is_none_or(|word| contains(line, word));
+        let mut from = 0;
+        while has_keyword && let Some(found) = pattern.find(line, from, line.len()) {
+            from = found.end.max(from + 1);
+            let secret = &line[found.secret_start..found.secret_end];
+            let is_left = secret.is_empty()
+                || asks.entropy.is_some_and(|least| shannon(secret) < least)
+                || asks.stopword.is_some_and(|word| contains(secret, word))
+                || allowed.as_ref().is_some_and(|regex| regex.find(secret, 0, secret.len()).is_some());
+            if !is_left {
+                want.push((base + found.secret_start, base + found.secret_end));
+            }
+        }
+        base += line.len() + 1;
+    }
+    want
+}
+
+fn check(regex: &str, asks: &Asks, text: &str) -> Result<(), TestCaseError> {
+    let Ok((pattern, _)) = Pattern::parse(regex, None) else { return Ok(()) };
+    let file = toml(regex, asks);
+    let rules = Ruleset::load(false, &[RuleFile { name: "toy.toml", text: &file }]);
+    let rules = rules.map_err(|faults| TestCaseError::fail(format!("{faults}")))?;
+    let parts = Parts { rules, format: Format::Text, ..Parts::default() };
+    let sanitizer = Sanitizer::new(parts).expect("the toy does not hash");
+    let mut work = Work::default();
+    let got: Vec<_> = sanitizer.scan_block(text.as_bytes(), &mut work).iter().map(|f| (f.start, f.end)).collect();
+    prop_assert_eq!(got, model(&pattern, asks, text.as_bytes()), "regex {} text {}", regex, show(text.as_bytes()));
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(times(6000))]
+
+    #[test]
+    fn a_rule_finds_what_its_regex_matches(regex in regex(), asks in asks(), text in toy_text()) {
+        check(&regex, &asks, &text)?;
+    }
+
+    #[test]
+    fn a_drawn_match_is_found(regex in regex(), seed in any::<u64>(), before in toy_text(), after in toy_text()) {
+        if Pattern::parse(&regex, None).is_err() {
+            return Ok(());
+        }
+        let hir = super::sample::parse(&regex);
+        let mut drawn = Vec::new();
+        super::sample::sample(&hir, &mut super::sample::Draw(seed), &mut drawn);
+        drawn.retain(|byte| !matches!(byte, b'%' | b'\\' | b'['));
+        let text = format!("{before}{}{after}", String::from_utf8_lossy(&drawn));
+        let asks = Asks { entropy: None, keyword: None, stopword: None, allowed: None };
+        check(&regex, &asks, &text)?;
+    }
+}

@@ -1,0 +1,109 @@
+//! Streams: how the input was cut changes nothing, and cleaning twice is cleaning once.
+
+use kasm_scrub::stream::{AHEAD, SEGMENT};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::text::text;
+use super::{DEFAULT, STRICT, clean, clean_pieces, show, times};
+
+/// `text` cut at these places (taken modulo its length, in any order).
+fn cut<'t>(text: &'t [u8], places: &[usize]) -> Vec<&'t [u8]> {
+    let mut places: Vec<usize> = places.iter().map(|place| place % (text.len() + 1)).collect();
+    places.sort_unstable();
+    let mut pieces = Vec::new();
+    let mut from = 0;
+    for place in places {
+        pieces.push(&text[from..place]);
+        from = place;
+    }
+    pieces.push(&text[from..]);
+    pieces
+}
+
+proptest! {
+    #![proptest_config(times(4000))]
+
+    #[test]
+    fn cuts_change_nothing(text in text(24), places in vec(any::<usize>(), 0..12)) {
+        let whole = clean(&DEFAULT, &text);
+        prop_assert_eq!(show(&whole), show(&clean_pieces(&DEFAULT, cut(&text, &places))));
+        prop_assert_eq!(show(&whole), show(&clean_pieces(&DEFAULT, text.chunks(1))));
+    }
+
+    #[test]
+    fn twice_is_once(text in text(16)) {
+        let once = clean(&DEFAULT, &text);
+        prop_assert_eq!(show(&clean(&DEFAULT, &once)), show(&once));
+    }
+
+    #[test]
+    fn twice_is_once_with_every_rule(text in text(16)) {
+        let once = clean(&STRICT, &text);
+        prop_assert_eq!(show(&clean(&STRICT, &once)), show(&once));
+    }
+
+    #[test]
+    fn a_line_is_out_when_its_newline_is_in(lines in vec(text(8), 1..6)) {
+        let mut scrubber = kasm_scrub::Scrubber::new(&DEFAULT);
+        let mut out = Vec::new();
+        let mut whole = Vec::new();
+        for line in &lines {
+            let line = [line, &b"\n"[..]].concat();
+            whole.extend_from_slice(&line);
+            scrubber.push(&line, &mut out);
+            prop_assert_eq!(show(&out), show(&clean(&DEFAULT, &whole)));
+        }
+    }
+
+    #[test]
+    fn keys_over_lines_are_cut_anywhere(
+        before in text(4), prefix in select(&["", "  ", "web-1 | ", "2026-03-01T12:00:00Z stdout F "][..]),
+        bodies in vec(vec(select(&b"ABCDEFabcdef0123456789+/"[..]), 1..65), 0..6),
+        between in text(2), places in vec(any::<usize>(), 0..12),
+    ) {
+        let mut text = [&before, &b"\n"[..], prefix.as_bytes(), b"-----BEGIN RSA PRIVATE KEY-----\n"].concat();
+        for body in &bodies {
+            text.extend([prefix.as_bytes(), body, b"\n"].concat());
+        }
+        text.extend([&between, &b"\n"[..], prefix.as_bytes(), b"-----END RSA PRIVATE KEY-----\n"].concat());
+        let whole = clean(&DEFAULT, &text);
+        prop_assert_eq!(show(&whole), show(&clean_pieces(&DEFAULT, cut(&text, &places))));
+        prop_assert_eq!(show(&whole), show(&clean_pieces(&DEFAULT, text.chunks(1))));
+    }
+}
+
+/// Places in a long line where segments, look-ahead and context begin and end, and the bytes next to them.
+fn edge() -> impl Strategy<Value = usize> {
+    let edges = [0, SEGMENT, AHEAD, SEGMENT + AHEAD, 2 * SEGMENT, 2 * SEGMENT + AHEAD];
+    (select(edges.to_vec()), 0..128usize).prop_map(|(edge, by)| (edge + by).saturating_sub(64))
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 24, max_shrink_iters: 60, ..times(24) })]
+
+    #[test]
+    fn long_lines_are_cut_anywhere(
+        filler in select(&["a", " ", "x ", "a=1 ", "\\", "\"", "{\"a\":1},", "%41", "é"][..]),
+        secrets in vec((edge(), text(4)), 1..5),
+        length in edge(),
+        places in vec(edge(), 0..6),
+    ) {
+        let mut line = filler.as_bytes().iter().copied().cycle().take(length + 8).collect::<Vec<u8>>();
+        for (at, secret) in secrets {
+            let at = at % line.len();
+            line.splice(at..at, secret.into_iter().filter(|&byte| byte != b'\n'));
+        }
+        line.push(b'\n');
+        let whole = clean(&DEFAULT, &line);
+        // Not shown: the line is longer than a screen.
+        prop_assert!(whole == clean_pieces(&DEFAULT, cut(&line, &places)), "cut at {places:?}");
+        prop_assert!(whole == clean_pieces(&DEFAULT, line.chunks(4096)), "cut every 4096 bytes");
+        let behind = [&b"ok\n"[..], &line, b"password=hunter2\n"].concat();
+        let behind_whole = clean(&DEFAULT, &behind);
+        prop_assert!(behind_whole == clean_pieces(&DEFAULT, cut(&behind, &places)), "behind a line, cut at {places:?}");
+    }
+}
+
+use proptest::test_runner::Config;
