@@ -1,5 +1,11 @@
 //! The command line as a user meets it: arguments and stdin in; exit code, stdout and stderr out.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "starts the binary and reads what it wrote"
+)]
+
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};

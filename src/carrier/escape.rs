@@ -114,6 +114,8 @@ impl Unit {
 fn unit_at(text: &[u8], at: usize) -> Unit {
     match text[at] {
         b'%' => match hex(text, at + 1, 2) {
+            // A blank stays one value with what is around it, as `+` does in a form.
+            Some(0x20) => Unit { len: 3, out: [b'+', 0, 0, 0], out_len: 1, decoded: true },
             Some(value) => Unit { len: 3, out: [value as u8, 0, 0, 0], out_len: 1, decoded: true },
             None => Unit::plain(b'%'),
         },

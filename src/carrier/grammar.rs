@@ -207,6 +207,10 @@ fn authorization(line: &[u8], key: &Key, tie: Tie, found: &mut dyn FnMut(Range<u
     if tie.shape == Shape::Bare && matches!(tie.link, Link::Query | Link::Flag) {
         region = tie.range();
     }
+    // The Collector's debug exporter prints `Str(Bearer …)`.
+    if line[region.clone()].starts_with(b"Str(") && line[region.clone()].ends_with(b")") {
+        region = region.start + 4..region.end - 1;
+    }
     let value = &line[region.clone()];
     if is_placeholder(value) {
         return Err(Reason::Placeholder);

@@ -69,6 +69,8 @@ pub fn value_of(line: &[u8], key: &Key) -> Option<Tie> {
             let link = match opened(key.start) {
                 _ if key.is_flag => Link::Flag,
                 Some(b'?' | b'&' | b'#') if doubled == 0 && !is_quoted => Link::Query,
+                // `&amp;` in XML.
+                Some(b';') if line[..key.start].ends_with(b"&amp;") => Link::Query,
                 _ => Link::Assign,
             };
             let tie = value_at(line, after + 1 + doubled, link, Some(key))?;
@@ -95,13 +97,8 @@ pub fn value_of(line: &[u8], key: &Key) -> Option<Tie> {
         [0xEF, 0xBC, 0x9A, ..] => value_at(line, after + 3, Link::Assign, Some(key)),
         [b'>', ..] if blank == 0 && !is_quoted && opens_tag(line, key.start) => element(line, after + 1),
         [b',', ..] if is_quoted => {
-            let name = key.start - usize::from(key.is_flag) * dashes(line, key.start);
-            let open = quote::before(line, name)?;
-            let prefixed = usize::from(matches!(byte_before(line, name - open.len()), Some(b'b' | b'u')));
-            let list = name - open.len() - prefixed;
             let link = if key.is_flag { Link::Flag } else { Link::Pair };
-            let in_list = matches!(byte_before_blanks(line, list), Some(b'[' | b'('));
-            let tie = (key.is_flag || in_list).then(|| value_at(line, after + 1, link, Some(key))).flatten();
+            let tie = (key.is_flag || is_in_list(line, key)).then(|| value_at(line, after + 1, link, Some(key))).flatten();
             tie.filter(|tie| matches!(tie.shape, Shape::Quoted(_))).or_else(|| pair(line, key, closing?))
         }
         _ if is_quoted => pair(line, key, closing?),
@@ -110,8 +107,12 @@ pub fn value_of(line: &[u8], key: &Key) -> Option<Tie> {
     }
 }
 
-fn dashes(line: &[u8], start: usize) -> usize {
-    line[..start].iter().rev().take_while(|&&b| b == b'-').count()
+/// Whether the quoted key is the first of a list or tuple.
+fn is_in_list(line: &[u8], key: &Key) -> bool {
+    let Some(open) = quote::before(line, key.start) else { return false };
+    let at = key.start - open.len();
+    let prefixed = usize::from(matches!(byte_before(line, at), Some(b'b' | b'u')));
+    matches!(byte_before_blanks(line, at - prefixed), Some(b'[' | b'('))
 }
 
 /// A value that starts at or (after blanks) behind `from`.
@@ -221,10 +222,12 @@ fn pair(line: &[u8], key: &Key, closing: Quote) -> Option<Tie> {
         at += 1;
     }
     let floor = named.start.saturating_sub(PAIR_GAP);
+    // An object of JSON or a tag of XML: the other's opening bracket may be part of a value.
+    let opening = if quote::before(line, named.start).is_some() { b'{' } else { b'<' };
     let mut at = named.start;
     while at > floor {
         at -= 1;
-        if matches!(line[at], b'{' | b'<') && quote::before(line, at).is_none() {
+        if line[at] == opening && quote::before(line, at).is_none() {
             break;
         }
         if let Some(tie) = value_named_at(line, at).filter(|tie| tie.end < named.start) {
@@ -336,7 +339,6 @@ pub(super) fn bare_end(line: &[u8], start: usize, link: Link) -> usize {
             b'>' => !line[start..at].contains(&b'<'),
             b'\\' => is_escape_end(line, at),
             b'&' => link == Link::Query || is_field(line, at + 1) || line[at + 1..].starts_with(b"amp;"),
-            b'#' => link == Link::Query,
             b',' | b';' => ends_item(line, at + 1, link),
             b')' | b']' | b'}' => !opens_inside(line, start, at, byte) && ends_group(line, at + 1),
             b'|' => ends_item(line, at + 1, link),
@@ -413,6 +415,9 @@ fn is_array(line: &[u8], at: usize) -> bool {
     quote::at(line, first).is_some()
         || quote::at(line, first + prefixed).is_some()
         || line.get(first).is_some_and(|b| b.is_ascii_digit() || *b == b'-')
+        || [&b"null"[..], b"true", b"false", b"None", b"True", b"False"].iter().any(|word| {
+            line[first.min(line.len())..].starts_with(word) && matches!(line.get(first + word.len()), Some(b',' | b']' | b' '))
+        })
 }
 
 fn array_end(line: &[u8], at: usize) -> usize {

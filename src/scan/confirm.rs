@@ -34,7 +34,12 @@ pub(super) fn look(scanner: &Scanner, line: &[u8], base: usize, hits: &[Hit], wo
     };
     let LineWork { candidates, rules, found, view, view_hits } = line_work;
     let mut lane = Lane { scanner, candidates, rules, opened: None };
+    let before = found.len();
     let escapes = lane.look(line, base, hits, found, &mut left);
+    if escapes.line && memchr::memchr(0x1B, line).is_some() {
+        // A colour's last letter reads as part of the word behind it: only the view tells them apart.
+        found.truncate(before);
+    }
     if lane.opened.is_some() {
         *open = lane.opened;
     }

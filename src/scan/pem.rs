@@ -17,7 +17,7 @@ const SURE_RUN: usize = 40;
 pub(super) struct Open {
     lines: u32,
     strangers: u32,
-    /// Where the body began in the line before.
+    /// Where the body began in the line before; `None` right behind the first line.
     column: Option<usize>,
 }
 
@@ -43,7 +43,7 @@ pub(super) fn begin(line: &[u8], from: usize) -> Begin {
     }
     // Cut off or without its last line: up to the end of the string it is in.
     let end = memchr::memchr3(b'"', b'\'', b'<', rest).unwrap_or(rest.len());
-    let end = end - super::super::carrier::quote::backslashes_before(&rest[..end], end);
+    let end = end - crate::carrier::quote::backslashes_before(&rest[..end], end);
     let body = trim(line, from..from + end);
     if body.is_empty() {
         Begin::Open(Open { lines: MAX_LINES, strangers: MAX_STRANGERS, column: None })
@@ -62,7 +62,7 @@ impl Open {
             return (None, None);
         }
         if let Some(end) = memchr::memmem::find(line, b"-----END") {
-            return (body_in(&line[..end], None), None);
+            return (body_in(&line[..end], Some(0)), None);
         }
         if memchr::memmem::find(line, b"-----BEGIN").is_some() {
             return (None, None);
@@ -74,7 +74,10 @@ impl Open {
                 (Some(body), Some(Self { column, strangers: MAX_STRANGERS, ..next }))
             }
             None if self.strangers == 0 => (None, None),
-            None => (None, Some(Self { strangers: self.strangers - 1, ..next })),
+            None => {
+                let column = self.column.or(Some(usize::MAX));
+                (None, Some(Self { strangers: self.strangers - 1, column, ..next }))
+            }
         }
     }
 }
@@ -94,7 +97,15 @@ fn body_in(line: &[u8], column: Option<usize>) -> Option<Range<usize>> {
     if best.len() >= SURE_RUN {
         return Some(best);
     }
-    let column = column.filter(|&column| column < line.len())?;
+    let Some(column) = column else {
+        // Right behind the first line: whatever the line ends with, if it can be body.
+        let text = trim(line, 0..line.len());
+        let run = line[text.clone()].iter().rev().take_while(|&&b| is_body_byte(b)).count();
+        return (run >= 16).then(|| text.end - run..text.end);
+    };
+    if column >= line.len() {
+        return None;
+    }
     let run = line[column..].iter().take_while(|&&b| is_body_byte(b)).count();
     let ends = matches!(line.get(column + run), None | Some(b'\r' | b'"' | b'\\' | b'\'' | b'<'));
     (run > 0 && ends).then_some(column..column + run)
