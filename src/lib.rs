@@ -17,15 +17,20 @@
 //!
 //! Modules, in reading order; each uses only those before it.
 
-pub mod finding;
-pub mod rules;
 pub mod carrier;
-pub mod scan;
-mod redact;
-pub mod sanitize;
-pub mod stream;
 #[cfg(feature = "cli")]
 pub mod cmd;
+#[cfg(feature = "cli")]
+pub mod config;
+pub mod finding;
+mod redact;
+#[cfg(feature = "cli")]
+pub mod report;
+pub mod rules;
+pub mod sanitize;
+pub mod scan;
+pub mod stream;
+pub mod trial;
 
 pub use finding::{Finding, RuleIndex};
 pub use redact::{BadKey, HashKey};

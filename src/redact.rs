@@ -40,7 +40,9 @@ pub enum BadKey {
 impl std::fmt::Display for BadKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::TooShort => "the hash key has under 16 bytes; make one with `head -c 32 /dev/urandom | base64`",
+            Self::TooShort => {
+                "the hash key has under 16 bytes; make one with `head -c 32 /dev/urandom | base64`"
+            }
             Self::BadId => "a key id is 1 to 32 letters, digits, `-` or `_`",
         })
     }
@@ -88,17 +90,23 @@ impl HashKey {
     }
 }
 
-/// Writes what stands in place of `finding`, which lies in `line` at `place`.
-pub(crate) fn replacement(
+/// What becomes of a finding.
+pub(crate) struct Replacement<'a> {
+    pub(crate) rule: &'a Rule,
+    pub(crate) action: Action,
+    pub(crate) key: Option<&'a HashKey>,
+    pub(crate) format: Format,
+}
+
+/// Writes what stands in place of a finding, which lies in `line` at `place`.
+pub(crate) fn write(
     line: &[u8],
     place: Range<usize>,
-    rule: &Rule,
-    action: Action,
-    key: Option<&HashKey>,
-    format: Format,
+    what: &Replacement<'_>,
     view: &mut View,
     out: &mut Vec<u8>,
 ) {
+    let &Replacement { rule, action, key, format } = what;
     let around = match (surroundings::of(line, place.clone()), format) {
         (Surroundings::Number(_), Format::Text) => Surroundings::Text,
         (around, _) => around,

@@ -144,6 +144,8 @@ impl Sanitizer {
         let (line, place) = redact::line_of(block, finding);
         let rule = &self.rules()[finding.rule];
         let action = self.actions[finding.rule.0 as usize];
-        redact::replacement(line, place, rule, action, self.key.as_ref(), self.scanner.format(), view, out);
+        let key = self.key.as_ref();
+        let what = redact::Replacement { rule, action, key, format: self.scanner.format() };
+        redact::write(line, place, &what, view, out);
     }
 }

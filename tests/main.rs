@@ -1,1 +1,19 @@
+//! All integration tests, as one binary: it links once.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "tests read the tree, start the program and fail loudly"
+)]
+
+mod audit;
+mod cli;
+mod corpus;
+mod example_log;
+mod leaks;
+mod properties;
+mod rules;
+mod structure;

@@ -127,7 +127,9 @@ fn unit_at(text: &[u8], at: usize) -> Unit {
                 Some(b'/') => Some((1, '/')),
                 // A line end between words: a blank is enough to tell them apart.
                 Some(b'n' | b'r' | b't') => Some((1, ' ')),
-                Some(b'u') => hex(text, next + 1, 4).map(|code| (5, char::from_u32(code).unwrap_or('\u{FFFD}'))),
+                Some(b'u') => {
+                    hex(text, next + 1, 4).map(|code| (5, char::from_u32(code).unwrap_or('\u{FFFD}')))
+                }
                 Some(b'x') => hex(text, next + 1, 2).map(|code| (3, char::from(code as u8))),
                 _ => None,
             };
@@ -171,7 +173,8 @@ pub fn ends_before(text: &[u8], at: usize) -> bool {
         [.., b'\\', b'u', a, b, c, d] => [a, b, c, d].iter().all(|x| x.is_ascii_hexdigit()),
         [.., b'm'] => {
             let from = before.len().saturating_sub(24);
-            memchr::memrchr(ESC, &before[from..]).is_some_and(|i| sequence_len(&before[from + i..]) == Some(before.len() - from - i))
+            memchr::memrchr(ESC, &before[from..])
+                .is_some_and(|i| sequence_len(&before[from + i..]) == Some(before.len() - from - i))
         }
         _ => false,
     }

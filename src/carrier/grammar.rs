@@ -11,30 +11,109 @@ use crate::rules::Values;
 
 /// Schemes of HTTP authentication (IANA registry, and common ones outside it) that one credential follows.
 const SCHEMES: [&[u8]; 17] = [
-    b"bearer", b"basic", b"token", b"negotiate", b"ntlm", b"apikey", b"api-key", b"key", b"ssws", b"jwt", b"dpop",
-    b"gnap", b"privatetoken", b"splunk", b"geniekey", b"kerberos", b"zoho-oauthtoken",
+    b"bearer",
+    b"basic",
+    b"token",
+    b"negotiate",
+    b"ntlm",
+    b"apikey",
+    b"api-key",
+    b"key",
+    b"ssws",
+    b"jwt",
+    b"dpop",
+    b"gnap",
+    b"privatetoken",
+    b"splunk",
+    b"geniekey",
+    b"kerberos",
+    b"zoho-oauthtoken",
 ];
 /// Schemes that parameters follow.
 const PARAMETER_SCHEMES: [&[u8]; 9] = [
-    b"digest", b"aws4-hmac-sha256", b"aws4-ecdsa-p256-sha256", b"oauth", b"hawk", b"signature", b"mac", b"scram-sha-256",
+    b"digest",
+    b"aws4-hmac-sha256",
+    b"aws4-ecdsa-p256-sha256",
+    b"oauth",
+    b"hawk",
+    b"signature",
+    b"mac",
+    b"scram-sha-256",
     b"hmac-sha256",
 ];
 /// Parameters that are secret, or that let a password be guessed offline.
 const SECRET_PARAMETERS: [&[u8]; 17] = [
-    b"response", b"nonce", b"cnonce", b"opaque", b"credential", b"signature", b"oauth_token", b"oauth_signature",
-    b"oauth_nonce", b"oauth_consumer_key", b"mac", b"data", b"hash", b"id", b"token", b"rspauth", b"sid",
+    b"response",
+    b"nonce",
+    b"cnonce",
+    b"opaque",
+    b"credential",
+    b"signature",
+    b"oauth_token",
+    b"oauth_signature",
+    b"oauth_nonce",
+    b"oauth_consumer_key",
+    b"mac",
+    b"data",
+    b"hash",
+    b"id",
+    b"token",
+    b"rspauth",
+    b"sid",
 ];
 /// What a cookie is followed by that is no cookie (RFC 6265, section 4.1).
 const COOKIE_ATTRIBUTES: [&[u8]; 10] = [
-    b"path", b"expires", b"max-age", b"domain", b"samesite", b"httponly", b"secure", b"priority", b"partitioned",
+    b"path",
+    b"expires",
+    b"max-age",
+    b"domain",
+    b"samesite",
+    b"httponly",
+    b"secure",
+    b"priority",
+    b"partitioned",
     b"version",
 ];
 /// Words that follow "password:" in a sentence about passwords.
 const PROSE: [&[u8]; 38] = [
-    b"is", b"was", b"not", b"must", b"the", b"a", b"an", b"too", b"invalid", b"incorrect", b"required", b"expired",
-    b"missing", b"failed", b"failure", b"wrong", b"does", b"has", b"have", b"for", b"from", b"and", b"or", b"with",
-    b"in", b"to", b"of", b"error", b"cannot", b"can", b"should", b"will", b"may", b"user", b"no", b"changed",
-    b"accepted", b"authentication",
+    b"is",
+    b"was",
+    b"not",
+    b"must",
+    b"the",
+    b"a",
+    b"an",
+    b"too",
+    b"invalid",
+    b"incorrect",
+    b"required",
+    b"expired",
+    b"missing",
+    b"failed",
+    b"failure",
+    b"wrong",
+    b"does",
+    b"has",
+    b"have",
+    b"for",
+    b"from",
+    b"and",
+    b"or",
+    b"with",
+    b"in",
+    b"to",
+    b"of",
+    b"error",
+    b"cannot",
+    b"can",
+    b"should",
+    b"will",
+    b"may",
+    b"user",
+    b"no",
+    b"changed",
+    b"accepted",
+    b"authentication",
 ];
 
 /// Calls `found` with each secret in the value of `tie`; tells why if there is none.
@@ -122,7 +201,8 @@ fn is_wordy(value: &[u8]) -> bool {
         && (4..=8).contains(&(value.len() - at - 1))
         && value[at + 1..].iter().all(u8::is_ascii_hexdigit)
     {
-        return is_wordy(&value[..at]) || value[..at].iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'.' | b'$'));
+        return is_wordy(&value[..at])
+            || value[..at].iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'.' | b'$'));
     }
     value.split(|b| matches!(b, b'-' | b'_' | b'.' | b'/' | b':')).all(|part| {
         let tail = part.get(1..).unwrap_or_default();
@@ -184,20 +264,23 @@ fn to_field_end(line: &[u8], key: &Key, tie: Tie) -> Range<usize> {
     }
     let all = to_string_end(line, key, tie);
     let value = &line[all.clone()];
-    let mut end = value.len();
-    for at in memchr::memchr3_iter(b'=', b',', b';', value) {
-        if value[at] == b'=' {
-            let name = value[..at].iter().rev().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
-            end = (at - name.count()).max(tie.end - tie.start);
-        } else {
-            end = at.max(tie.end - tie.start);
+    let end = match memchr::memchr3(b'=', b',', b';', value) {
+        Some(at) if value[at] == b'=' => {
+            let is_name = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+            at - value[..at].iter().rev().take_while(is_name).count()
         }
-        break;
-    }
-    all.start..all.start + end
+        Some(at) => at,
+        None => value.len(),
+    };
+    all.start..all.start + end.max(tie.end - tie.start)
 }
 
-fn authorization(line: &[u8], key: &Key, tie: Tie, found: &mut dyn FnMut(Range<usize>)) -> Result<(), Reason> {
+fn authorization(
+    line: &[u8],
+    key: &Key,
+    tie: Tie,
+    found: &mut dyn FnMut(Range<usize>),
+) -> Result<(), Reason> {
     let mut region = trimmed(line, to_string_end(line, key, tie));
     // Go prints a header as `Authorization:[Bearer …]`.
     if line[region.clone()].starts_with(b"[") && !holds_marker(&line[region.clone()]) {
@@ -231,7 +314,11 @@ fn authorization(line: &[u8], key: &Key, tie: Tie, found: &mut dyn FnMut(Range<u
         && next.iter().any(u8::is_ascii_digit);
     let is_known = is_named || SCHEMES.iter().any(|known| value[..scheme].eq_ignore_ascii_case(known));
     let credentials = if is_known && blank > 0 && rest < region.end {
-        let end = if tie.shape == Shape::Bare { tie::bare_end(line, rest, Link::Assign).min(region.end) } else { region.end };
+        let end = if tie.shape == Shape::Bare {
+            tie::bare_end(line, rest, Link::Assign).min(region.end)
+        } else {
+            region.end
+        };
         rest..end
     } else if is_known {
         return Err(Reason::Placeholder);
@@ -253,15 +340,27 @@ fn parameters(line: &[u8], range: Range<usize>, found: &mut dyn FnMut(Range<usiz
     let mut any = Err(Reason::Placeholder);
     let mut at = range.start;
     while let Some(equals) = memchr::memchr(b'=', &line[at..range.end]).map(|i| at + i) {
-        let name = line[range.start..equals].iter().rev().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
+        let name = line[range.start..equals]
+            .iter()
+            .rev()
+            .take_while(|b| b.is_ascii_alphanumeric() || **b == b'_')
+            .count();
         let name = &line[equals - name..equals];
         let open = quote::at(line, equals + 1);
-        let start = equals + 1 + open.map_or(0, quote::Quote::len);
+        let start = equals + 1 + open.map_or(0, quote::Quote::width);
         let end = match open {
             Some(open) => quote::content_end(line, start, open),
-            None => start + line[start..range.end].iter().take_while(|b| !matches!(b, b',' | b' ' | b'"' | b'\'' | b'\\')).count(),
+            None => {
+                start
+                    + line[start..range.end]
+                        .iter()
+                        .take_while(|b| !matches!(b, b',' | b' ' | b'"' | b'\'' | b'\\'))
+                        .count()
+            }
         };
-        if SECRET_PARAMETERS.iter().any(|known| name.eq_ignore_ascii_case(known)) && !is_placeholder(&line[start..end]) {
+        if SECRET_PARAMETERS.iter().any(|known| name.eq_ignore_ascii_case(known))
+            && !is_placeholder(&line[start..end])
+        {
             found(start..end);
             any = Ok(());
         }
@@ -278,11 +377,13 @@ fn cookies(line: &[u8], key: &Key, tie: Tie, found: &mut dyn FnMut(Range<usize>)
         let next = memchr::memchr(b';', &line[at..region.end]).map_or(region.end, |i| at + i);
         let part = trimmed(line, at..next);
         at = next + 1;
-        let Some(equals) = memchr::memchr(b'=', &line[part.clone()]).map(|i| part.start + i) else { continue };
+        let Some(equals) = memchr::memchr(b'=', &line[part.clone()]).map(|i| part.start + i) else {
+            continue;
+        };
         let name = line[part.start..equals].trim_ascii();
         let mut value = trimmed(line, equals + 1..part.end);
         if let Some(open) = quote::at(line, value.start) {
-            let start = value.start + open.len();
+            let start = value.start + open.width();
             value = start..quote::content_end(line, start, open).min(part.end).max(start);
         } else if line[value.clone()].contains(&b' ') && marker_at(line, value.start).is_none() {
             // A cookie has no blanks: what follows the last one is something else in the line.
@@ -323,7 +424,10 @@ mod tests {
         check("Authorization: abc123def", &["abc123def"]);
         check("Authorization: failed for user", &[]);
         check(r#"Authorization: Digest username="u", nonce="n1", uri="/", response="r1""#, &["n1", "r1"]);
-        check("Authorization: AWS4-HMAC-SHA256 Credential=AK/x, SignedHeaders=host, Signature=ab12", &["AK/x", "ab12"]);
+        check(
+            "Authorization: AWS4-HMAC-SHA256 Credential=AK/x, SignedHeaders=host, Signature=ab12",
+            &["AK/x", "ab12"],
+        );
     }
 
     #[test]

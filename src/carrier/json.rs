@@ -21,7 +21,10 @@ pub fn looks_like(line: &[u8]) -> bool {
     match line {
         [b'{', rest @ .., b'}'] => matches!(rest.trim_ascii_start().first(), None | Some(b'"')),
         [b'[', rest @ .., b']'] => {
-            matches!(rest.trim_ascii_start().first(), None | Some(b'"' | b'{' | b'[' | b'0'..=b'9' | b'-' | b't' | b'f' | b'n'))
+            matches!(
+                rest.trim_ascii_start().first(),
+                None | Some(b'"' | b'{' | b'[' | b'0'..=b'9' | b'-' | b't' | b'f' | b'n')
+            )
         }
         _ => false,
     }
@@ -41,7 +44,12 @@ pub fn scalars(line: &[u8], mut found: impl FnMut(Range<usize>, Scalar)) {
             _ => {
                 let len = line[at..]
                     .iter()
-                    .take_while(|b| !matches!(b, b'"' | b'{' | b'}' | b'[' | b']' | b':' | b',' | b' ' | b'\t' | b'\r' | b'\n'))
+                    .take_while(|b| {
+                        !matches!(
+                            b,
+                            b'"' | b'{' | b'}' | b'[' | b']' | b':' | b',' | b' ' | b'\t' | b'\r' | b'\n'
+                        )
+                    })
                     .count();
                 found(at..at + len, Scalar::Bare);
                 at += len;

@@ -171,7 +171,11 @@ pub fn around(line: &[u8], word: Range<usize>) -> Option<Key> {
         start -= 1;
     }
     // `\n` or `\t` in front of a key are an escape, not its first letter.
-    if start > 0 && line[start - 1] == b'\\' && matches!(line[start], b'n' | b'r' | b't') && start < word.start {
+    if start > 0
+        && line[start - 1] == b'\\'
+        && matches!(line[start], b'n' | b'r' | b't')
+        && start < word.start
+    {
         start += 1;
     }
     let dashes = line[start..word.end].iter().take_while(|&&b| b == b'-').count();
@@ -192,16 +196,7 @@ pub fn around(line: &[u8], word: Range<usize>) -> Option<Key> {
         }
         from = first;
     }
-    let mut key = Key {
-        start,
-        name_end,
-        end,
-        is_flag,
-        glued: [0; MAX_KEY],
-        len: 0,
-        starts: 0,
-        token: 0,
-    };
+    let mut key = Key { start, name_end, end, is_flag, glued: [0; MAX_KEY], len: 0, starts: 0, token: 0 };
     let mut last = b' ';
     for at in from..name_end {
         let byte = line[at];
@@ -252,8 +247,15 @@ mod tests {
 
     #[test]
     fn last_words_decide() {
-        for key in ["password", "db_password", "userPassword", "DB-PASSWORD", "Admin Password", "password2", "PGPASSWORD"]
-        {
+        for key in [
+            "password",
+            "db_password",
+            "userPassword",
+            "DB-PASSWORD",
+            "Admin Password",
+            "password2",
+            "PGPASSWORD",
+        ] {
             check(key, "\"password\"", true);
         }
         for key in ["password_policy", "passwords", "passwordPolicy", "password-hash"] {

@@ -26,7 +26,11 @@ pub fn marker_at(text: &[u8], at: usize) -> Option<usize> {
     };
     let body = &rest[open..];
     let word = |from: usize| {
-        body[from..].iter().take(101).take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')).count()
+        body[from..]
+            .iter()
+            .take(101)
+            .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+            .count()
     };
     let first = word(0);
     let colon = |at: usize| match &body[at.min(body.len())..] {
@@ -76,9 +80,33 @@ pub fn is_placeholder(value: &[u8]) -> bool {
 
 /// Words that a program writes where it has, or shows, no secret.
 const STANDS_FOR_NOTHING: [&[u8]; 28] = [
-    b"null", b"none", b"nil", b"undefined", b"true", b"false", b"yes", b"no", b"on", b"off", b"n/a", b"na", b"empty",
-    b"unset", b"not set", b"redacted", b"hidden", b"masked", b"filtered", b"removed", b"omitted", b"sanitized",
-    b"scrubbed", b"obfuscated", b"suppressed", b"sensitive", b"protected",
+    b"null",
+    b"none",
+    b"nil",
+    b"undefined",
+    b"true",
+    b"false",
+    b"yes",
+    b"no",
+    b"on",
+    b"off",
+    b"n/a",
+    b"na",
+    b"empty",
+    b"unset",
+    b"not set",
+    b"redacted",
+    b"hidden",
+    b"masked",
+    b"filtered",
+    b"removed",
+    b"omitted",
+    b"sanitized",
+    b"scrubbed",
+    b"obfuscated",
+    b"suppressed",
+    b"sensitive",
+    b"protected",
     b"sensitive value",
 ];
 
@@ -110,7 +138,8 @@ fn is_mask(value: &[u8]) -> bool {
 /// `${X}`, `$X`, `$(cmd)`, `{{ x }}`, `%s`, `%(x)s`, `%X%`, `<x>`, `{}`, `{0}`, `{name}`.
 fn is_variable(value: &[u8]) -> bool {
     let name = |text: &[u8]| {
-        !text.is_empty() && text.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b' '))
+        !text.is_empty()
+            && text.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b' '))
     };
     match value {
         [b'$', b'{', .., b'}'] | [b'$', b'(', .., b')'] | [b'{', b'{', .., b'}', b'}'] => true,
@@ -132,13 +161,32 @@ mod tests {
     #[test]
     fn placeholders() {
         for text in [
-            "", "****", "xxxxxx", "null", "None", "<redacted>", "[FILTERED]", "${DB_PASS}", "$DB_PASS", "{{ .x.y }}",
-            "%s", "%(password)s", "<your password>", "[REDACTED:jwt]", "%5BREDACTED:jwt%5D", "%5BREDACTED%3Ajwt%5D",
-            "[email:k1:0123456789abcdef01234567]", "****1234", "••••••", "Bearer [REDACTED:jwt]",
+            "",
+            "****",
+            "xxxxxx",
+            "null",
+            "None",
+            "<redacted>",
+            "[FILTERED]",
+            "${DB_PASS}",
+            "$DB_PASS",
+            "{{ .x.y }}",
+            "%s",
+            "%(password)s",
+            "<your password>",
+            "[REDACTED:jwt]",
+            "%5BREDACTED:jwt%5D",
+            "%5BREDACTED%3Ajwt%5D",
+            "[email:k1:0123456789abcdef01234567]",
+            "****1234",
+            "••••••",
+            "Bearer [REDACTED:jwt]",
         ] {
             assert!(is_placeholder(text.as_bytes()), "{text}");
         }
-        for text in ["hunter2", "x", "p**", "$2b$10$abc", "[a]b", "%41bc", "{iam:eu", "[REDACTED:]", "Passw0rd"] {
+        for text in
+            ["hunter2", "x", "p**", "$2b$10$abc", "[a]b", "%41bc", "{iam:eu", "[REDACTED:]", "Passw0rd"]
+        {
             assert!(!is_placeholder(text.as_bytes()), "{text}");
         }
     }

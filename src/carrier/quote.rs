@@ -15,7 +15,7 @@ pub struct Quote {
 
 impl Quote {
     /// How many bytes it takes.
-    pub fn len(self) -> usize {
+    pub fn width(self) -> usize {
         self.escapes + 1
     }
 }
@@ -65,8 +65,8 @@ mod tests {
 
     fn check(text: &str, want: &str) {
         let open = at(text.as_bytes(), 0).expect("quote");
-        let end = content_end(text.as_bytes(), open.len(), open);
-        assert_eq!(&text[open.len()..end], want, "{text}");
+        let end = content_end(text.as_bytes(), open.width(), open);
+        assert_eq!(&text[open.width()..end], want, "{text}");
     }
 
     #[test]

@@ -36,9 +36,13 @@ fn number_quote(line: &[u8], range: Range<usize>) -> Option<Quote> {
     if !matches!(after.first(), None | Some(b',' | b']' | b'}' | b')')) {
         return None;
     }
-    let is_number = line[range.clone()].iter().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E'));
+    let is_number = line[range.clone()]
+        .iter()
+        .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E'));
     match before.last()? {
-        b':' => quote::before(line, before[..before.len() - 1].trim_ascii_end().len()).filter(|q| q.mark != b'`'),
+        b':' => {
+            quote::before(line, before[..before.len() - 1].trim_ascii_end().len()).filter(|q| q.mark != b'`')
+        }
         b'[' | b',' if is_number => {
             // Behind a string that has ended, so not inside one.
             let mark = before.iter().rposition(|&b| b == b'"')?;
@@ -64,7 +68,9 @@ fn is_in_url(line: &[u8], range: Range<usize>) -> bool {
         return true;
     }
     // A form body: fields joined by `&`.
-    let in_form = |text: &[u8]| memchr::memchr(b'&', text).is_some_and(|i| text.get(i + 1).is_some_and(u8::is_ascii_alphabetic));
+    let in_form = |text: &[u8]| {
+        memchr::memchr(b'&', text).is_some_and(|i| text.get(i + 1).is_some_and(u8::is_ascii_alphabetic))
+    };
     let is_field = memchr::memchr(b'=', head).is_some();
     let tail = &line[range.end..];
     is_field && (in_form(head) || (tail.first() == Some(&b'&') && in_form(&tail[..tail.len().min(8)])))

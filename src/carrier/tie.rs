@@ -53,7 +53,7 @@ impl Tie {
 /// The value tied to `key` in `line`.
 pub fn value_of(line: &[u8], key: &Key) -> Option<Tie> {
     let closing = quote::at(line, key.end);
-    let mut at = key.end + closing.map_or(0, Quote::len);
+    let mut at = key.end + closing.map_or(0, Quote::width);
     // `user[password]`, `params["password"]`
     let bracket = quote::backslashes_before(&line[..at], at);
     if bracket == 0 && line.get(at) == Some(&b']') {
@@ -75,7 +75,8 @@ pub fn value_of(line: &[u8], key: &Key) -> Option<Tie> {
             };
             let tie = value_at(line, after + 1 + doubled, link, Some(key))?;
             // The first field of a form body has no `&` in front of it, but one behind.
-            let is_form = tie.shape == Shape::Bare && line.get(tie.end) == Some(&b'&') && link == Link::Assign;
+            let is_form =
+                tie.shape == Shape::Bare && line.get(tie.end) == Some(&b'&') && link == Link::Assign;
             Some(Tie { link: if is_form { Link::Query } else { link }, ..tie })
         }
         [b':', b':' | b'/', ..] => None,
@@ -98,11 +99,15 @@ pub fn value_of(line: &[u8], key: &Key) -> Option<Tie> {
         [b'>', ..] if blank == 0 && !is_quoted && opens_tag(line, key.start) => element(line, after + 1),
         [b',', ..] if is_quoted => {
             let link = if key.is_flag { Link::Flag } else { Link::Pair };
-            let tie = (key.is_flag || is_in_list(line, key)).then(|| value_at(line, after + 1, link, Some(key))).flatten();
+            let tie = (key.is_flag || is_in_list(line, key))
+                .then(|| value_at(line, after + 1, link, Some(key)))
+                .flatten();
             tie.filter(|tie| matches!(tie.shape, Shape::Quoted(_))).or_else(|| pair(line, key, closing?))
         }
         _ if is_quoted => pair(line, key, closing?),
-        [byte, ..] if key.is_flag && blank > 0 && *byte != b'-' => value_at(line, after, Link::Flag, Some(key)),
+        [byte, ..] if key.is_flag && blank > 0 && *byte != b'-' => {
+            value_at(line, after, Link::Flag, Some(key))
+        }
         _ => None,
     }
 }
@@ -110,7 +115,7 @@ pub fn value_of(line: &[u8], key: &Key) -> Option<Tie> {
 /// Whether the quoted key is the first of a list or tuple.
 fn is_in_list(line: &[u8], key: &Key) -> bool {
     let Some(open) = quote::before(line, key.start) else { return false };
-    let at = key.start - open.len();
+    let at = key.start - open.width();
     let prefixed = usize::from(matches!(byte_before(line, at), Some(b'b' | b'u')));
     matches!(byte_before_blanks(line, at - prefixed), Some(b'[' | b'('))
 }
@@ -119,7 +124,11 @@ fn is_in_list(line: &[u8], key: &Key) -> bool {
 fn value_at(line: &[u8], from: usize, link: Link, key: Option<&Key>) -> Option<Tie> {
     let mut at = from + blanks(line, from);
     // b'…', u'…', N'…', rb'…'
-    let prefix = line.get(at..)?.iter().take(2).take_while(|b| matches!(b.to_ascii_lowercase(), b'b' | b'u' | b'r' | b'n'));
+    let prefix = line
+        .get(at..)?
+        .iter()
+        .take(2)
+        .take_while(|b| matches!(b.to_ascii_lowercase(), b'b' | b'u' | b'r' | b'n'));
     let prefix = prefix.count();
     for skipped in (0..=prefix).rev() {
         if let Some(open) = quote::at(line, at + skipped) {
@@ -128,11 +137,9 @@ fn value_at(line: &[u8], from: usize, link: Link, key: Option<&Key>) -> Option<T
     }
     let byte = *line.get(at)?;
     match byte {
-        b'[' | b'(' if super::placeholder::marker_at(line, at).is_none() => {
-            if is_array(line, at) {
-                let end = array_end(line, at);
-                return Some(Tie { link, shape: Shape::Array, start: at, end, is_prose: false });
-            }
+        b'[' | b'(' if super::placeholder::marker_at(line, at).is_none() && is_array(line, at) => {
+            let end = array_end(line, at);
+            return Some(Tie { link, shape: Shape::Array, start: at, end, is_prose: false });
         }
         b'{' if link == Link::Json => return wrapped(line, at, link),
         b'<' if line[at..].starts_with(b"<![CDATA[") => {
@@ -143,7 +150,11 @@ fn value_at(line: &[u8], from: usize, link: Link, key: Option<&Key>) -> Option<T
         _ => {}
     }
     // Secret('…'), ObjectId("…")
-    let call = line[at..].iter().take(40).take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.')).count();
+    let call = line[at..]
+        .iter()
+        .take(40)
+        .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'))
+        .count();
     if call > 0 && line.get(at + call) == Some(&b'(') {
         let inside = at + call + 1;
         let prefixed = usize::from(matches!(line.get(inside), Some(b'b' | b'u')));
@@ -154,7 +165,12 @@ fn value_at(line: &[u8], from: usize, link: Link, key: Option<&Key>) -> Option<T
         }
     }
     // `password= next=1`: a blank, and then another field.
-    if at > from && key.is_some() && matches!(link, Link::Assign | Link::Query) && line[from - 1] == b'=' && is_assigned(line, at) {
+    if at > from
+        && key.is_some()
+        && matches!(link, Link::Assign | Link::Query)
+        && line[from - 1] == b'='
+        && is_assigned(line, at)
+    {
         return None;
     }
     let end = bare_end(line, at, link);
@@ -162,7 +178,7 @@ fn value_at(line: &[u8], from: usize, link: Link, key: Option<&Key>) -> Option<T
 }
 
 fn quoted(line: &[u8], at: usize, open: Quote, link: Link) -> Tie {
-    let start = at + open.len();
+    let start = at + open.width();
     let end = quote::content_end(line, start, open);
     Tie { link, shape: Shape::Quoted(open), start, end, is_prose: false }
 }
@@ -171,10 +187,10 @@ fn quoted(line: &[u8], at: usize, open: Quote, link: Link) -> Tie {
 fn wrapped(line: &[u8], at: usize, link: Link) -> Option<Tie> {
     let from = at + 1 + blanks(line, at + 1);
     let open = quote::at(line, from)?;
-    let name = from + open.len();
+    let name = from + open.width();
     let end = quote::content_end(line, name, open);
     let is_wrapper = VALUE_NAMES.iter().any(|known| line[name..end].eq_ignore_ascii_case(known));
-    let colon = end + open.len() + blanks(line, end + open.len());
+    let colon = end + open.width() + blanks(line, end + open.width());
     if !is_wrapper || line.get(colon) != Some(&b':') {
         return None;
     }
@@ -196,12 +212,41 @@ fn element(line: &[u8], from: usize) -> Option<Tie> {
 
 /// Names that other names are values of, and names of the values they are paired with.
 const NAME_NAMES: [&[u8]; 17] = [
-    b"name", b"key", b"k", b"field", b"param", b"parameter", b"header", b"variable", b"env", b"attribute", b"id",
-    b"label", b"option", b"property", b"setting", b"n", b"headername",
+    b"name",
+    b"key",
+    b"k",
+    b"field",
+    b"param",
+    b"parameter",
+    b"header",
+    b"variable",
+    b"env",
+    b"attribute",
+    b"id",
+    b"label",
+    b"option",
+    b"property",
+    b"setting",
+    b"n",
+    b"headername",
 ];
 const VALUE_NAMES: [&[u8]; 16] = [
-    b"value", b"val", b"v", b"content", b"data", b"stringvalue", b"string_value", b"text", b"s", b"currentvalue",
-    b"current_value", b"defaultvalue", b"intvalue", b"bytesvalue", b"newvalue", b"plaintext",
+    b"value",
+    b"val",
+    b"v",
+    b"content",
+    b"data",
+    b"stringvalue",
+    b"string_value",
+    b"text",
+    b"s",
+    b"currentvalue",
+    b"current_value",
+    b"defaultvalue",
+    b"intvalue",
+    b"bytesvalue",
+    b"newvalue",
+    b"plaintext",
 ];
 
 /// `"name": "key", "value": "v"` and `"value": "v", "name": "key"`, as JSON, Python or XML attributes.
@@ -212,7 +257,7 @@ fn pair(line: &[u8], key: &Key, closing: Quote) -> Option<Tie> {
         return None;
     }
     // Forwards to the end of the object, then backwards to its start.
-    let from = key.end + closing.len();
+    let from = key.end + closing.width();
     let to = line.len().min(from + PAIR_GAP);
     let mut at = from;
     while at < to && !matches!(line[at], b'}' | b'>' | b'{') {
@@ -242,7 +287,7 @@ fn quote_start(line: &[u8], start: usize, closing: Quote) -> Option<usize> {
     let floor = start.saturating_sub(GAP);
     let mark = line[floor..start].iter().rposition(|&b| b == closing.mark)? + floor;
     let open = quote::before(line, mark + 1)?;
-    (open == closing).then_some(mark + 1 - open.len())
+    (open == closing).then_some(mark + 1 - open.width())
 }
 
 /// The name in front of `= "…` or `": "…`, where the quote starts at `at`.
@@ -255,9 +300,10 @@ fn name_before(line: &[u8], at: usize) -> Option<Range<usize>> {
     end = end.checked_sub(1).filter(|&i| matches!(line[i], b':' | b'='))?;
     end -= blanks_before(line, end);
     if let Some(closing) = quote::before(line, end) {
-        end -= closing.len();
+        end -= closing.width();
     }
-    let len = line[..end].iter().rev().take(16).take_while(|b| b.is_ascii_alphabetic() || **b == b'_').count();
+    let len =
+        line[..end].iter().rev().take(16).take_while(|b| b.is_ascii_alphabetic() || **b == b'_').count();
     (len > 0).then(|| end - len..end)
 }
 
@@ -273,7 +319,7 @@ fn value_named_at(line: &[u8], at: usize) -> Option<Tie> {
     }
     let mut end = at + len;
     let closing = quote::at(line, end);
-    end += closing.map_or(0, Quote::len);
+    end += closing.map_or(0, Quote::width);
     end += blanks(line, end);
     if !matches!(line.get(end), Some(b':' | b'=')) {
         return None;
@@ -294,7 +340,11 @@ fn is_header_place(line: &[u8], key: &Key) -> bool {
 }
 
 fn opens_tag(line: &[u8], start: usize) -> bool {
-    let prefix = line[..start].iter().rev().take(40).take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b':' | b'-'));
+    let prefix = line[..start]
+        .iter()
+        .rev()
+        .take(40)
+        .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b':' | b'-'));
     let at = start - prefix.count();
     at > 0 && line[at - 1] == b'<'
 }
@@ -350,7 +400,10 @@ pub(super) fn bare_end(line: &[u8], start: usize, link: Link) -> usize {
         at += 1;
     }
     // A full stop or the like at the end belongs to the sentence.
-    while at > start + 1 && matches!(line[at - 1], b'.' | b',' | b';' | b':') && line.get(at).is_none_or(|b| b.is_ascii_whitespace()) {
+    while at > start + 1
+        && matches!(line[at - 1], b'.' | b',' | b';' | b':')
+        && line.get(at).is_none_or(|b| b.is_ascii_whitespace())
+    {
         at -= 1;
     }
     at
@@ -379,14 +432,20 @@ fn ends_item(line: &[u8], at: usize, link: Link) -> bool {
 /// Whether `name=` or `name:` starts at `at`.
 fn is_field(line: &[u8], at: usize) -> bool {
     let rest = line.get(at..).unwrap_or_default();
-    let name = rest.iter().take(64).take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b' ' | b'%' | b'[' | b']'));
+    let name = rest.iter().take(64).take_while(|b| {
+        b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b' ' | b'%' | b'[' | b']')
+    });
     let len = name.count();
     len > 0 && matches!(rest.get(len), Some(b'=' | b':'))
 }
 
 /// Whether `name=` starts at `at`.
 fn is_assigned(line: &[u8], at: usize) -> bool {
-    let name = line[at..].iter().take(64).take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')).count();
+    let name = line[at..]
+        .iter()
+        .take(64)
+        .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+        .count();
     name > 0 && line.get(at + name) == Some(&b'=') && line.get(at + name + 1) != Some(&b'=')
 }
 
@@ -404,7 +463,10 @@ fn opens_inside(line: &[u8], start: usize, at: usize, close: u8) -> bool {
 fn ends_group(line: &[u8], at: usize) -> bool {
     match line.get(at) {
         None => true,
-        Some(b) => !(b.is_ascii_alphanumeric() || matches!(b, b'_' | b'@' | b'!' | b'%' | b'+' | b'/' | b'$' | b'^' | b'*')),
+        Some(b) => {
+            !(b.is_ascii_alphanumeric()
+                || matches!(b, b'_' | b'@' | b'!' | b'%' | b'+' | b'/' | b'$' | b'^' | b'*'))
+        }
     }
 }
 
@@ -416,7 +478,8 @@ fn is_array(line: &[u8], at: usize) -> bool {
         || quote::at(line, first + prefixed).is_some()
         || line.get(first).is_some_and(|b| b.is_ascii_digit() || *b == b'-')
         || [&b"null"[..], b"true", b"false", b"None", b"True", b"False"].iter().any(|word| {
-            line[first.min(line.len())..].starts_with(word) && matches!(line.get(first + word.len()), Some(b',' | b']' | b' '))
+            line[first.min(line.len())..].starts_with(word)
+                && matches!(line.get(first + word.len()), Some(b',' | b']' | b' '))
         })
 }
 
@@ -439,10 +502,12 @@ pub fn elements(line: &[u8], at: usize, mut found: impl FnMut(Tie)) {
             }
             Some(_) => {}
         }
-        let Some(tie) = value_at(line, next, Link::Json, None).filter(|t| t.shape != Shape::Array) else { return };
+        let Some(tie) = value_at(line, next, Link::Json, None).filter(|t| t.shape != Shape::Array) else {
+            return;
+        };
         found(tie);
         let closing = match tie.shape {
-            Shape::Quoted(open) => open.len(),
+            Shape::Quoted(open) => open.width(),
             _ => 0,
         };
         next = (tie.end + closing).max(next + 1);
@@ -456,7 +521,8 @@ mod tests {
 
     fn check(line: &str, want: &str) {
         let word = line.find("password").expect("key");
-        let got = key::around(line.as_bytes(), word..word + 8).and_then(|key| value_of(line.as_bytes(), &key));
+        let got =
+            key::around(line.as_bytes(), word..word + 8).and_then(|key| value_of(line.as_bytes(), &key));
         assert_eq!(got.map(|tie| &line[tie.range()]), (want != "-").then_some(want), "{line}");
     }
 

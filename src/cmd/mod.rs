@@ -1,1 +1,139 @@
-//! The command line: one file per subcommand.
+//! The command line: one file per subcommand. Everything that touches files, pipes and the terminal starts here.
+//!
+//! Exit codes: 0 done, 1 findings (where that was asked for) or failed rule examples, 2 could not do it. Messages name
+//! the thing that is wrong and never hold a byte of what was scanned; that goes for panics too.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "files, pipes and the terminal are dealt with here"
+)]
+
+mod completions;
+mod explain;
+mod filter;
+mod pipe;
+mod rules;
+mod setup;
+
+use std::io::Write;
+use std::panic::Location;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+const ABOUT: &str = "Takes secrets and PII out of logs and traces before they are forwarded";
+const EXAMPLES: &str = "\
+Examples:
+  app 2>&1 | kasm-scrub filter
+  kasm-scrub filter --profile strict --report counts.json < app.log > clean.log
+  kasm-scrub explain < app.log
+  kasm-scrub rules list --profile secrets
+
+Exit codes: 0 done, 1 findings (with --fail-on-finding) or failed examples, 2 could not do it.";
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "kasm-scrub", version, about = ABOUT, after_help = EXAMPLES, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Filter(filter::Args),
+    Explain(explain::Args),
+    Rules(rules::Args),
+    Completions(completions::Args),
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done.
+    Done = 0,
+    /// Done, and there is something that was asked to be told.
+    Found = 1,
+    /// It could not be done; a message says why.
+    Unable = 2,
+}
+
+/// Why a command could not do its work: what to tell the user.
+#[derive(Debug)]
+pub(crate) struct Refusal(pub(crate) String);
+
+impl<E: std::error::Error> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Parses the process' arguments, runs the command, and says how it went.
+pub fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| say(&panic_text(panic.location()))));
+    let run = || {
+        let Cli { command } = Cli::parse();
+        match command {
+            Command::Filter(args) => filter::run(args),
+            Command::Explain(args) => explain::run(args),
+            Command::Rules(args) => rules::run(args),
+            Command::Completions(args) => completions::run(args),
+        }
+    };
+    let exit = match std::panic::catch_unwind(run) {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(Refusal(message))) => {
+            say(&message);
+            Exit::Unable
+        }
+        // The hook has said so.
+        Err(_) => Exit::Unable,
+    };
+    ExitCode::from(exit as u8)
+}
+
+/// A panic's message may quote what was scanned, so only its place is told.
+fn panic_text(location: Option<&Location<'_>>) -> String {
+    match location {
+        Some(at) => format!("internal error at {}:{}; please report it", at.file(), at.line()),
+        None => "internal error; please report it".to_owned(),
+    }
+}
+
+/// Tells the user something, on stderr. A closed stderr is no reason to stop.
+pub(crate) fn say(message: &str) {
+    let style = anstyle::Style::new().bold();
+    let mut stderr = anstream::stderr().lock();
+    let _ = writeln!(stderr, "{style}kasm-scrub:{style:#} {message}");
+}
+
+/// Writes to stdout through `write`. A reader that has gone away is no error: it has seen what it wanted.
+pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), Refusal> {
+    let mut out = std::io::BufWriter::new(anstream::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            // What is still in the buffer has no reader either.
+            let _ = out.into_parts();
+            Ok(())
+        }
+        Err(error) => Err(Refusal(format!("cannot write to stdout: {error}"))),
+        Ok(()) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn a_panic_tells_its_place_only() {
+        let text = panic_text(Some(Location::caller()));
+        assert!(text.starts_with("internal error at src/cmd/mod.rs:"), "{text}");
+    }
+}

@@ -281,15 +281,20 @@ fn describe(hir: &Hir, depth: u32) -> Part {
             repeat(sub, repetition.min, repetition.max)
         }
         HirKind::Concat(parts) => concat(parts.iter().map(|part| describe(part, depth + 1))),
-        HirKind::Alternation(parts) => alternate(parts.iter().map(|part| describe(part, depth + 1)).collect()),
+        HirKind::Alternation(parts) => {
+            alternate(parts.iter().map(|part| describe(part, depth + 1)).collect())
+        }
     }
 }
 
 fn byte_set(class: &Class) -> Option<ByteSet> {
     match class {
-        Class::Bytes(class) => {
-            Some(class.ranges().iter().fold(ByteSet::NONE, |set, range| set.with_range(range.start(), range.end())))
-        }
+        Class::Bytes(class) => Some(
+            class
+                .ranges()
+                .iter()
+                .fold(ByteSet::NONE, |set, range| set.with_range(range.start(), range.end())),
+        ),
         Class::Unicode(class) => class.ranges().iter().try_fold(ByteSet::NONE, |set, range| {
             range.end().is_ascii().then(|| set.with_range(range.start() as u8, range.end() as u8))
         }),
@@ -350,7 +355,8 @@ fn concat(parts: impl Iterator<Item = Part>) -> Part {
                 if run.len() * runs.len() <= MAX_ALTERNATIVES
                     && run.iter().map(Vec::len).max() <= Some(4 * MAX_SETS) =>
             {
-                run = run.iter().flat_map(|head| runs.iter().map(|tail| [&head[..], tail].concat())).collect();
+                run =
+                    run.iter().flat_map(|head| runs.iter().map(|tail| [&head[..], tail].concat())).collect();
             }
             other => {
                 if let Some(anchors) = as_anchors(&run, run_offset) {
@@ -375,7 +381,8 @@ fn concat(parts: impl Iterator<Item = Part>) -> Part {
 }
 
 fn alternate(mut parts: Vec<Part>) -> Part {
-    let len = parts.first().and_then(|first| parts.iter().all(|p| p.len == first.len).then_some(first.len)?);
+    let len =
+        parts.first().and_then(|first| parts.iter().all(|p| p.len == first.len).then_some(first.len)?);
     let count: usize = parts.iter().map(|p| p.exact.as_ref().map_or(usize::MAX / 64, Vec::len)).sum();
     if count <= MAX_ALTERNATIVES {
         let exact = parts.into_iter().filter_map(|p| p.exact).flatten().collect();
@@ -397,7 +404,12 @@ mod tests {
     use super::*;
 
     fn check(regex: &str, want: &[(&str, Option<usize>)]) {
-        let hir = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(regex).expect("regex");
+        let hir = regex_syntax::ParserBuilder::new()
+            .unicode(false)
+            .utf8(false)
+            .build()
+            .parse(regex)
+            .expect("regex");
         let got: Vec<(String, Option<usize>)> = derive(&hir, 1.0)
             .unwrap_or_default()
             .iter()

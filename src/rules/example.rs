@@ -58,8 +58,8 @@ fn fill(written: &str) -> Result<String, BadExample> {
 }
 
 const KINDS: [&str; 21] = [
-    "alnum", "alpha", "upper", "lower", "hex", "HEX", "digits", "b32", "b64", "b64url", "uuid", "jwt", "jwe", "github",
-    "npm", "grafana", "pem", "pem1", "card", "iban", "base64",
+    "alnum", "alpha", "upper", "lower", "hex", "HEX", "digits", "b32", "b64", "b64url", "uuid", "jwt", "jwe",
+    "github", "npm", "grafana", "pem", "pem1", "card", "iban", "base64",
 ];
 const LOWER: &str = "abcdefghijklmnopqrstuvwxyz";
 const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -96,7 +96,8 @@ fn generate(placeholder: &str) -> Option<String> {
         }
         "jwt" => {
             let header = base64(br#"{"alg":"RS256","typ":"JWT"}"#).replace('=', "");
-            let claims = base64(format!(r#"{{"sub":"{}"}}"#, dice.text(DIGITS, 12)).as_bytes()).replace('=', "");
+            let claims =
+                base64(format!(r#"{{"sub":"{}"}}"#, dice.text(DIGITS, 12)).as_bytes()).replace('=', "");
             format!("{header}.{claims}.{}", dice.text(&url, 86))
         }
         "jwe" => {
@@ -173,7 +174,11 @@ fn base64(bytes: &[u8]) -> String {
     for group in bytes.chunks(3) {
         let bits = group.iter().fold(0u32, |bits, &b| bits << 8 | u32::from(b)) << (8 * (3 - group.len()));
         for i in 0..4 {
-            out.push(if i > group.len() { '=' } else { digits.as_bytes()[(bits >> (18 - 6 * i) & 63) as usize] as char });
+            out.push(if i > group.len() {
+                '='
+            } else {
+                digits.as_bytes()[(bits >> (18 - 6 * i) & 63) as usize] as char
+            });
         }
     }
     out
@@ -184,7 +189,10 @@ struct Dice(u64);
 
 impl Dice {
     fn new(seed: &str) -> Self {
-        Self(seed.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)))
+        Self(
+            seed.bytes()
+                .fold(0xcbf2_9ce4_8422_2325, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)),
+        )
     }
 
     fn text(&mut self, charset: &str, len: usize) -> String {

@@ -33,7 +33,8 @@ pub(super) struct File {
 
 /// Reads one file. `name` is what faults call it. `is_tested`: its regexes are known to compile.
 pub(super) fn read(name: &str, text: &str, is_tested: bool) -> File {
-    let mut reader = Reader { name: name.into(), text, file: File::default(), item: String::new(), is_tested };
+    let mut reader =
+        Reader { name: name.into(), text, file: File::default(), item: String::new(), is_tested };
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         let at = error.span().map_or(0, |span| span.start);
@@ -110,7 +111,9 @@ impl<'t> Reader<'t> {
         self.item = if id.is_empty() { "rule without an id".to_owned() } else { id.clone() };
         if id.is_empty() {
             self.fault(at, "needs an id");
-        } else if !id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) || id.len() > 100 {
+        } else if !id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+            || id.len() > 100
+        {
             self.fault(at, "an id has letters, digits, `-`, `_` and `.` only, at most 100");
         }
         let mut draft = Draft::default();
@@ -136,7 +139,11 @@ impl<'t> Reader<'t> {
             precedence,
             action: draft.action,
             detect,
-            keywords: draft.keywords.into_iter().map(|k| k.to_ascii_lowercase().into_bytes().into()).collect(),
+            keywords: draft
+                .keywords
+                .into_iter()
+                .map(|k| k.to_ascii_lowercase().into_bytes().into())
+                .collect(),
             entropy: draft.entropy,
             validate: draft.validate,
             allow: draft.allow,
@@ -162,7 +169,10 @@ impl<'t> Reader<'t> {
                 for (at, name) in self.spanned_strings(value, key) {
                     match key_name(&name) {
                         Some(name) => draft.keys.push(name),
-                        None => self.fault(at, format!("`{name}` is no key name: write words of a-z and 0-9, joined by _")),
+                        None => self.fault(
+                            at,
+                            format!("`{name}` is no key name: write words of a-z and 0-9, joined by _"),
+                        ),
                     }
                 }
             }
@@ -195,7 +205,9 @@ impl<'t> Reader<'t> {
                 }
             }
             "allowlist" | "allowlists" => draft.allow.extend(self.allowlists(value)),
-            "required" => self.skip(at, "required companions are not asked for: the rule finds its match without them"),
+            "required" => {
+                self.skip(at, "required companions are not asked for: the rule finds its match without them")
+            }
             "skipReport" => self.skip(at, "skipReport has no meaning here: the rule finds its matches"),
             other => self.fault(at, format!("unknown field `{other}`")),
         }
@@ -229,7 +241,9 @@ impl<'t> Reader<'t> {
                     self.fault(at, "carriers and values go with keys");
                 }
                 let anchors = if draft.anchors.is_empty() {
-                    derived.unwrap_or_else(|| draft.keywords.iter().map(|k| Anchor::caseless(k.as_bytes())).collect())
+                    derived.unwrap_or_else(|| {
+                        draft.keywords.iter().map(|k| Anchor::caseless(k.as_bytes())).collect()
+                    })
                 } else {
                     draft.anchors.iter().map(|a| Anchor::caseless(a.as_bytes())).collect()
                 };
@@ -252,7 +266,12 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn pattern(&mut self, at: usize, source: &str, group: Option<usize>) -> Option<(Pattern, Option<Vec<Anchor>>)> {
+    fn pattern(
+        &mut self,
+        at: usize,
+        source: &str,
+        group: Option<usize>,
+    ) -> Option<(Pattern, Option<Vec<Anchor>>)> {
         match Pattern::parse(source, group) {
             Ok((pattern, anchors)) => {
                 if !self.is_tested && pattern.states() > COMPILE_EAGERLY_ABOVE && !pattern.is_compilable() {
@@ -309,17 +328,21 @@ impl<'t> Reader<'t> {
                     "regexes" => {
                         means_something = true;
                         for (at, source) in self.spanned_strings(value, "regexes") {
-                            list.regexes.extend(self.pattern(at, &source, Some(0)).map(|(pattern, _)| pattern));
+                            list.regexes
+                                .extend(self.pattern(at, &source, Some(0)).map(|(pattern, _)| pattern));
                         }
                     }
                     "stopwords" => {
                         means_something = true;
                         let words = self.strings(value, "stopwords");
-                        list.stopwords.extend(words.iter().map(|w| w.to_ascii_lowercase().into_bytes().into()));
+                        list.stopwords
+                            .extend(words.iter().map(|w| w.to_ascii_lowercase().into_bytes().into()));
                     }
                     "regexTarget" => {
-                        let named = [("secret", Target::Secret), ("match", Target::Match), ("line", Target::Line)];
-                        if let Some((_, target)) = self.choice(value, "regexTarget", &named, |(name, _)| name) {
+                        let named =
+                            [("secret", Target::Secret), ("match", Target::Match), ("line", Target::Line)];
+                        if let Some((_, target)) = self.choice(value, "regexTarget", &named, |(name, _)| name)
+                        {
                             list.target = target;
                         }
                     }
@@ -329,7 +352,10 @@ impl<'t> Reader<'t> {
                         list.all = matches!(name, Some("AND" | "and" | "&&"));
                     }
                     "targetRules" => {
-                        self.skip(at, "an allowlist for some rules only is skipped: put it into the configuration");
+                        self.skip(
+                            at,
+                            "an allowlist for some rules only is skipped: put it into the configuration",
+                        );
                         means_something = false;
                         list = Allowlist::default();
                         break;
@@ -426,7 +452,13 @@ impl<'t> Reader<'t> {
         number
     }
 
-    fn choice<T: Copy>(&mut self, value: &Value<'t>, key: &str, all: &[T], name: fn(T) -> &'static str) -> Option<T> {
+    fn choice<T: Copy>(
+        &mut self,
+        value: &Value<'t>,
+        key: &str,
+        all: &[T],
+        name: fn(T) -> &'static str,
+    ) -> Option<T> {
         let text = self.string(value, key)?;
         let found = all.iter().copied().find(|&one| name(one) == text);
         if found.is_none() {
@@ -466,9 +498,8 @@ fn key_name(written: &str) -> Option<KeyName> {
         None => (false, written),
     };
     let words: Vec<Box<str>> = name.split('_').map(Into::into).collect();
-    let well_formed = |word: &str| {
-        !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-    };
+    let well_formed =
+        |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     (words.iter().all(|word| well_formed(word)) && name.len() <= 64).then_some(KeyName { words, whole })
 }
 

@@ -63,7 +63,12 @@ impl Ruleset {
         if faults.is_empty() { Ok(set) } else { Err(Faults(faults)) }
     }
 
-    fn add<'a>(&mut self, faults: &mut Vec<Fault>, files: impl Iterator<Item = RuleFile<'a>>, is_tested: bool) {
+    fn add<'a>(
+        &mut self,
+        faults: &mut Vec<Fault>,
+        files: impl Iterator<Item = RuleFile<'a>>,
+        is_tested: bool,
+    ) {
         let mut seen: HashMap<Box<str>, rule::Origin> = HashMap::new();
         for file in files {
             let read = load::read(file.name, file.text, is_tested);

@@ -31,7 +31,10 @@ pub struct Pattern {
 
 impl std::fmt::Debug for Pattern {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pattern").field("source", &self.source).field("group", &self.group).finish_non_exhaustive()
+        f.debug_struct("Pattern")
+            .field("source", &self.source)
+            .field("group", &self.group)
+            .finish_non_exhaustive()
     }
 }
 
@@ -67,7 +70,9 @@ impl Pattern {
         }
         let groups = hir.properties().explicit_captures_len();
         if groups * 2 + 2 > SLOTS {
-            return Err(BadPattern(format!("has {groups} groups, more than the 15 allowed; use (?:…) for the others")));
+            return Err(BadPattern(format!(
+                "has {groups} groups, more than the 15 allowed; use (?:…) for the others"
+            )));
         }
         let group = group.unwrap_or(usize::from(groups > 0));
         if group > groups {
@@ -143,16 +148,13 @@ impl Pattern {
 }
 
 fn hir(source: &str, unicode: bool) -> Result<Hir, String> {
-    regex_syntax::ParserBuilder::new()
-        .unicode(unicode)
-        .utf8(false)
-        .build()
-        .parse(source)
-        .map_err(|error| match error {
+    regex_syntax::ParserBuilder::new().unicode(unicode).utf8(false).build().parse(source).map_err(|error| {
+        match error {
             regex_syntax::Error::Parse(e) => e.kind().to_string(),
             regex_syntax::Error::Translate(e) => e.kind().to_string(),
             other => other.to_string(),
-        })
+        }
+    })
 }
 
 fn compile(source: &str, unicode: bool) -> Option<meta::Regex> {

@@ -10,7 +10,6 @@ mod pem;
 mod prefilter;
 mod resolve;
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::carrier::escape::View;
@@ -179,30 +178,6 @@ impl Scanner {
         &self.rules
     }
 
-    #[doc(hidden)]
-    #[allow(missing_docs, clippy::print_stderr)]
-    pub fn stats(&self, block: &[u8]) {
-        self.prefilter.stats(block, &|a| {
-            let anchor = &self.anchors[a as usize];
-            let w = anchor.rarest_window();
-            anchor.sets[w..].iter().take(4).map(|s| if s.len() <= 2 { char::from(s.iter().last().unwrap_or(0)) } else { '?' }).collect()
-        });
-        let mut hits = Vec::new();
-        let t = std::time::Instant::now();
-        self.prefilter.scan(block, &mut hits);
-        eprintln!("prefilter {:?} {} hits {} anchors", t.elapsed(), hits.len(), self.anchors.len());
-        let mut n: HashMap<u32, usize> = HashMap::new();
-        hits.iter().for_each(|h| *n.entry(h.anchor).or_default() += 1);
-        let mut n: Vec<_> = n.into_iter().collect();
-        n.sort_by_key(|x| std::cmp::Reverse(x.1));
-        for (a, c) in n.iter().take(25) {
-            let text: String = self.anchors[*a as usize].sets.iter().map(|s| if s.len() <= 2 { char::from(s.iter().last().unwrap_or(0)) } else { '?' }).collect();
-            let o = &self.owners[*a as usize];
-            let names: Vec<_> = o.iter().map(|o| match o { Owner::Prefix(r, _) | Owner::Inside(r) | Owner::Pem(r) => self.rules[*r].id.to_string(), x => format!("{x:?}") }).collect();
-            eprintln!("{c:7} {text:?} {names:?}");
-        }
-    }
-
     /// What records are taken to be.
     pub fn format(&self) -> Format {
         self.format
@@ -281,7 +256,11 @@ impl Scanner {
         if is_json {
             confirm::keep_structure(line, &mut work.line);
         }
-        let moved = work.line.found.iter().map(|f| Finding { start: f.start + place.start, end: f.end + place.start, ..*f });
+        let moved = work.line.found.iter().map(|f| Finding {
+            start: f.start + place.start,
+            end: f.end + place.start,
+            ..*f
+        });
         work.findings.extend(moved);
     }
 

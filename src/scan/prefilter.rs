@@ -105,7 +105,8 @@ impl Prefilter {
             groups.push(&entries[clear + kept..]);
         }
         groups.extend(entries[..clear].chunks(clear.div_ceil(BUCKETS - groups.len()).max(1)));
-        let table = || vec![0u64; PAIRS].into_boxed_slice().try_into().unwrap_or_else(|_| Box::new([0; PAIRS]));
+        let table =
+            || vec![0u64; PAIRS].into_boxed_slice().try_into().unwrap_or_else(|_| Box::new([0; PAIRS]));
         let mut filter = Self {
             first: table(),
             second: table(),
@@ -132,7 +133,8 @@ impl Prefilter {
     pub fn scan(&self, text: &[u8], hits: &mut Vec<Hit>) {
         for (at, window) in text.windows(WINDOW).enumerate() {
             let code = window.iter().fold(0, |code, &byte| code << 6 | u32::from(CLASS[byte as usize]));
-            let buckets = self.first[(code >> 12) as usize & (PAIRS - 1)] & self.second[code as usize & (PAIRS - 1)];
+            let buckets =
+                self.first[(code >> 12) as usize & (PAIRS - 1)] & self.second[code as usize & (PAIRS - 1)];
             if buckets != 0 {
                 self.compare(text, at, code, buckets, hits);
             }
@@ -145,25 +147,6 @@ impl Prefilter {
                     hits.push(Hit { at, anchor: short });
                 }
             }
-        }
-    }
-
-    #[doc(hidden)]
-    #[allow(missing_docs, clippy::print_stderr)]
-    pub fn stats(&self, text: &[u8], name: &dyn Fn(u32) -> String) {
-        let mut calls = [0usize; 64];
-        let mut any = 0;
-        for window in text.windows(WINDOW) {
-            let code = window.iter().fold(0, |code, &byte| code << 6 | u32::from(CLASS[byte as usize]));
-            let b = self.first[(code >> 12) as usize & (PAIRS - 1)] & self.second[code as usize & (PAIRS - 1)];
-            any += usize::from(b != 0);
-            bits(b).for_each(|i| calls[i] += 1);
-        }
-        eprintln!("candidates {any} of {}", text.len());
-        let mut order: Vec<_> = (0..self.buckets.len()).collect();
-        order.sort_by_key(|&i| std::cmp::Reverse(calls[i]));
-        for i in order.into_iter().take(14) {
-            eprintln!("bucket {i} {} calls {} entries: {}", calls[i], self.buckets[i].len(), self.buckets[i].iter().map(|e| name(e.anchor)).collect::<Vec<_>>().join(" "));
         }
     }
 

@@ -25,7 +25,7 @@ fn clean(sanitizer: &Sanitizer, text: &[u8], cuts: &[usize]) -> Vec<u8> {
 /// Cuts change nothing, and twice is once.
 /// # Errors
 /// Which of the two did not hold.
-pub fn stream(sanitizer: &Sanitizer, text: &[u8], cuts: &[usize]) -> Result<(), String> {
+pub(crate) fn stream(sanitizer: &Sanitizer, text: &[u8], cuts: &[usize]) -> Result<(), String> {
     let whole = clean(sanitizer, text, &[]);
     if clean(sanitizer, text, cuts) != whole {
         return Err(format!("other bytes came out when cut at {cuts:?}"));
@@ -39,7 +39,7 @@ pub fn stream(sanitizer: &Sanitizer, text: &[u8], cuts: &[usize]) -> Result<(), 
 /// A document stays one, with its keys and its shape. What is no document on one line is not looked at.
 /// # Errors
 /// Where it changed.
-pub fn json(sanitizer: &Sanitizer, text: &[u8]) -> Result<(), String> {
+pub(crate) fn json(sanitizer: &Sanitizer, text: &[u8]) -> Result<(), String> {
     let text = text.trim_ascii();
     let Ok(before @ (Value::Object(_) | Value::Array(_))) = serde_json::from_slice::<Value>(text) else {
         return Ok(());
@@ -48,7 +48,8 @@ pub fn json(sanitizer: &Sanitizer, text: &[u8]) -> Result<(), String> {
         return Ok(());
     }
     let out = clean(sanitizer, text, &[]);
-    let after = serde_json::from_slice::<Value>(&out).map_err(|error| format!("no document came out: {error}"))?;
+    let after =
+        serde_json::from_slice::<Value>(&out).map_err(|error| format!("no document came out: {error}"))?;
     same_shape(sanitizer, &before, &after)
 }
 
@@ -63,7 +64,10 @@ fn same_shape(sanitizer: &Sanitizer, before: &Value, after: &Value) -> Result<()
             if !before.keys().eq(after.keys()) {
                 return Err("the keys of an object changed".to_owned());
             }
-            before.values().zip(after.values()).try_for_each(|(before, after)| same_shape(sanitizer, before, after))
+            before
+                .values()
+                .zip(after.values())
+                .try_for_each(|(before, after)| same_shape(sanitizer, before, after))
         }
         (Value::Array(before), Value::Array(after)) if before.len() == after.len() => {
             before.iter().zip(after).try_for_each(|(before, after)| same_shape(sanitizer, before, after))
@@ -83,7 +87,7 @@ fn is_clean(sanitizer: &Sanitizer, key: &str) -> bool {
 }
 
 /// A rule file loads or is refused; what loads can scan. A mistake is a panic.
-pub fn rules(file: &str, text: &[u8]) {
+pub(crate) fn rules(file: &str, text: &[u8]) {
     let Ok(rules) = Ruleset::load(false, &[RuleFile { name: "fuzz.toml", text: file }]) else { return };
     if let Ok(sanitizer) = Sanitizer::new(Parts { rules, ..Parts::default() }) {
         let mut work = Work::default();

@@ -16,6 +16,7 @@ const DRAWS: usize = 150;
 #[test]
 fn every_match_holds_an_anchor() {
     let mut never = Vec::new();
+    let mut without = Vec::new();
     for (number, rule) in STRICT.rules().rules().iter().enumerate() {
         let Detect::Regex { pattern, anchors } = &rule.detect else { continue };
         if anchors.is_empty() {
@@ -36,24 +37,23 @@ fn every_match_holds_an_anchor() {
                 matches += 1;
                 let stands = |at: usize| {
                     anchors.iter().any(|anchor| {
-                        let place = anchor.offset.filter(|_| all_known).map_or(at, |offset| found.start + offset);
+                        let place =
+                            anchor.offset.filter(|_| all_known).map_or(at, |offset| found.start + offset);
                         place + anchor.sets.len() <= found.end && anchor.stands_at(&text, place)
                     })
                 };
-                assert!(
-                    (found.start..found.end).any(stands),
-                    "{}: no anchor in the match {}..{} of {}",
-                    rule.id,
-                    found.start,
-                    found.end,
-                    show(&text)
-                );
+                if !(found.start..found.end).any(stands)
+                    && without.last().is_none_or(|(id, _)| *id != &rule.id)
+                {
+                    without.push((&rule.id, show(&text[found.start..found.end])));
+                }
             }
         }
         if matches == 0 {
             never.push(&rule.id);
         }
     }
+    assert!(without.is_empty(), "matches that hold no anchor of their rule: {without:#?}");
     assert!(never.is_empty(), "no drawn string matched, so nothing was checked, for {never:?}");
 }
 

@@ -24,7 +24,10 @@ fn check(sanitizer: &Sanitizer, text: &[u8]) -> Result<(), TestCaseError> {
     let mut rest = &out[..];
     let mut done = 0;
     for finding in &findings {
-        prop_assert!(done <= finding.start && finding.start < finding.end && finding.end <= text.len(), "{finding:?}");
+        prop_assert!(
+            done <= finding.start && finding.start < finding.end && finding.end <= text.len(),
+            "{finding:?}"
+        );
         prop_assert!(!text[finding.range()].contains(&b'\n'), "over a line's end: {finding:?}");
         let kept = rest.strip_prefix(&text[done..finding.start]);
         prop_assert!(kept.is_some(), "changed before {finding:?}: {}", show(&out));
@@ -54,15 +57,15 @@ proptest! {
     #[test]
     fn lines_stand_alone(first in text(8), second in text(8)) {
         // Private keys are the one exception.
-        prop_assume!(!memory(&first, b"BEGIN") && !memory(&second, b"BEGIN"));
-        let both = [&first, &b"\n"[..], &second].concat();
+        prop_assume!(!holds(&first, b"BEGIN") && !holds(&second, b"BEGIN"));
+        let both = [&first[..], b"\n", &second].concat();
         let apart = [clean(&DEFAULT, &first), b"\n".to_vec(), clean(&DEFAULT, &second)].concat();
         prop_assert_eq!(show(&clean(&DEFAULT, &both)), show(&apart));
     }
 }
 
 /// Whether `text` holds `word`, in one case or with escapes in it.
-fn memory(text: &[u8], word: &[u8]) -> bool {
+fn holds(text: &[u8], word: &[u8]) -> bool {
     text.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
 }
 

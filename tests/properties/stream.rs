@@ -4,6 +4,7 @@ use kasm_scrub::stream::{AHEAD, SEGMENT};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::test_runner::Config;
 
 use super::text::text;
 use super::{DEFAULT, STRICT, clean, clean_pieces, show, times};
@@ -50,7 +51,7 @@ proptest! {
         let mut out = Vec::new();
         let mut whole = Vec::new();
         for line in &lines {
-            let line = [line, &b"\n"[..]].concat();
+            let line = [&line[..], b"\n"].concat();
             whole.extend_from_slice(&line);
             scrubber.push(&line, &mut out);
             prop_assert_eq!(show(&out), show(&clean(&DEFAULT, &whole)));
@@ -63,11 +64,11 @@ proptest! {
         bodies in vec(vec(select(&b"ABCDEFabcdef0123456789+/"[..]), 1..65), 0..6),
         between in text(2), places in vec(any::<usize>(), 0..12),
     ) {
-        let mut text = [&before, &b"\n"[..], prefix.as_bytes(), b"-----BEGIN RSA PRIVATE KEY-----\n"].concat();
+        let mut text = [&before[..], b"\n", prefix.as_bytes(), b"-----BEGIN RSA PRIVATE KEY-----\n"].concat();
         for body in &bodies {
             text.extend([prefix.as_bytes(), body, b"\n"].concat());
         }
-        text.extend([&between, &b"\n"[..], prefix.as_bytes(), b"-----END RSA PRIVATE KEY-----\n"].concat());
+        text.extend([&between[..], b"\n", prefix.as_bytes(), b"-----END RSA PRIVATE KEY-----\n"].concat());
         let whole = clean(&DEFAULT, &text);
         prop_assert_eq!(show(&whole), show(&clean_pieces(&DEFAULT, cut(&text, &places))));
         prop_assert_eq!(show(&whole), show(&clean_pieces(&DEFAULT, text.chunks(1))));
@@ -93,7 +94,7 @@ proptest! {
         let mut line = filler.as_bytes().iter().copied().cycle().take(length + 8).collect::<Vec<u8>>();
         for (at, secret) in secrets {
             let at = at % line.len();
-            line.splice(at..at, secret.into_iter().filter(|&byte| byte != b'\n'));
+            line.splice(at..at, secret.iter().copied().filter(|&byte| byte != b'\n'));
         }
         line.push(b'\n');
         let whole = clean(&DEFAULT, &line);
@@ -105,5 +106,3 @@ proptest! {
         prop_assert!(behind_whole == clean_pieces(&DEFAULT, cut(&behind, &places)), "behind a line, cut at {places:?}");
     }
 }
-
-use proptest::test_runner::Config;

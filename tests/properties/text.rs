@@ -57,9 +57,46 @@ const KEYS: [&str; 18] = [
 
 /// What stands between keys and values, and around them.
 const JOINTS: [&str; 40] = [
-    "=", ": ", ":", " => ", ":=", "\":\"", "\": \"", "\\\":\\\"", "\\\\\\\":\\\\\\\"", "': '", "': b'", "=\"", "='",
-    "%3D", "=%22", "\"", "'", "`", "\\\"", "\\'", ",", ", ", ";", "&", "?", "#", "{", "}", "[", "]", "(", ")", "<", ">",
-    "\\n", "\\u0022", "\\/", " ", "--", "\":",
+    "=",
+    ": ",
+    ":",
+    " => ",
+    ":=",
+    "\":\"",
+    "\": \"",
+    "\\\":\\\"",
+    "\\\\\\\":\\\\\\\"",
+    "': '",
+    "': b'",
+    "=\"",
+    "='",
+    "%3D",
+    "=%22",
+    "\"",
+    "'",
+    "`",
+    "\\\"",
+    "\\'",
+    ",",
+    ", ",
+    ";",
+    "&",
+    "?",
+    "#",
+    "{",
+    "}",
+    "[",
+    "]",
+    "(",
+    ")",
+    "<",
+    ">",
+    "\\n",
+    "\\u0022",
+    "\\/",
+    " ",
+    "--",
+    "\":",
 ];
 
 /// Secrets by shape, placeholders, our own markers, and pieces of all of these.
@@ -107,9 +144,26 @@ const SHAPES: [&str; 40] = [
 ];
 
 /// Bytes that no valid UTF-8 text holds, control bytes, and halves of escapes.
-const BROKEN: [&[u8]; 12] = [
-    b"\xff", b"\xc3", b"\xe2\x82", b"\0", b"\r", b"\x1b[", b"\x0b", b"\\", b"\\\\", b"%", b"%4", b"\\u00",
-];
+const BROKEN: [&[u8]; 12] =
+    [b"\xff", b"\xc3", b"\xe2\x82", b"\0", b"\r", b"\x1b[", b"\x0b", b"\\", b"\\\\", b"%", b"%4", b"\\u00"];
+
+/// Bytes that a failing case shows as a string.
+#[derive(Clone)]
+pub(crate) struct Text(Vec<u8>);
+
+impl std::fmt::Debug for Text {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "b\"{}\"", self.0.escape_ascii())
+    }
+}
+
+impl std::ops::Deref for Text {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
 
 /// One piece of a text.
 fn fragment() -> BoxedStrategy<Vec<u8>> {
@@ -128,13 +182,13 @@ fn fragment() -> BoxedStrategy<Vec<u8>> {
 }
 
 /// A text of up to `most` pieces, newlines and all.
-pub(crate) fn text(most: usize) -> BoxedStrategy<Vec<u8>> {
-    vec(fragment(), 0..most).prop_map(|pieces| pieces.concat()).boxed()
+pub(crate) fn text(most: usize) -> BoxedStrategy<Text> {
+    vec(fragment(), 0..most).prop_map(|pieces| Text(pieces.concat())).boxed()
 }
 
 /// A text that is one line of valid UTF-8.
 pub(crate) fn line(most: usize) -> BoxedStrategy<String> {
-    let tidy = |text: Vec<u8>| String::from_utf8_lossy(&text).replace('\n', " ");
+    let tidy = |text: Text| String::from_utf8_lossy(&text).replace('\n', " ");
     text(most).prop_map(tidy).boxed()
 }
 

@@ -90,7 +90,9 @@ fn encode(value: &str, encoding: Encoding) -> String {
         Encoding::Percent => value
             .bytes()
             .map(|byte| match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' | b'~' => char::from(byte).to_string(),
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' | b'~' => {
+                    char::from(byte).to_string()
+                }
                 _ => format!("%{byte:02X}"),
             })
             .collect(),
@@ -102,8 +104,9 @@ fn encode(value: &str, encoding: Encoding) -> String {
 
 fn carried() -> impl Strategy<Value = (Vec<String>, String)> {
     select(&CARRIERS[..]).prop_flat_map(|carrier| {
-        words(carrier.marks)
-            .prop_map(move |(words, value)| (words, carrier.shape.replace('V', &encode(&value, carrier.encoding))))
+        words(carrier.marks).prop_map(move |(words, value)| {
+            (words, carrier.shape.replace('V', &encode(&value, carrier.encoding)))
+        })
     })
 }
 
