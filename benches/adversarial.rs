@@ -2,8 +2,9 @@
 //!
 //! `cargo bench --bench adversarial`. Exits 1 where the largest text is scanned at less than a third of the smallest's
 //! speed. `KASM_SCRUB_BENCH_MIB` is the largest size (8); a part of a name as argument runs only those texts.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, clippy::disallowed_methods, clippy::disallowed_types)]
 
+#[allow(dead_code)]
 mod measure;
 
 use std::hint::black_box;
@@ -46,7 +47,11 @@ const ATTACKS: &[Attack] = {
     }
     &[
         a("anchors, no secret", Exactly(0), |n| {
-            lines("ghp_ glpat- xoxb- AKIA eyJ hvs. sk- AIza SG. npm_ dop_v1_ shpat_ ya29. key- :// @ ", 400, n)
+            lines(
+                "ghp_ glpat- xoxb- AKIA eyJ hvs. sk- AIza SG. npm_ dop_v1_ shpat_ ya29. key- :// @ ",
+                400,
+                n,
+            )
         }),
         a("anchors, one line", Any, |n| {
             repeat("ghp_ glpat- xoxb- AKIA eyJ hvs. sk- AIza SG. npm_ dop_v1_ shpat_ ya29. key- :// @ ", n)
@@ -100,7 +105,8 @@ const ATTACKS: &[Attack] = {
         a("-----BEGIN PRIVATE KEY-----", Any, |n| repeat("-----BEGIN PRIVATE KEY-----", n)),
         a("-----BEGIN PRIVATE KEY----- in lines", Any, |n| lines("-----BEGIN PRIVATE KEY-----", 1, n)),
         a("private key, never ending", Any, |n| {
-            [&b"-----BEGIN PRIVATE KEY-----\n"[..], &lines("MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", 64, n)].concat()
+            [&b"-----BEGIN PRIVATE KEY-----\n"[..], &lines("MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", 64, n)]
+                .concat()
         }),
         a("name and value pairs", Any, |n| repeat("{\"name\":\"password\",\"value\":\"hunter2\"},", n)),
         a("names, no values", Any, |n| repeat("{\"name\":\"password\",\"other\":1},", n)),
@@ -117,7 +123,7 @@ const ATTACKS: &[Attack] = {
         a("a.a.", Exactly(0), |n| repeat("a.", n)),
         a("://", Exactly(0), |n| repeat("://", n)),
         a("://a:a", Any, |n| repeat("://a:a", n)),
-        a("own markers", Exactly(0), |n| repeat("password=[REDACTED:password] ", n)),
+        a("own markers", Exactly(0), |n| lines("password=[REDACTED:password] ", 100_000, n)),
         a("half markers", Any, |n| repeat("password=[REDACTED:", n)),
         a("blanks", Exactly(0), |n| repeat(" ", n)),
         a("password and blanks", Any, |n| lines("password                         ", 100_000, n)),
@@ -156,7 +162,10 @@ fn main() -> ExitCode {
     let wanted = std::env::args().nth(1).filter(|word| !word.starts_with("--")).unwrap_or_default();
     let sanitizer = Sanitizer::builtin();
     let sizes: Vec<usize> = [8, 4, 2, 1].iter().map(|part| largest / part).collect();
-    println!("{:<38} {:<6} {:>8} {:>8} {:>8} {:>8} {:>9}", "MB/s at MiB", "how", "1/8", "1/4", "1/2", "all", "findings");
+    println!(
+        "{:<38} {:<6} {:>8} {:>8} {:>8} {:>8} {:>9}",
+        "MB/s at MiB", "how", "1/8", "1/4", "1/2", "all", "findings"
+    );
     let mut is_flat = true;
     for attack in ATTACKS.iter().filter(|attack| attack.name.contains(wanted.as_str())) {
         let texts: Vec<Vec<u8>> = sizes.iter().map(|&size| (attack.make)(size)).collect();

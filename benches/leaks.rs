@@ -3,7 +3,7 @@
 //! `cargo bench --bench leaks -- [SEED] [N]`, or `SEED` and `N` in the environment: the corpus' seed (1) and the records
 //! per cell (1). `SHOW=20` prints so many of the records that failed, before and after: they are made up.
 //! Exits 1 if more than 0.5 % of records leak.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, clippy::disallowed_methods, clippy::disallowed_types)]
 
 #[path = "../tests/corpus/mod.rs"]
 mod corpus;

@@ -8,6 +8,8 @@
 mod anchors;
 #[path = "properties/findings.rs"]
 mod findings;
+#[path = "properties/found.rs"]
+mod found;
 #[path = "properties/json.rs"]
 mod json;
 #[path = "properties/model.rs"]

@@ -45,7 +45,7 @@ fn regexes_compile_and_have_anchors() {
     for rule in builtin().rules() {
         let at = format!("{}:{} {}", rule.origin.file, rule.origin.line, rule.id);
         match &rule.detect {
-            Detect::Regex { pattern, anchors } => {
+            Detect::Regex { pattern, anchors, .. } => {
                 assert!(pattern.is_compilable(), "{at}: does not compile");
                 // A rule without anchors runs on every line; only strict rules may.
                 assert!(!anchors.is_empty() || rule.profile == Profile::Strict, "{at}: has no anchors");

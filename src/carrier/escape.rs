@@ -116,6 +116,8 @@ fn unit_at(text: &[u8], at: usize) -> Unit {
         b'%' => match hex(text, at + 1, 2) {
             // A blank stays one value with what is around it, as `+` does in a form.
             Some(0x20) => Unit { len: 3, out: [b'+', 0, 0, 0], out_len: 1, decoded: true },
+            // Angle brackets in a URL are part of a value, while in text they end one.
+            Some(0x3C | 0x3E) => Unit::plain(b'%'),
             Some(value) => Unit { len: 3, out: [value as u8, 0, 0, 0], out_len: 1, decoded: true },
             None => Unit::plain(b'%'),
         },

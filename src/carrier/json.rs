@@ -8,7 +8,9 @@ use std::ops::Range;
 /// A scalar of a JSON line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scalar {
-    /// What stands between the quotes of a string, or of an object's key.
+    /// What stands between the quotes of an object's key.
+    Key,
+    /// What stands between the quotes of a string.
     Text,
     /// A number, `true`, `false` or `null`.
     Bare,
@@ -37,7 +39,9 @@ pub fn scalars(line: &[u8], mut found: impl FnMut(Range<usize>, Scalar)) {
         match byte {
             b'"' => {
                 let end = string_end(line, at + 1);
-                found(at + 1..end, Scalar::Text);
+                let after = line.get(end + 1..).unwrap_or_default();
+                let is_key = after.trim_ascii_start().first() == Some(&b':');
+                found(at + 1..end, if is_key { Scalar::Key } else { Scalar::Text });
                 at = end + 1;
             }
             b'{' | b'}' | b'[' | b']' | b':' | b',' | b' ' | b'\t' | b'\r' | b'\n' => at += 1,

@@ -36,9 +36,12 @@ fn number_quote(line: &[u8], range: Range<usize>) -> Option<Quote> {
     if !matches!(after.first(), None | Some(b',' | b']' | b'}' | b')')) {
         return None;
     }
-    let is_number = line[range.clone()]
-        .iter()
-        .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E'));
+    let value = &line[range.clone()];
+    let is_word = [&b"null"[..], b"true", b"false"].contains(&value);
+    let is_number = is_word
+        || line[range.clone()]
+            .iter()
+            .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E'));
     match before.last()? {
         b':' => {
             quote::before(line, before[..before.len() - 1].trim_ascii_end().len()).filter(|q| q.mark != b'`')
@@ -48,6 +51,15 @@ fn number_quote(line: &[u8], range: Range<usize>) -> Option<Quote> {
             let mark = before.iter().rposition(|&b| b == b'"')?;
             let next = before[mark + 1..].trim_ascii_start().first();
             let quote = quote::before(line, mark + 1)?;
+            let between = &before[mark + 1..];
+            // Or in a document of numbers that is itself a string.
+            let is_inner = between.starts_with(b"[")
+                && between
+                    .iter()
+                    .all(|b| b.is_ascii_digit() || matches!(b, b'[' | b']' | b',' | b' ' | b'.' | b'-'));
+            if is_inner {
+                return Some(Quote { escapes: 2 * quote.escapes + 1, ..quote });
+            }
             matches!(next, Some(b':' | b',' | b']' | b'}')).then_some(quote)
         }
         _ => None,

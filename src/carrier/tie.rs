@@ -112,6 +112,40 @@ pub fn value_of(line: &[u8], key: &Key) -> Option<Tie> {
     }
 }
 
+/// Whether the bracket at `at` is one of structure rather than part of a value: quotes that belong to it follow.
+fn is_structure(line: &[u8], at: usize, level: Quote) -> bool {
+    let next = at + 1 + blanks(line, at + 1);
+    match line[at] {
+        b'{' => quote::at(line, next).is_some_and(|quote| quote == level) || line.get(next) == Some(&b'}'),
+        b'}' => matches!(line.get(next), None | Some(b',' | b'}' | b']' | b'"' | b'\\' | b'\'')),
+        b'<' => line.get(at + 1).is_some_and(|b| b.is_ascii_alphabetic() || *b == b'/'),
+        b'>' => matches!(line.get(next), None | Some(b'<' | b'\\' | b'"')),
+        _ => false,
+    }
+}
+
+/// The quote of kind `mark` that opened the string a key is in, if one did right before it or a little further back.
+fn opened_around(line: &[u8], key: &Key, mark: u8) -> Option<Quote> {
+    let floor = key.start.saturating_sub(PAIR_GAP);
+    let at = floor + line[floor..key.start].iter().rposition(|&b| b == mark)?;
+    let escapes = quote::backslashes_before(line, at);
+    let before = line[..at - escapes].trim_ascii_end().last();
+    matches!(before, Some(b'[' | b'{' | b',' | b':' | b'(')).then_some(Quote { mark, escapes })
+}
+
+/// Whether `quote`, found behind the operator of a key without quotes, ends the string that the key is in.
+fn ends_around(line: &[u8], key: &Key, quote: Quote) -> bool {
+    quote::at(line, key.end).is_none() && opened_around(line, key, quote.mark) == Some(quote)
+}
+
+/// Where a double-quoted string ends that a single-quoted value stands in.
+fn string_end_around(line: &[u8], key: &Key, start: usize, value: Quote) -> usize {
+    if value.mark == b'"' {
+        return line.len();
+    }
+    opened_around(line, key, b'"').map_or(line.len(), |open| quote::content_end(line, start, open))
+}
+
 /// Whether the quoted key is the first of a list or tuple.
 fn is_in_list(line: &[u8], key: &Key) -> bool {
     let Some(open) = quote::before(line, key.start) else { return false };
@@ -132,7 +166,12 @@ fn value_at(line: &[u8], from: usize, link: Link, key: Option<&Key>) -> Option<T
     let prefix = prefix.count();
     for skipped in (0..=prefix).rev() {
         if let Some(open) = quote::at(line, at + skipped) {
-            return Some(quoted(line, at + skipped, open, link));
+            if key.is_some_and(|key| ends_around(line, key, open)) {
+                return None;
+            }
+            let tie = quoted(line, at + skipped, open, link);
+            let end = key.map_or(tie.end, |key| tie.end.min(string_end_around(line, key, tie.start, open)));
+            return Some(Tie { end, ..tie });
         }
     }
     let byte = *line.get(at)?;
@@ -142,6 +181,8 @@ fn value_at(line: &[u8], from: usize, link: Link, key: Option<&Key>) -> Option<T
             return Some(Tie { link, shape: Shape::Array, start: at, end, is_prose: false });
         }
         b'{' if link == Link::Json => return wrapped(line, at, link),
+        // An array of objects or arrays: their keys speak for themselves.
+        b'[' if link == Link::Json && super::placeholder::marker_at(line, at).is_none() => return None,
         b'<' if line[at..].starts_with(b"<![CDATA[") => {
             at += b"<![CDATA[".len();
             let end = memchr::memmem::find(&line[at..], b"]]>").map_or(line.len(), |i| at + i);
@@ -260,7 +301,7 @@ fn pair(line: &[u8], key: &Key, closing: Quote) -> Option<Tie> {
     let from = key.end + closing.width();
     let to = line.len().min(from + PAIR_GAP);
     let mut at = from;
-    while at < to && !matches!(line[at], b'}' | b'>' | b'{') {
+    while at < to && !is_structure(line, at, closing) {
         if let Some(tie) = value_named_at(line, at) {
             return Some(tie);
         }
@@ -272,7 +313,7 @@ fn pair(line: &[u8], key: &Key, closing: Quote) -> Option<Tie> {
     let mut at = named.start;
     while at > floor {
         at -= 1;
-        if line[at] == opening && quote::before(line, at).is_none() {
+        if line[at] == opening && is_structure(line, at, closing) {
             break;
         }
         if let Some(tie) = value_named_at(line, at).filter(|tie| tie.end < named.start) {

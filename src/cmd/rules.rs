@@ -131,7 +131,7 @@ fn write_rule(rule: &Rule, out: &mut dyn Write) -> io::Result<()> {
     field("precedence", rule.precedence.name())?;
     field("action", &action_text(rule.action.unwrap_or_default()))?;
     match &rule.detect {
-        Detect::Regex { pattern, anchors } => {
+        Detect::Regex { pattern, anchors, .. } => {
             field("regex", pattern.source())?;
             field("secret group", &pattern.group().to_string())?;
             field("anchors", &format!("{}", anchors.len()))?;

@@ -240,17 +240,18 @@ impl<'t> Reader<'t> {
                 if draft.carriers.is_some() || draft.values.is_some() {
                     self.fault(at, "carriers and values go with keys");
                 }
-                let anchors = if draft.anchors.is_empty() {
-                    derived.unwrap_or_else(|| {
-                        draft.keywords.iter().map(|k| Anchor::caseless(k.as_bytes())).collect()
-                    })
-                } else {
-                    draft.anchors.iter().map(|a| Anchor::caseless(a.as_bytes())).collect()
+                let literals =
+                    |texts: &[String]| texts.iter().map(|t| Anchor::caseless(t.as_bytes())).collect();
+                let by_keyword = draft.anchors.is_empty() && derived.is_none();
+                let anchors: Vec<Anchor> = match derived {
+                    _ if !draft.anchors.is_empty() => literals(&draft.anchors),
+                    Some(derived) => derived,
+                    None => literals(&draft.keywords),
                 };
                 if anchors.iter().any(|a| a.sets.is_empty()) {
                     self.fault(at, "an empty anchor or keyword tells nothing");
                 }
-                Some(Detect::Regex { pattern, anchors })
+                Some(Detect::Regex { pattern, anchors, by_keyword })
             }
             (pattern, false) => {
                 if !draft.keywords.is_empty() || !draft.anchors.is_empty() {

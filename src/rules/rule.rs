@@ -54,8 +54,10 @@ pub enum Detect {
     Regex {
         /// The regex.
         pattern: Pattern,
-        /// One of these is in every match.
+        /// One of these is in every match, or (keywords) in the line of every match.
         anchors: Vec<Anchor>,
+        /// The anchors are keywords: the match may be anywhere in their line.
+        by_keyword: bool,
     },
     /// By the name of the key that a value belongs to.
     Keys(Keyed),

@@ -107,6 +107,7 @@ impl Lane<'_> {
     ) -> Escapes {
         let scanner = self.scanner;
         let mut escapes = Escapes::default();
+        let mut inside = false;
         self.candidates.clear();
         for hit in hits {
             // An anchor that began in the line before reaches over its end: no match does.
@@ -119,7 +120,7 @@ impl Lane<'_> {
                     Owner::Inside(rule) => {
                         self.candidates.push((rule, at, false));
                         // Where its match starts is not known, so neither is whether a `\n` hides it.
-                        escapes.line |= memchr::memchr(b'\\', line).is_some();
+                        inside = true;
                     }
                     Owner::Pem(rule) => self.pem(line, rule, at, found),
                     Owner::Key => {
@@ -132,20 +133,21 @@ impl Lane<'_> {
                 }
             }
         }
+        escapes.line |= inside && memchr::memchr(b'\\', line).is_some();
         self.candidates.extend(scanner.everywhere.iter().map(|&rule| (rule, 0, false)));
         self.candidates.sort_unstable();
         let mut rest = &self.candidates[..];
         while let Some(&(rule, _, is_prefix)) = rest.first() {
             let (own, others) = rest.split_at(rest.partition_point(|c| c.0 == rule));
             rest = others;
-            if let Detect::Regex { pattern, anchors } = &scanner.rules[rule].detect {
+            if let Detect::Regex { pattern, anchors, by_keyword } = &scanner.rules[rule].detect {
                 let mut confirm = Confirm { scanner, line, rule, pattern, found, left };
                 if !confirm.has_keyword() {
                     continue;
                 }
                 if is_prefix {
                     confirm.at_each(own);
-                } else if anchors.is_empty() {
+                } else if anchors.is_empty() || *by_keyword {
                     confirm.within(0..line.len());
                 } else {
                     confirm.around_each(own);
@@ -175,6 +177,13 @@ impl Lane<'_> {
         }
         let anchor_len = word.len();
         let Some(key) = key::around(line, word) else { return };
+        // What is inside a value that is taken needs no look of its own.
+        if found
+            .last()
+            .is_some_and(|f| matches!(f.via, Via::Key(_)) && f.start <= key.start && key.end <= f.end)
+        {
+            return;
+        }
         let Some(tie) = tie::value_of(line, &key) else { return };
         // A rule's id in a marker of ours is no key.
         if touches_marker(line, key.start..key.end) {
@@ -372,12 +381,24 @@ pub(super) fn keep_structure(line: &[u8], work: &mut LineWork) {
             if finding.start >= scalar.end {
                 break;
             }
+            // What begins inside an earlier scalar ended there, but for the body of a key, which may be a list of
+            // lines. A key of an object is no part of what begins before it.
+            let began_before = finding.start < scalar.start;
+            let began_inside = began_before && found[count..].iter().any(|piece| overlaps(piece, &finding));
+            if began_inside && (finding.via != Via::Pem || kind == json::Scalar::Key) {
+                continue;
+            }
+            if began_before && kind == json::Scalar::Key {
+                continue;
+            }
             let (start, end) = (finding.start.max(scalar.start), finding.end.min(scalar.end));
             if start >= end {
                 continue;
             }
             let piece = match kind {
-                json::Scalar::Text => json::whole_escapes(line, scalar.clone(), start..end),
+                json::Scalar::Key | json::Scalar::Text => {
+                    json::whole_escapes(line, scalar.clone(), start..end)
+                }
                 json::Scalar::Bare => scalar.clone(),
             };
             found.push(Finding { start: piece.start, end: piece.end, ..finding });
@@ -392,4 +413,68 @@ pub(super) fn keep_structure(line: &[u8], work: &mut LineWork) {
         }
         overlap
     });
+}
+
+fn overlaps(one: &Finding, other: &Finding) -> bool {
+    one.start < other.end && other.start < one.end
+}
+
+/// How often a line is looked at again.
+const ROUNDS: usize = 4;
+
+/// Looks again at a line in which a finding stands without a break beside something else: once the finding is a
+/// marker, a word may begin where none did. Without this, cleaning twice would not equal cleaning once.
+pub(super) fn look_again(scanner: &Scanner, line: &[u8], work: &mut LineWork) {
+    for _ in 0..ROUNDS {
+        if !work.found.iter().any(|finding| is_tight(line, finding)) {
+            return;
+        }
+        let LineWork { candidates, rules, found, view_hits, .. } = work;
+        let (text, runs) = with_markers(line, found);
+        view_hits.clear();
+        scanner.prefilter.scan(&text, view_hits);
+        let mut more = Vec::new();
+        let mut lane = Lane { scanner, candidates, rules, opened: None };
+        lane.look(&text, 0, view_hits, &mut more, &mut |_| {});
+        let before = found.len();
+        for finding in more {
+            // Runs of the line itself, by where they stand in the text.
+            if let Some(&(at, source)) = runs.iter().rev().find(|&&(at, _)| at <= finding.start) {
+                let (start, end) = (finding.start - at + source, finding.end - at + source);
+                if end <= line.len() && !found[..before].iter().any(|f| f.start < end && start < f.end) {
+                    found.push(Finding { start, end, ..finding });
+                }
+            }
+        }
+        if found.len() == before {
+            return;
+        }
+        super::resolve::resolve(&scanner.rules, found);
+    }
+}
+
+/// Whether what stands right before or behind a finding could become a word of its own.
+fn is_tight(line: &[u8], finding: &Finding) -> bool {
+    let before = finding.start.checked_sub(1).map(|i| line[i]);
+    let after = line.get(finding.end);
+    before.is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_')
+        || after.is_some_and(|b| {
+            !b.is_ascii_whitespace()
+                && !matches!(b, b'"' | b'\'' | b'&' | b',' | b';' | b')' | b']' | b'}' | b'<' | b'>' | b'\\')
+        })
+}
+
+/// The line with a marker in place of each finding, and where its own runs stand: in the text, in the line.
+fn with_markers(line: &[u8], found: &[Finding]) -> (Vec<u8>, Vec<(usize, usize)>) {
+    let mut text = Vec::with_capacity(line.len());
+    let mut runs = vec![(0, 0)];
+    let mut done = 0;
+    for finding in found {
+        text.extend_from_slice(&line[done..finding.start]);
+        text.extend_from_slice(b"[REDACTED:x]");
+        done = finding.end;
+        runs.push((text.len(), done));
+    }
+    text.extend_from_slice(&line[done..]);
+    (text, runs)
 }

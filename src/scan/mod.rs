@@ -248,6 +248,7 @@ impl Scanner {
             return;
         }
         resolve::resolve(&self.rules, &mut work.line.found);
+        confirm::look_again(self, line, &mut work.line);
         let is_json = match self.format {
             Format::Text => false,
             Format::Auto => json::looks_like(line),

@@ -18,7 +18,7 @@ fn every_match_holds_an_anchor() {
     let mut never = Vec::new();
     let mut without = Vec::new();
     for (number, rule) in STRICT.rules().rules().iter().enumerate() {
-        let Detect::Regex { pattern, anchors } = &rule.detect else { continue };
+        let Detect::Regex { pattern, anchors, .. } = &rule.detect else { continue };
         if anchors.is_empty() {
             continue;
         }

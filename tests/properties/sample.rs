@@ -27,9 +27,10 @@ impl Draw {
 
 /// The regex as the rules read it: bytes, with Unicode on only where it is needed.
 pub(crate) fn parse(source: &str) -> Hir {
-    let parse =
-        |unicode| regex_syntax::ParserBuilder::new().unicode(unicode).utf8(false).build().parse(source);
-    parse(false).or_else(|_| parse(true)).expect("a loaded rule's regex parses")
+    let parse = |unicode| {
+        regex_syntax::ParserBuilder::new().unicode(unicode).utf8(false).build().parse(source).map_err(|_| ())
+    };
+    parse(false).ok().or_else(|| parse(true).ok()).expect("a loaded rule's regex parses")
 }
 
 /// Appends a string that `hir` matches.

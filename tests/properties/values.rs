@@ -105,7 +105,14 @@ fn encode(value: &str, encoding: Encoding) -> String {
 fn carried() -> impl Strategy<Value = (Vec<String>, String)> {
     select(&CARRIERS[..]).prop_flat_map(|carrier| {
         words(carrier.marks).prop_map(move |(words, value)| {
-            (words, carrier.shape.replace('V', &encode(&value, carrier.encoding)))
+            (
+                words,
+                carrier
+                    .shape
+                    .replace("stringV", "string\0")
+                    .replace('V', &encode(&value, carrier.encoding))
+                    .replace('\0', "V"),
+            )
         })
     })
 }

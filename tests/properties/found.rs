@@ -1,0 +1,68 @@
+//! What the properties have found, as the smallest inputs that showed it.
+
+use serde_json::Value;
+
+use super::regressions::checks;
+use super::{DEFAULT, clean, show};
+
+/// Neither word of the value may survive.
+fn gone(line: &str) {
+    let out = clean(&DEFAULT, line.as_bytes());
+    assert!(!out.windows(8).any(|window| window == b"Q7AAAAAA"), "{line} became {}", show(&out));
+}
+
+fn stable(text: &str) {
+    let once = clean(&DEFAULT, text.as_bytes());
+    assert_eq!(show(&clean(&DEFAULT, &once)), show(&once), "{text}");
+}
+
+fn keeps_shape(text: &str) {
+    let result = checks::json(&DEFAULT, text.as_bytes());
+    assert!(result.is_ok(), "{text}: {result:?}");
+}
+
+/// A document inside a document's `message` is still one.
+fn keeps_inner(inner: &str) {
+    let text = serde_json::json!({ "message": inner }).to_string();
+    let out: Value = serde_json::from_slice(&clean(&DEFAULT, text.as_bytes())).expect("a document came out");
+    let inner = out["message"].as_str().expect("a string");
+    assert!(serde_json::from_str::<Value>(inner).is_ok(), "{text} became {out}");
+}
+
+#[test]
+fn marks_in_a_pair_s_value_are_no_structure() {
+    gone(r#"{"value":"Q7AAAAAAAA<Q7AAAAAAAA","name":"password"}"#);
+    gone(r#"{"value":"Q7AAAAAAAA{Q7AAAAAAAA","name":"password"}"#);
+    gone(r#"{"name":"password","x":"a}b","value":"Q7AAAAAAAA"}"#);
+}
+
+#[test]
+fn encoded_marks_do_not_end_a_value() {
+    gone("/login?p%61ssword=Q7AAAAAAAA%20Q7AAAAAAAA");
+    gone("/login?p%61ssword=Q7AAAAAAAA%3CQ7AAAAAAAA");
+    gone("\u{1b}[32mINFO\u{1b}[0m GET /login?user=x&password=Q7AAAAAAAA%3CQ7AAAAAAAA HTTP/1.1");
+}
+
+#[test]
+fn a_marker_is_an_edge_to_its_neighbours_from_the_start() {
+    stable(
+        "AKIAIOSFODNN7EXAMPLEeyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJlLXRoYXQtaXMtZGVhZA",
+    );
+    stable(
+        "jane.doe@example.comeyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJlLXRoYXQtaXMtZGVhZA",
+    );
+    stable("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJlLXRoYXQtaXMtZGVhZA+14155552671");
+    stable("jane.doe@example.com--password hunter2 ");
+    stable("hvs.AAAAAQAAAAAAAAAAAAAAAAAAAAAAAAAAsid=abcDEF123456; Path=/; HttpOnly");
+}
+
+#[test]
+fn a_value_ends_with_the_string_it_is_in() {
+    keeps_shape(r#"{"password":[null,null]}"#);
+    keeps_shape(r#"{"password":{"password":"password': '","Password":null}}"#);
+    keeps_shape(r#"{"password":{"password":{"password":"Cookie': '"},"Password":"=x","passwd":null}}"#);
+    keeps_inner(r#"{"password":[{},null]}"#);
+    keeps_inner(r#"{"password":["=%22"],"Password":null}"#);
+    keeps_inner(r#"{"password":{"password":"p%61ssword': '"}}"#);
+    keeps_inner(r#"{"password":{"password":"session_token\\n"}}"#);
+}
