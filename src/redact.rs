@@ -70,7 +70,7 @@ impl HashKey {
     /// The pseudonym's digits for a secret, its escapes undone: the same in every carrier.
     fn digits(&self, secret: &[u8], view: &mut View) -> [u8; DIGITS] {
         let mut mac = self.mac.clone();
-        view.decode(secret);
+        view.decode(secret, true);
         let mut rest = view.text();
         // Backslashes in front of a quote are the carrier's.
         while let Some(at) = memchr::memchr(b'\\', rest) {

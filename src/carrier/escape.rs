@@ -25,8 +25,9 @@ impl std::fmt::Debug for View {
 }
 
 impl View {
-    /// Decodes `source`; `false` if it holds no escape, and then the view is of no use.
-    pub fn decode(&mut self, source: &[u8]) -> bool {
+    /// Decodes `source`, percent-encoding too if `percent`; `false` if it holds no escape, and then the view is of no
+    /// use. Percent-encoding matters within a URL only: in a line, what it stands for is no part of the structure.
+    pub fn decode(&mut self, source: &[u8], percent: bool) -> bool {
         self.text.clear();
         self.origin.clear();
         let mut changed = false;
@@ -40,7 +41,7 @@ impl View {
             if at == source.len() {
                 break;
             }
-            let unit = unit_at(source, at);
+            let unit = unit_at(source, at, percent);
             changed |= unit.len > 1 && unit.decoded;
             self.text.extend_from_slice(unit.bytes());
             for i in 0..unit.out_len {
@@ -51,7 +52,7 @@ impl View {
         }
         self.origin.push(source.len() as u32);
         for _ in 1..PASSES {
-            if !changed || !self.decode_again() {
+            if !changed || !self.decode_again(percent) {
                 break;
             }
         }
@@ -59,12 +60,12 @@ impl View {
     }
 
     /// Undoes one more level in place; `false` if there was none.
-    fn decode_again(&mut self) -> bool {
+    fn decode_again(&mut self, percent: bool) -> bool {
         let end = self.text.len();
         let (mut from, mut to) = (0, 0);
         let mut changed = false;
         while from < end {
-            let unit = unit_at(&self.text, from);
+            let unit = unit_at(&self.text, from, percent);
             changed |= unit.decoded;
             for i in 0..unit.out_len {
                 self.text[to] = unit.out[i];
@@ -111,9 +112,9 @@ impl Unit {
     }
 }
 
-fn unit_at(text: &[u8], at: usize) -> Unit {
+fn unit_at(text: &[u8], at: usize, percent: bool) -> Unit {
     match text[at] {
-        b'%' => match hex(text, at + 1, 2) {
+        b'%' if percent => match hex(text, at + 1, 2) {
             // A blank stays one value with what is around it, as `+` does in a form.
             Some(0x20) => Unit { len: 3, out: [b'+', 0, 0, 0], out_len: 1, decoded: true },
             // Angle brackets in a URL are part of a value, while in text they end one.
@@ -136,6 +137,10 @@ fn unit_at(text: &[u8], at: usize) -> Unit {
                 _ => None,
             };
             match decoded {
+                // A quote in a string stays one level deeper than the string's own.
+                Some((len, char @ ('"' | '\''))) => {
+                    Unit { len: run + len, out: [b'\\', char as u8, 0, 0], out_len: 2, decoded: true }
+                }
                 Some((len, char)) => {
                     let mut out = [0; 4];
                     let out_len = if char.is_ascii() || len == 3 {
@@ -192,7 +197,7 @@ mod tests {
 
     fn check(source: &str, want: &str) {
         let mut view = View::default();
-        view.decode(source.as_bytes());
+        view.decode(source.as_bytes(), true);
         assert_eq!(String::from_utf8_lossy(view.text()), want, "{source}");
         assert_eq!(view.origin.len(), view.text.len() + 1);
         assert_eq!(view.source_range(0..view.text().len()), 0..source.len());
@@ -215,7 +220,7 @@ mod tests {
     #[test]
     fn ranges_map_to_whole_units() {
         let mut view = View::default();
-        assert!(view.decode(b"a%62c%64e"));
+        assert!(view.decode(b"a%62c%64e", true));
         assert_eq!(view.text(), b"abcde");
         assert_eq!(view.source_range(1..2), 1..4);
         assert_eq!(view.source_range(2..4), 4..8);

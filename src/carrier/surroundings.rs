@@ -48,15 +48,22 @@ fn number_quote(line: &[u8], range: Range<usize>) -> Option<Quote> {
         }
         b'[' | b',' if is_number => {
             // Behind a string that has ended, so not inside one.
-            let mark = before.iter().rposition(|&b| b == b'"')?;
+            let Some(mark) = before.iter().rposition(|&b| b == b'"') else {
+                // A document of numbers.
+                let is_document = before.first().is_some_and(|b| matches!(b, b'[' | b'{'))
+                    && before.iter().all(|b| b.is_ascii_digit() || b"[]{}, .-+eEnultrfas".contains(b));
+                return is_document.then_some(Quote { mark: b'"', escapes: 0 });
+            };
             let next = before[mark + 1..].trim_ascii_start().first();
             let quote = quote::before(line, mark + 1)?;
             let between = &before[mark + 1..];
             // Or in a document of numbers that is itself a string.
             let is_inner = between.starts_with(b"[")
-                && between
-                    .iter()
-                    .all(|b| b.is_ascii_digit() || matches!(b, b'[' | b']' | b',' | b' ' | b'.' | b'-'));
+                && between.iter().all(|b| {
+                    b.is_ascii_digit()
+                        || matches!(b, b'[' | b']' | b'{' | b'}' | b',' | b' ' | b'.' | b'-')
+                        || b"nultrefas".contains(b)
+                });
             if is_inner {
                 return Some(Quote { escapes: 2 * quote.escapes + 1, ..quote });
             }

@@ -6,12 +6,14 @@
 use std::ops::Range;
 
 use super::key::Key;
+use super::pair::{VALUE_NAMES, pair};
 use super::quote::{self, Quote};
 use crate::finding::Link;
 
-/// The most bytes between the parts of a tie, and between the two halves of a name/value pair.
-const GAP: usize = 64;
-const PAIR_GAP: usize = 512;
+/// The most bytes between the parts of a tie.
+pub(super) const GAP: usize = 64;
+/// How far back the start of the string around a key is looked for.
+const STRING_GAP: usize = 512;
 /// The most elements of an array that are taken as values.
 const MAX_ELEMENTS: usize = 4096;
 
@@ -112,21 +114,9 @@ pub fn value_of(line: &[u8], key: &Key) -> Option<Tie> {
     }
 }
 
-/// Whether the bracket at `at` is one of structure rather than part of a value: quotes that belong to it follow.
-fn is_structure(line: &[u8], at: usize, level: Quote) -> bool {
-    let next = at + 1 + blanks(line, at + 1);
-    match line[at] {
-        b'{' => quote::at(line, next).is_some_and(|quote| quote == level) || line.get(next) == Some(&b'}'),
-        b'}' => matches!(line.get(next), None | Some(b',' | b'}' | b']' | b'"' | b'\\' | b'\'')),
-        b'<' => line.get(at + 1).is_some_and(|b| b.is_ascii_alphabetic() || *b == b'/'),
-        b'>' => matches!(line.get(next), None | Some(b'<' | b'\\' | b'"')),
-        _ => false,
-    }
-}
-
 /// The quote of kind `mark` that opened the string a key is in, if one did right before it or a little further back.
 fn opened_around(line: &[u8], key: &Key, mark: u8) -> Option<Quote> {
-    let floor = key.start.saturating_sub(PAIR_GAP);
+    let floor = key.start.saturating_sub(STRING_GAP);
     let at = floor + line[floor..key.start].iter().rposition(|&b| b == mark)?;
     let escapes = quote::backslashes_before(line, at);
     let before = line[..at - escapes].trim_ascii_end().last();
@@ -155,7 +145,7 @@ fn is_in_list(line: &[u8], key: &Key) -> bool {
 }
 
 /// A value that starts at or (after blanks) behind `from`.
-fn value_at(line: &[u8], from: usize, link: Link, key: Option<&Key>) -> Option<Tie> {
+pub(super) fn value_at(line: &[u8], from: usize, link: Link, key: Option<&Key>) -> Option<Tie> {
     let mut at = from + blanks(line, from);
     // b'…', u'…', N'…', rb'…'
     let prefix = line
@@ -251,125 +241,6 @@ fn element(line: &[u8], from: usize) -> Option<Tie> {
     Some(Tie { link: Link::Xml, shape: Shape::Element, start: from, end, is_prose: false })
 }
 
-/// Names that other names are values of, and names of the values they are paired with.
-const NAME_NAMES: [&[u8]; 17] = [
-    b"name",
-    b"key",
-    b"k",
-    b"field",
-    b"param",
-    b"parameter",
-    b"header",
-    b"variable",
-    b"env",
-    b"attribute",
-    b"id",
-    b"label",
-    b"option",
-    b"property",
-    b"setting",
-    b"n",
-    b"headername",
-];
-const VALUE_NAMES: [&[u8]; 16] = [
-    b"value",
-    b"val",
-    b"v",
-    b"content",
-    b"data",
-    b"stringvalue",
-    b"string_value",
-    b"text",
-    b"s",
-    b"currentvalue",
-    b"current_value",
-    b"defaultvalue",
-    b"intvalue",
-    b"bytesvalue",
-    b"newvalue",
-    b"plaintext",
-];
-
-/// `"name": "key", "value": "v"` and `"value": "v", "name": "key"`, as JSON, Python or XML attributes.
-fn pair(line: &[u8], key: &Key, closing: Quote) -> Option<Tie> {
-    let open_mark = quote_start(line, key.start, closing)?;
-    let named = name_before(line, open_mark)?;
-    if !NAME_NAMES.iter().any(|name| line[named.clone()].eq_ignore_ascii_case(name)) {
-        return None;
-    }
-    // Forwards to the end of the object, then backwards to its start.
-    let from = key.end + closing.width();
-    let to = line.len().min(from + PAIR_GAP);
-    let mut at = from;
-    while at < to && !is_structure(line, at, closing) {
-        if let Some(tie) = value_named_at(line, at) {
-            return Some(tie);
-        }
-        at += 1;
-    }
-    let floor = named.start.saturating_sub(PAIR_GAP);
-    // An object of JSON or a tag of XML: the other's opening bracket may be part of a value.
-    let opening = if quote::before(line, named.start).is_some() { b'{' } else { b'<' };
-    let mut at = named.start;
-    while at > floor {
-        at -= 1;
-        if line[at] == opening && is_structure(line, at, closing) {
-            break;
-        }
-        if let Some(tie) = value_named_at(line, at).filter(|tie| tie.end < named.start) {
-            return Some(tie);
-        }
-    }
-    None
-}
-
-/// Where the string that ends with the key was opened: right before the key, or a few words before it.
-fn quote_start(line: &[u8], start: usize, closing: Quote) -> Option<usize> {
-    let floor = start.saturating_sub(GAP);
-    let mark = line[floor..start].iter().rposition(|&b| b == closing.mark)? + floor;
-    let open = quote::before(line, mark + 1)?;
-    (open == closing).then_some(mark + 1 - open.width())
-}
-
-/// The name in front of `= "…` or `": "…`, where the quote starts at `at`.
-fn name_before(line: &[u8], at: usize) -> Option<Range<usize>> {
-    let mut end = at - blanks_before(line, at);
-    if end > 0 && matches!(line[end - 1], b'b' | b'u') && blanks_before(line, at) == 0 {
-        end -= 1;
-        end -= blanks_before(line, end);
-    }
-    end = end.checked_sub(1).filter(|&i| matches!(line[i], b':' | b'='))?;
-    end -= blanks_before(line, end);
-    if let Some(closing) = quote::before(line, end) {
-        end -= closing.width();
-    }
-    let len =
-        line[..end].iter().rev().take(16).take_while(|b| b.is_ascii_alphabetic() || **b == b'_').count();
-    (len > 0).then(|| end - len..end)
-}
-
-/// `value": "…` or `value="…` whose name starts at `at`.
-fn value_named_at(line: &[u8], at: usize) -> Option<Tie> {
-    if at > 0 && (line[at - 1].is_ascii_alphanumeric() || line[at - 1] == b'_') {
-        return None;
-    }
-    let len = line[at..].iter().take(16).take_while(|b| b.is_ascii_alphabetic() || **b == b'_').count();
-    let name = &line[at..at + len];
-    if len == 0 || !VALUE_NAMES.iter().any(|known| name.eq_ignore_ascii_case(known)) {
-        return None;
-    }
-    let mut end = at + len;
-    let closing = quote::at(line, end);
-    end += closing.map_or(0, Quote::width);
-    end += blanks(line, end);
-    if !matches!(line.get(end), Some(b':' | b'=')) {
-        return None;
-    }
-    let link = if closing.is_some() { Link::Json } else { Link::Pair };
-    let tie = value_at(line, end + 1, link, None)?;
-    Some(Tie { link: Link::Pair, ..tie })
-}
-
 fn is_header_place(line: &[u8], key: &Key) -> bool {
     match byte_before(line, key.start) {
         None => true,
@@ -399,7 +270,7 @@ fn byte_before_blanks(line: &[u8], at: usize) -> Option<u8> {
 }
 
 /// How many bytes of blanks (spaces, tabs, terminal colours) start at `at`; at most [`GAP`].
-fn blanks(line: &[u8], at: usize) -> usize {
+pub(super) fn blanks(line: &[u8], at: usize) -> usize {
     let mut end = at;
     while end - at < GAP {
         match line.get(end..).unwrap_or_default() {
@@ -414,7 +285,7 @@ fn blanks(line: &[u8], at: usize) -> usize {
     end - at
 }
 
-fn blanks_before(line: &[u8], at: usize) -> usize {
+pub(super) fn blanks_before(line: &[u8], at: usize) -> usize {
     line[..at].iter().rev().take(GAP).take_while(|&&b| matches!(b, b' ' | b'\t')).count()
 }
 

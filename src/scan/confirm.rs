@@ -44,8 +44,8 @@ pub(super) fn look(scanner: &Scanner, line: &[u8], base: usize, hits: &[Hit], wo
         *open = lane.opened;
     }
     // The same once more for what escapes may hide.
-    let mut view_region = |region: Range<usize>| {
-        if !view.decode(&line[region.clone()]) {
+    let mut view_region = |region: Range<usize>, percent: bool| {
+        if !view.decode(&line[region.clone()], percent) {
             return;
         }
         view_hits.clear();
@@ -59,15 +59,16 @@ pub(super) fn look(scanner: &Scanner, line: &[u8], base: usize, hits: &[Hit], wo
         }
     };
     if escapes.line {
-        view_region(0..line.len());
-    } else if escapes.percent {
+        view_region(0..line.len(), false);
+    }
+    if escapes.percent {
         let mut done = 0;
         for hit in hits {
             let Some(at) = hit.at.checked_sub(base) else { continue };
             if at >= done && scanner.owners[hit.anchor as usize].contains(&Owner::Percent) {
                 let region = url_around(line, at, done);
                 done = region.end;
-                view_region(region);
+                view_region(region, true);
             }
         }
     }
@@ -385,7 +386,8 @@ pub(super) fn keep_structure(line: &[u8], work: &mut LineWork) {
             // lines. A key of an object is no part of what begins before it.
             let began_before = finding.start < scalar.start;
             let began_inside = began_before && found[count..].iter().any(|piece| overlaps(piece, &finding));
-            if began_inside && (finding.via != Via::Pem || kind == json::Scalar::Key) {
+            let is_list = finding.via == Via::Pem || kind == json::Scalar::Bare;
+            if began_inside && !is_list {
                 continue;
             }
             if began_before && kind == json::Scalar::Key {

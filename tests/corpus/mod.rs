@@ -116,7 +116,6 @@ pub(crate) fn records(seed: u64, n: usize) -> Vec<Record> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
 
     use super::*;
 
@@ -211,14 +210,16 @@ mod tests {
     #[test]
     fn every_family_and_carrier_meets() {
         let records = records(14, 1);
-        let seen: BTreeSet<_> = records.iter().flat_map(|record| [record.family, record.carrier]).collect();
+        let seen: std::collections::BTreeSet<_> =
+            records.iter().flat_map(|record| [record.family, record.carrier]).collect();
         for family in families::families() {
             assert!(seen.contains(family.name), "{} stands nowhere", family.name);
         }
         for carrier in carriers::carriers() {
             assert!(seen.contains(carrier.name), "{} carries nothing", carrier.name);
         }
-        let names: BTreeSet<_> = families::families().iter().map(|family| family.name).collect();
+        let names: std::collections::BTreeSet<_> =
+            families::families().iter().map(|family| family.name).collect();
         assert_eq!(names.len(), families::families().len(), "family names repeat");
     }
 
@@ -238,7 +239,7 @@ mod tests {
     #[test]
     fn negatives_vary_and_hold_no_secret() {
         let records = negatives(15, 2);
-        let kinds: BTreeSet<_> = records.iter().map(|record| record.family).collect();
+        let kinds: std::collections::BTreeSet<_> = records.iter().map(|record| record.family).collect();
         assert!(kinds.len() >= 120, "only {} kinds", kinds.len());
         assert!(records.iter().all(|record| record.secrets.is_empty() && !record.bytes.is_empty()));
         for record in records.iter().filter(|record| record.json) {

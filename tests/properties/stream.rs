@@ -82,7 +82,7 @@ fn edge() -> impl Strategy<Value = usize> {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 24, max_shrink_iters: 60, ..times(24) })]
+    #![proptest_config(Config { cases: 4, max_shrink_iters: 60, ..times(4) })]
 
     #[test]
     fn long_lines_are_cut_anywhere(

@@ -74,7 +74,7 @@ pub(super) fn card(text: &[u8]) -> bool {
 }
 
 fn card_digits(text: &[u8]) -> Option<(Digits<19>, Layout)> {
-    let digits = Digits::<19>::read(text, b" -")?;
+    let digits = Digits::<19>::read(text, b" +-")?;
     let separator = text.iter().copied().find(|b| !b.is_ascii_digit());
     let Some(separator) = separator else { return Some((digits, Layout::Bare)) };
     let mut groups = [0_u8; 5];
@@ -171,7 +171,7 @@ pub(super) fn iban(text: &[u8]) -> bool {
         }
         // Position of a separator in a fully grouped number: after every fourth character.
         let grouped = at % 5 == 4 && len == (at / 5 + 1) * 4 && at + 1 < text.len();
-        if !matches!(byte, b' ' | b'-') || !grouped || *separator.get_or_insert(byte) != byte {
+        if !matches!(byte, b' ' | b'+' | b'-') || !grouped || *separator.get_or_insert(byte) != byte {
             return false;
         }
     }
