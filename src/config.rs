@@ -12,7 +12,7 @@ use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 use crate::finding::RuleIndex;
 use crate::rules::allow::{Allowlist, Target};
 use crate::rules::pattern::{BadPattern, Pattern};
-use crate::rules::{Action, Fault, Faults, Profile, Rule, Ruleset, nearest};
+use crate::rules::{Action, Fault, Faults, Profile, Rule, Ruleset, nearest, unknown};
 use crate::sanitize::Parts;
 use crate::scan::Format;
 
@@ -409,13 +409,6 @@ impl Reader {
             self.fault(node, item, unknown(got, "choice here", &names));
         }
         found
-    }
-}
-
-fn unknown(got: &str, what: &str, known: &[&str]) -> String {
-    match nearest(got, known) {
-        Some(near) => format!("`{got}` is no {what}; did you mean `{near}`?"),
-        None => format!("`{got}` is no {what}; known: {}", known.join(", ")),
     }
 }
 

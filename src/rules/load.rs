@@ -14,7 +14,7 @@ use super::fault::Fault;
 use super::pattern::{BadPattern, Pattern};
 use super::profile::Profile;
 use super::rule::{Detect, KeyName, Keyed, Links, Origin, Precedence, Rule, Values};
-use super::validate;
+use super::{unknown, validate};
 use crate::finding::Link;
 
 /// Patterns with more states than a few thousand are compiled when loaded, to be sure that they can be.
@@ -502,11 +502,4 @@ fn key_name(written: &str) -> Option<KeyName> {
     let well_formed =
         |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     (words.iter().all(|word| well_formed(word)) && name.len() <= 64).then_some(KeyName { words, whole })
-}
-
-fn unknown(got: &str, what: &str, known: &[&str]) -> String {
-    match crate::rules::nearest(got, known) {
-        Some(near) => format!("`{got}` is no {what}; did you mean `{near}`?"),
-        None => format!("`{got}` is no {what}; known: {}", known.join(", ")),
-    }
 }

@@ -132,6 +132,14 @@ pub fn nearest<'k>(got: &str, known: &[&'k str]) -> Option<&'k str> {
         .map(|(_, word)| word)
 }
 
+/// What a fault says of a word that is not known: the word that may be meant, or all there are.
+pub(crate) fn unknown(got: &str, what: &str, known: &[&str]) -> String {
+    match nearest(got, known) {
+        Some(near) => format!("`{got}` is no {what}; did you mean `{near}`?"),
+        None => format!("`{got}` is no {what}; known: {}", known.join(", ")),
+    }
+}
+
 /// Levenshtein distance.
 fn edits(a: &[u8], b: &[u8]) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();

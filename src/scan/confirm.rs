@@ -126,7 +126,7 @@ impl Lane<'_> {
                     Owner::Pem(rule) => self.pem(line, rule, at, found),
                     Owner::Key => {
                         // The last set of a key's anchor is what follows the key.
-                        let len = scanner.anchors[hit.anchor as usize].sets.len() - 1;
+                        let len = scanner.prefilter.anchors()[hit.anchor as usize].sets.len() - 1;
                         self.key(line, at..at + len, found, left);
                     }
                     Owner::Percent => escapes.percent = true,

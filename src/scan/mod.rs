@@ -72,7 +72,6 @@ pub struct Scanner {
     rules: Ruleset,
     keys: KeyIndex,
     prefilter: Prefilter,
-    anchors: Vec<Anchor>,
     owners: Vec<Vec<Owner>>,
     /// Rules without anchors: they run on every line.
     everywhere: Vec<RuleIndex>,
@@ -169,8 +168,8 @@ impl Scanner {
                 }
             }
         }
-        let prefilter = Prefilter::new(&anchors);
-        Self { rules, keys, prefilter, anchors, owners, everywhere, allow, format }
+        let prefilter = Prefilter::new(anchors);
+        Self { rules, keys, prefilter, owners, everywhere, allow, format }
     }
 
     /// The rules scanned with.
@@ -194,7 +193,7 @@ impl Scanner {
     pub fn scan_block_unfiltered<'w>(&self, block: &[u8], work: &'w mut Work) -> &'w [Finding] {
         work.hits.clear();
         for at in 0..block.len() {
-            for (i, anchor) in self.anchors.iter().enumerate() {
+            for (i, anchor) in self.prefilter.anchors().iter().enumerate() {
                 if anchor.stands_at(block, at) {
                     work.hits.push(Hit { at, anchor: i as u32 });
                 }

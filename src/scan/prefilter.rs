@@ -89,7 +89,7 @@ fn class(byte: u8) -> usize {
 
 impl Prefilter {
     /// A prefilter for these anchors, which must not be empty of sets.
-    pub fn new(anchors: &[Anchor]) -> Self {
+    pub fn new(anchors: Vec<Anchor>) -> Self {
         let mut entries: Vec<(Entry, [u64; WINDOW])> = anchors.iter().enumerate().map(entry).collect();
         // Windows that begin alike go together: a bucket then has few first halves. Vague ones go with those that are
         // vague in the same way, since a bucket takes every first half with every second half of its windows.
@@ -112,7 +112,7 @@ impl Prefilter {
             second: table(),
             buckets: Vec::new(),
             short: (0..anchors.len() as u32).filter(|&i| anchors[i as usize].sets.len() < WINDOW).collect(),
-            anchors: anchors.to_vec(),
+            anchors,
         };
         for (bucket, entries) in groups.into_iter().enumerate() {
             for (_, classes) in entries {
@@ -127,6 +127,11 @@ impl Prefilter {
             filter.buckets.push(entries.iter().map(|(entry, _)| *entry).collect());
         }
         filter
+    }
+
+    /// The anchors it looks for; a hit names one by its place here.
+    pub fn anchors(&self) -> &[Anchor] {
+        &self.anchors
     }
 
     /// Appends every place in `text` where an anchor stands, in the order of the anchors' windows.
@@ -200,7 +205,7 @@ mod tests {
     fn check(anchors: &[&str], text: &str) {
         let anchors: Vec<Anchor> = anchors.iter().map(|a| Anchor::caseless(a.as_bytes())).collect();
         let mut got = Vec::new();
-        Prefilter::new(&anchors).scan(text.as_bytes(), &mut got);
+        Prefilter::new(anchors.clone()).scan(text.as_bytes(), &mut got);
         got.sort_unstable();
         let mut want = Vec::new();
         for at in 0..text.len() {
