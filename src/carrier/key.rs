@@ -5,13 +5,16 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 
 use crate::finding::RuleIndex;
-use crate::rules::anchor::{Anchor, ByteSet};
-use crate::rules::{Detect, Ruleset};
+use crate::rules::anchor::{Anchor, MAX_SETS};
+use crate::rules::byte_set::ByteSet;
+use crate::rules::{Detect, KeyName, Ruleset};
 
 /// A key as written may have at most this many bytes; longer ones are read from their end.
 const MAX_KEY: usize = 96;
 /// From this length on a name may be the end of a longer word (`PGPASSWORD`, `authsecret`).
 const GLUES_FROM: usize = 6;
+/// From this many letters on a name is looked for wherever it stands.
+const FREE_FROM: usize = 5;
 
 /// All sensitive key names, to be looked up by the last words of a key.
 #[derive(Debug, Default)]
@@ -62,16 +65,25 @@ pub struct Key {
     token: usize,
 }
 
-/// Bytes that may follow a key's last word: all but those that would make it another word.
-const AFTER_KEY: ByteSet = {
-    let mut set = ByteSet::ANY;
-    let mut letter = b'a';
-    while letter <= b'z' {
-        set = set.without(letter).without(letter - 32);
-        letter += 1;
-    }
-    set.without(b'_').without(b'.').without(b'/').without(b'!').without(b'?')
-};
+/// Bytes that may follow a key's last word: blanks, operators, what closes a string or a bracket, digits of its own.
+const AFTER_KEY: ByteSet = ByteSet::NONE
+    .with(b' ')
+    .with(b'\t')
+    .with(0x1B)
+    .with(b'=')
+    .with(b':')
+    .with(b'-')
+    .with(b'>')
+    .with(b']')
+    .with(b'"')
+    .with(b'\'')
+    .with(b'`')
+    .with(b'\\')
+    .with(0xEF)
+    .with_range(b'0', b'9');
+/// Bytes that make what follows them another word.
+const LETTERS: ByteSet = ByteSet::NONE.with_range(b'a', b'z').with_range(b'A', b'Z');
+const ALPHANUMERIC: ByteSet = LETTERS.with_range(b'0', b'9');
 /// What may stand between the words of a key.
 const BETWEEN_WORDS: ByteSet = ByteSet::of(b'_').with(b'-').with(b'.').with(b' ').with(b'/');
 
@@ -93,31 +105,55 @@ impl KeyIndex {
 
     /// Anchors for all names: one of them stands at the end of every key that is in the index.
     pub fn anchors(rules: &Ruleset) -> Vec<Anchor> {
-        let mut names: Vec<&[Box<str>]> = Vec::new();
+        let mut names: Vec<&KeyName> = Vec::new();
         for rule in rules.rules() {
             if let Detect::Keys(keyed) = &rule.detect {
-                names.extend(keyed.names.iter().map(|name| &*name.words));
+                names.extend(&keyed.names);
             }
         }
-        names.sort_unstable();
-        names.dedup();
-        // A name that ends with another name needs no anchor of its own.
-        let ends = |name: &[Box<str>]| (1..name.len()).any(|i| names.binary_search(&&name[i..]).is_ok());
+        names.sort_unstable_by_key(|name| (&name.words, name.whole));
+        // The whole key is also the end of a key.
+        names.dedup_by_key(|name| &name.words);
+        let known = |words: &[Box<str>]| {
+            names.binary_search_by_key(&words, |name| &name.words).ok().map(|found| names[found])
+        };
         let mut anchors = Vec::new();
-        for name in names.iter().filter(|name| !ends(name)) {
+        for name in &names {
+            let (words, gaps) = (&name.words, name.words.len() - 1);
+            // The shorter names that it ends with, by the gap in front of them.
+            let ends: Vec<(usize, &KeyName)> =
+                (0..gaps).filter_map(|gap| Some((gap, known(&words[gap + 1..])?))).collect();
             // With something between all words, and with nothing between any; mixed spellings both ways at each gap.
-            let gaps = name.len() - 1;
             for spelling in 0..1u32 << gaps.min(3) {
+                let is_spaced = |gap: usize| spelling >> gap.min(2) & 1 == 1;
+                // What ends with another name stands where the other's anchor does.
+                if ends.iter().any(|&(gap, end)| is_free(end) || (is_spaced(gap) && !end.whole)) {
+                    continue;
+                }
                 let mut sets = Vec::new();
-                for (i, word) in name.iter().enumerate() {
-                    if i > 0 && spelling >> (i - 1).min(2) & 1 == 1 {
+                for (i, word) in words.iter().enumerate() {
+                    if i > 0 && is_spaced(i - 1) {
                         sets.push(BETWEEN_WORDS);
                     }
                     sets.extend(word.bytes().map(ByteSet::caseless));
                 }
                 sets.push(AFTER_KEY);
-                let from = sets.len().saturating_sub(16);
-                anchors.push(Anchor { sets: sets.split_off(from), offset: None });
+                let from = sets.len().saturating_sub(MAX_SETS);
+                let anchor = Anchor::new(sets.split_off(from));
+                if from > 0 || is_free(name) {
+                    anchors.push(anchor);
+                } else if name.whole {
+                    anchors.push(Anchor { before: Some(ALPHANUMERIC.complement()), ..anchor });
+                } else {
+                    // A word starts behind what is no letter, or with a capital.
+                    let capital = anchor.sets[0].iter().filter(u8::is_ascii_uppercase);
+                    let mut sets = anchor.sets.clone();
+                    sets[0] = capital.fold(ByteSet::NONE, ByteSet::with);
+                    if !sets[0].is_empty() {
+                        anchors.push(Anchor::new(sets));
+                    }
+                    anchors.push(Anchor { before: Some(LETTERS.complement()), ..anchor });
+                }
             }
         }
         anchors.sort_unstable();
@@ -216,6 +252,12 @@ pub fn around(line: &[u8], word: Range<usize>) -> Option<Key> {
         last = byte;
     }
     (key.len > 0).then_some(key)
+}
+
+/// Whether the name's anchors may stand wherever a key ends with its letters, also inside a word: it is long enough to
+/// be rare anyway. (Names of one word are that of longer words, too: [`GLUES_FROM`] is no shorter than [`FREE_FROM`].)
+fn is_free(name: &KeyName) -> bool {
+    !name.whole && name.words.iter().map(|word| word.len()).sum::<usize>() >= FREE_FROM
 }
 
 fn is_key_byte(byte: u8) -> bool {

@@ -7,150 +7,40 @@
 //! An anchor is a sequence of byte sets rather than a literal, so that letter case, separators and "ends here"
 //! need no extra patterns.
 
-use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
-/// A set of byte values.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ByteSet([u64; 4]);
-
-impl std::fmt::Debug for ByteSet {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ByteSet({})", self.len())
-    }
-}
-
-impl ByteSet {
-    /// No byte.
-    pub const NONE: Self = Self([0; 4]);
-    /// Every byte.
-    pub const ANY: Self = Self([u64::MAX; 4]);
-
-    /// Only `byte`.
-    pub const fn of(byte: u8) -> Self {
-        Self::NONE.with(byte)
-    }
-
-    /// This set and `byte`.
-    pub const fn with(mut self, byte: u8) -> Self {
-        self.0[(byte >> 6) as usize] |= 1 << (byte & 63);
-        self
-    }
-
-    /// This set and every byte from `first` to `last`.
-    pub const fn with_range(mut self, first: u8, last: u8) -> Self {
-        let mut byte = first;
-        loop {
-            self = self.with(byte);
-            if byte >= last {
-                return self;
-            }
-            byte += 1;
-        }
-    }
-
-    /// This set without `byte`.
-    pub const fn without(mut self, byte: u8) -> Self {
-        self.0[(byte >> 6) as usize] &= !(1 << (byte & 63));
-        self
-    }
-
-    /// `byte` in both cases, if it is a letter.
-    pub const fn caseless(byte: u8) -> Self {
-        Self::of(byte.to_ascii_lowercase()).with(byte.to_ascii_uppercase())
-    }
-
-    /// Whether `byte` is in the set.
-    #[inline]
-    pub const fn has(&self, byte: u8) -> bool {
-        self.0[(byte >> 6) as usize] >> (byte & 63) & 1 == 1
-    }
-
-    /// What is in either set.
-    pub fn union(self, other: Self) -> Self {
-        Self(std::array::from_fn(|i| self.0[i] | other.0[i]))
-    }
-
-    /// How many bytes are in the set.
-    pub fn len(&self) -> u32 {
-        self.0.iter().map(|w| w.count_ones()).sum()
-    }
-
-    /// Whether no byte is in the set.
-    pub fn is_empty(&self) -> bool {
-        self.0 == [0; 4]
-    }
-
-    /// The bytes of the set, in order.
-    pub fn iter(self) -> impl Iterator<Item = u8> {
-        (0..4u8).flat_map(move |word| {
-            let mut bits = self.0[word as usize];
-            std::iter::from_fn(move || {
-                (bits != 0).then(|| {
-                    let bit = bits.trailing_zeros() as u8;
-                    bits &= bits - 1;
-                    word * 64 + bit
-                })
-            })
-        })
-    }
-
-    /// How often a byte of the set turns up in logs, between 0 and 1.
-    pub fn frequency(&self) -> f32 {
-        if let [0, letters, 0, 0] = self.0
-            && letters.count_ones() == 1
-        {
-            return FREQUENCY[64 + letters.trailing_zeros() as usize];
-        }
-        if *self == Self::ANY { 1.0 } else { self.iter().map(|b| FREQUENCY[b as usize]).sum() }
-    }
-}
-
-/// A rough share of each byte in log text. Only the choice of anchors rests on it, never what is found.
-static FREQUENCY: [f32; 256] = {
-    let mut table = [0.0002; 256];
-    let order = b"etaoinsrhldcumfpgwybvkxjqz";
-    let mut i = 0;
-    while i < order.len() {
-        table[order[i] as usize] = 0.055 - 0.002 * i as f32;
-        table[(order[i] - 32) as usize] = 0.009 - 0.0003 * i as f32;
-        i += 1;
-    }
-    i = b'0' as usize;
-    while i <= b'9' as usize {
-        table[i] = 0.025;
-        i += 1;
-    }
-    table[b' ' as usize] = 0.1;
-    table[b'.' as usize] = 0.03;
-    table[b':' as usize] = 0.025;
-    table[b'-' as usize] = 0.02;
-    table[b'"' as usize] = 0.03;
-    table[b'/' as usize] = 0.02;
-    table[b'_' as usize] = 0.012;
-    table[b'=' as usize] = 0.008;
-    table[b',' as usize] = 0.012;
-    table[b'\n' as usize] = 0.008;
-    table
-};
+use super::byte_set::ByteSet;
 
 /// How many sets an anchor keeps.
-const MAX_SETS: usize = 16;
+pub const MAX_SETS: usize = 16;
 /// How many alternatives one part of a regex may spell out before it is left to its neighbours.
 const MAX_ALTERNATIVES: usize = 24;
+/// How many bytes at the edges of a part that is not spelled out are kept for its neighbours.
+const EDGE: usize = 16;
+
+/// Letters, digits and `_`: what `\b` tells from the rest.
+const WORD: ByteSet = ByteSet::of(b'_').with_range(b'a', b'z').with_range(b'A', b'Z').with_range(b'0', b'9');
 
 /// A byte pattern that every match holds (one of a rule's anchors, not all).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Anchor {
     /// What each byte may be; 1 to 16 sets.
     pub sets: Vec<ByteSet>,
+    /// What the byte in front may be, where there is one (a line's end is always in it); `None`: anything.
+    pub before: Option<ByteSet>,
     /// How far behind the start of the match the anchor starts, where that is the same for every match.
     pub offset: Option<usize>,
 }
 
 impl Anchor {
+    /// A sequence of sets, wherever it stands.
+    pub fn new(sets: Vec<ByteSet>) -> Self {
+        Self { sets, before: None, offset: None }
+    }
+
     /// A literal, ignoring ASCII case.
     pub fn caseless(text: &[u8]) -> Self {
-        Self { sets: text.iter().take(MAX_SETS).map(|&b| ByteSet::caseless(b)).collect(), offset: None }
+        Self::new(text.iter().take(MAX_SETS).map(|&b| ByteSet::caseless(b)).collect())
     }
 
     /// Where to look first: the start of the rarest run of up to four sets.
@@ -158,31 +48,58 @@ impl Anchor {
         rarest(&self.sets, WINDOW, WINDOW).0
     }
 
-    /// How often the anchor turns up at a byte of log text, between 0 and 1, were bytes independent.
+    /// About how often the anchor turns up at a byte of log text, between 0 and 1.
     pub fn frequency(&self) -> f32 {
-        self.sets.iter().map(ByteSet::frequency).product()
+        shares(&self.sets).into_iter().chain(self.before.map(|before| before.frequency())).product()
     }
 
-    /// How often the prefilter has to look closer for it: the frequency of its rarest window.
+    /// What looking for it costs, in arbitrary units: how often its rarest window turns up, and how often it does.
     fn cost(&self) -> f32 {
-        rarest(&self.sets, WINDOW, WINDOW).1
+        rarest(&self.sets, WINDOW, WINDOW).1 + CONFIRM * self.frequency()
     }
 
     /// Whether the anchor stands at `at`.
-    #[inline]
     pub fn stands_at(&self, text: &[u8], at: usize) -> bool {
+        self.reads_at(text, at) && self.is_free_at(text, at)
+    }
+
+    /// Whether its bytes stand at `at`, whatever is in front.
+    #[inline]
+    pub fn reads_at(&self, text: &[u8], at: usize) -> bool {
         text.len() - at.min(text.len()) >= self.sets.len()
             && self.sets.iter().zip(&text[at..]).all(|(set, &byte)| set.has(byte))
     }
+
+    /// Whether what is in front of `at` is what it asks for.
+    #[inline]
+    pub fn is_free_at(&self, text: &[u8], at: usize) -> bool {
+        self.before.is_none_or(|before| at.checked_sub(1).is_none_or(|i| before.has(text[i])))
+    }
 }
 
-/// How many bytes the prefilter looks at at once.
+/// How many bytes are looked at at once.
 pub const WINDOW: usize = 4;
+/// How much more it costs to confirm an anchor than to compare a window.
+const CONFIRM: f32 = 200.0;
+
+/// How often each byte of a sequence turns up. They are taken to be independent, but for digits: behind a digit there
+/// is mostly another.
+pub fn shares(sets: &[ByteSet]) -> Vec<f32> {
+    let digits = |set: &ByteSet| (b'0'..=b'9').filter(|&digit| set.has(digit)).count() as f32;
+    let is_digits = |set: &ByteSet| set.len() <= 16 && 2.0 * digits(set) >= set.len() as f32;
+    let mut behind_digit = false;
+    let share = |set: &ByteSet| {
+        let share = if behind_digit { set.frequency() + 0.045 * digits(set) } else { set.frequency() };
+        behind_digit = is_digits(set);
+        share.min(1.0)
+    };
+    sets.iter().map(share).collect()
+}
 
 /// Where the rarest window of `sets` starts, and how often it turns up. Of the windows that fit, stretches of `len`
 /// sets are compared by the rarest window inside them.
 fn rarest(sets: &[ByteSet], window: usize, len: usize) -> (usize, f32) {
-    let shares: Vec<f32> = sets.iter().map(ByteSet::frequency).collect();
+    let shares = shares(sets);
     let windows: Vec<f32> = if shares.len() <= window {
         vec![shares.iter().product()]
     } else {
@@ -210,10 +127,57 @@ fn frequency(anchors: &[Anchor]) -> f32 {
     anchors.iter().map(Anchor::frequency).sum()
 }
 
+/// One way a part of a regex may read.
+#[derive(Clone, Debug, Default)]
+struct Run {
+    /// What stands in front, as in [`Anchor`].
+    before: Option<ByteSet>,
+    sets: Vec<ByteSet>,
+}
+
+impl Run {
+    fn of(sets: Vec<ByteSet>) -> Self {
+        Self { before: None, sets }
+    }
+
+    fn head(&self) -> Self {
+        Self { before: self.before, sets: self.sets[..self.sets.len().min(EDGE)].to_vec() }
+    }
+
+    fn tail(&self) -> Self {
+        let from = self.sets.len().saturating_sub(EDGE);
+        Self { before: self.before.filter(|_| from == 0), sets: self.sets[from..].to_vec() }
+    }
+
+    /// This run with `next` behind it.
+    fn followed_by(&self, next: &Self) -> Self {
+        if self.sets.is_empty() {
+            // Two conditions on the same byte: the one that says something, or either.
+            return Self { before: self.before.or(next.before), sets: next.sets.clone() };
+        }
+        Self { before: self.before, sets: [&self.sets[..], &next.sets].concat() }
+    }
+
+    /// This run, with a word's start in front of it if it says so by its first byte.
+    fn at_boundary(mut self) -> Self {
+        if self.before == Some(BOUNDARY) {
+            let is_word = self.sets.first().is_some_and(|set| set.iter().all(|byte| WORD.has(byte)));
+            self.before = is_word.then(|| WORD.complement());
+        }
+        self
+    }
+}
+
+/// Stands for `\b` until it is known what follows: it says what is in front only of a byte of a word.
+const BOUNDARY: ByteSet = ByteSet::NONE;
+
 /// What a part of a regex tells: all it can match, if that is little, and the best anchors inside it.
 struct Part {
     /// Every string the part matches, as sequences of sets; `None` if there are too many.
-    exact: Option<Vec<Vec<ByteSet>>>,
+    exact: Option<Vec<Run>>,
+    /// What a match starts with and ends with, one of each, where not all is known.
+    heads: Vec<Run>,
+    tails: Vec<Run>,
     /// Anchors one of which stands in every match of the part; offsets are relative to the part's start.
     best: Option<Vec<Anchor>>,
     /// The part's length, if every match has the same.
@@ -221,12 +185,27 @@ struct Part {
 }
 
 impl Part {
+    fn exactly(runs: Vec<Run>, len: Option<usize>) -> Self {
+        Self { exact: Some(runs), heads: Vec::new(), tails: Vec::new(), best: None, len }
+    }
+
     fn of_sets(sets: Vec<ByteSet>) -> Self {
-        Self { len: Some(sets.len()), exact: Some(vec![sets]), best: None }
+        let len = sets.len();
+        Self::exactly(vec![Run::of(sets)], Some(len))
     }
 
     fn opaque(len: Option<usize>) -> Self {
-        Self { exact: None, best: None, len }
+        Self { exact: None, heads: vec![Run::default()], tails: vec![Run::default()], best: None, len }
+    }
+
+    /// What matches start with.
+    fn heads(&self) -> Vec<Run> {
+        self.exact.as_ref().map_or_else(|| self.heads.clone(), |runs| runs.iter().map(Run::head).collect())
+    }
+
+    /// What matches end with.
+    fn tails(&self) -> Vec<Run> {
+        self.exact.as_ref().map_or_else(|| self.tails.clone(), |runs| runs.iter().map(Run::tail).collect())
     }
 
     fn offer(&mut self, anchors: Vec<Anchor>) {
@@ -252,14 +231,44 @@ impl Part {
     }
 }
 
-fn as_anchors(runs: &[Vec<ByteSet>], offset: Option<usize>) -> Option<Vec<Anchor>> {
-    if runs.is_empty() || runs.iter().any(Vec::is_empty) {
+/// Heads that are too many to be told apart as one: place by place, what any of them has there.
+fn united_head(runs: &[Run]) -> Run {
+    let len = runs.iter().map(|run| run.sets.len()).min().unwrap_or(0);
+    let any = |i: usize| runs.iter().fold(ByteSet::NONE, |set, run| set.union(run.sets[i]));
+    Run::of((0..len).map(any).collect())
+}
+
+/// The same for tails, counted from their ends.
+fn united_tail(runs: &[Run]) -> Run {
+    let len = runs.iter().map(|run| run.sets.len()).min().unwrap_or(0);
+    let any =
+        |back: usize| runs.iter().fold(ByteSet::NONE, |set, run| set.union(run.sets[run.sets.len() - back]));
+    Run::of((1..=len).rev().map(any).collect())
+}
+
+/// Every run with every head behind it, as long as that is not too many.
+fn each_followed_by(runs: &[Run], heads: &[Run]) -> Vec<Run> {
+    if runs.len() * heads.len() <= MAX_ALTERNATIVES {
+        runs.iter().flat_map(|run| heads.iter().map(|head| run.followed_by(head))).collect()
+    } else {
+        let head = united_head(heads);
+        runs.iter().map(|run| run.followed_by(&head)).collect()
+    }
+}
+
+fn as_anchors(runs: &[Run], offset: Option<usize>) -> Option<Vec<Anchor>> {
+    if runs.is_empty() || runs.iter().any(|run| run.sets.is_empty()) {
         return None;
     }
-    let cut = |run: &Vec<ByteSet>| {
+    let cut = |run: &Run| {
+        let Run { before, sets } = run.clone().at_boundary();
         // Of a long run the rarest stretch is kept.
-        let from = if run.len() > MAX_SETS { rarest(run, WINDOW, MAX_SETS).0 } else { 0 };
-        Anchor { sets: run[from..run.len().min(from + MAX_SETS)].to_vec(), offset: offset.map(|o| o + from) }
+        let from = if sets.len() > MAX_SETS { rarest(&sets, WINDOW, MAX_SETS).0 } else { 0 };
+        Anchor {
+            sets: sets[from..sets.len().min(from + MAX_SETS)].to_vec(),
+            before: before.filter(|_| from == 0),
+            offset: offset.map(|o| o + from),
+        }
     };
     Some(runs.iter().map(cut).collect())
 }
@@ -269,7 +278,15 @@ fn describe(hir: &Hir, depth: u32) -> Part {
         return Part::opaque(None);
     }
     match hir.kind() {
-        HirKind::Empty | HirKind::Look(_) => Part::of_sets(Vec::new()),
+        HirKind::Empty => Part::of_sets(Vec::new()),
+        HirKind::Look(look) => {
+            let before = match look {
+                Look::Start | Look::StartLF => Some(ByteSet::of(b'\n')),
+                Look::WordAscii | Look::WordStartAscii | Look::WordStartHalfAscii => Some(BOUNDARY),
+                _ => None,
+            };
+            Part::exactly(vec![Run { before, sets: Vec::new() }], Some(0))
+        }
         HirKind::Literal(literal) => Part::of_sets(literal.0.iter().map(|&b| ByteSet::of(b)).collect()),
         HirKind::Class(class) => match byte_set(class) {
             Some(set) => Part::of_sets(vec![set]),
@@ -305,31 +322,32 @@ fn repeat(sub: Part, min: u32, max: Option<u32>) -> Part {
     let len = sub.len.and_then(|len| (max == Some(min)).then(|| len.saturating_mul(min as usize)));
     if min == 0 {
         // Optional: known exactly if it is here once or not at all.
-        let exact = match (max, sub.exact) {
-            (Some(0), _) => Some(vec![Vec::new()]),
+        return match (max, sub.exact) {
+            (Some(0), _) => Part::of_sets(Vec::new()),
             (Some(1), Some(mut runs)) if runs.len() < MAX_ALTERNATIVES => {
-                runs.push(Vec::new());
-                Some(runs)
+                runs.push(Run::default());
+                Part::exactly(runs, len)
             }
-            _ => None,
+            _ => Part::opaque(len),
         };
-        return Part { exact, best: None, len };
     }
-    let mut part = Part { exact: None, best: sub.best, len };
+    let (heads, tails) = (sub.heads(), sub.tails());
+    let mut part = Part { exact: None, heads, tails, best: sub.best, len };
     if let Some(runs) = sub.exact {
-        if runs.len() == 1 {
+        if let [run] = &runs[..] {
             // A few copies tell as much as many, but an exact run goes on to what follows it.
-            let most = if max == Some(min) { MAX_SETS } else { 2 * WINDOW };
-            let copies = (min as usize).min(most / runs[0].len().max(1)).max(1);
-            let run = runs[0].repeat(copies);
+            let most = if max == Some(min) { MAX_SETS } else { EDGE };
+            let copies = (min as usize).min(most / run.sets.len().max(1)).max(1);
+            let all = Run { before: run.before, sets: run.sets.repeat(copies) };
             if max == Some(min) && copies == min as usize {
-                return Part { exact: Some(vec![run]), best: part.best, len };
+                return Part { best: part.best, ..Part::exactly(vec![all], len) };
             }
-            if let Some(anchors) = as_anchors(&[run], Some(0)) {
+            (part.heads, part.tails) = (vec![all.head()], vec![all.tail()]);
+            if let Some(anchors) = as_anchors(&[all], Some(0)) {
                 part.offer(anchors);
             }
         } else if max == Some(1) {
-            return Part { exact: Some(runs), best: part.best, len };
+            return Part { best: part.best, ..Part::exactly(runs, len) };
         } else if let Some(anchors) = as_anchors(&runs, Some(0)) {
             part.offer(anchors);
         }
@@ -338,11 +356,14 @@ fn repeat(sub: Part, min: u32, max: Option<u32>) -> Part {
 }
 
 fn concat(parts: impl Iterator<Item = Part>) -> Part {
-    let mut whole = Part { exact: Some(vec![Vec::new()]), best: None, len: Some(0) };
-    // The run under construction, and its distance from the start of the whole.
-    let mut run: Vec<Vec<ByteSet>> = vec![Vec::new()];
-    let mut run_offset = Some(0);
+    let mut whole = Part::of_sets(Vec::new());
+    // What all begins with, as long as nothing that is not known came in between.
+    let mut heads = None;
+    // The runs under construction, and their distance from the start of the whole.
+    let mut runs = vec![Run::default()];
+    let mut offset = Some(0);
     for part in parts {
+        let (part_heads, part_tails) = (part.heads(), part.tails());
         if let Some(best) = part.best {
             let moved = best
                 .into_iter()
@@ -350,32 +371,41 @@ fn concat(parts: impl Iterator<Item = Part>) -> Part {
                 .collect();
             whole.offer(moved);
         }
+        let longest = runs.iter().map(|run| run.sets.len()).max().unwrap_or(0);
         match part.exact {
-            Some(runs)
-                if run.len() * runs.len() <= MAX_ALTERNATIVES
-                    && run.iter().map(Vec::len).max() <= Some(4 * MAX_SETS) =>
-            {
-                run =
-                    run.iter().flat_map(|head| runs.iter().map(|tail| [&head[..], tail].concat())).collect();
+            Some(next) if runs.len() * next.len() <= MAX_ALTERNATIVES && longest <= 4 * MAX_SETS => {
+                runs = runs.iter().flat_map(|run| next.iter().map(|n| run.followed_by(n))).collect();
             }
-            other => {
-                if let Some(anchors) = as_anchors(&run, run_offset) {
+            exact => {
+                // The start of the part still belongs to the runs before it, and its end to those behind it.
+                let ended = each_followed_by(&runs, &part_heads);
+                if let Some(anchors) = as_anchors(&ended, offset) {
                     whole.offer(anchors);
                 }
-                whole.exact = None;
-                run_offset = match other {
-                    Some(_) => whole.len,
-                    None => whole.len.zip(part.len).map(|(w, p)| w + p),
+                heads.get_or_insert_with(|| ended.iter().map(Run::head).collect());
+                let end = whole.len.zip(part.len).map(|(w, p)| w + p);
+                (runs, offset) = match exact {
+                    Some(next) => (next, whole.len),
+                    None => {
+                        let len = part_tails.first().map_or(0, |tail| tail.sets.len());
+                        let is_even = part_tails.iter().all(|tail| tail.sets.len() == len);
+                        (part_tails, end.filter(|_| is_even).map(|end| end - len))
+                    }
                 };
-                run = other.unwrap_or_else(|| vec![Vec::new()]);
             }
         }
         whole.len = whole.len.zip(part.len).map(|(w, p)| w.saturating_add(p));
     }
-    if whole.exact.is_some() {
-        whole.exact = Some(run);
-    } else if let Some(anchors) = as_anchors(&run, run_offset) {
-        whole.offer(anchors);
+    match heads {
+        None => whole.exact = Some(runs),
+        Some(heads) => {
+            whole.exact = None;
+            whole.heads = heads;
+            whole.tails = runs.iter().map(Run::tail).collect();
+            if let Some(anchors) = as_anchors(&runs, offset) {
+                whole.offer(anchors);
+            }
+        }
     }
     whole
 }
@@ -386,7 +416,15 @@ fn alternate(mut parts: Vec<Part>) -> Part {
     let count: usize = parts.iter().map(|p| p.exact.as_ref().map_or(usize::MAX / 64, Vec::len)).sum();
     if count <= MAX_ALTERNATIVES {
         let exact = parts.into_iter().filter_map(|p| p.exact).flatten().collect();
-        return Part { exact: Some(exact), best: None, len };
+        return Part::exactly(exact, len);
+    }
+    let mut heads: Vec<Run> = parts.iter().flat_map(Part::heads).collect();
+    let mut tails: Vec<Run> = parts.iter().flat_map(Part::tails).collect();
+    if heads.len() > MAX_ALTERNATIVES {
+        heads = vec![united_head(&heads)];
+    }
+    if tails.len() > MAX_ALTERNATIVES {
+        tails = vec![united_tail(&tails)];
     }
     let mut best = Some(Vec::new());
     for part in &mut parts {
@@ -396,7 +434,7 @@ fn alternate(mut parts: Vec<Part>) -> Part {
             all
         });
     }
-    Part { exact: None, best, len }
+    Part { exact: None, heads, tails, best, len }
 }
 
 #[cfg(test)]
@@ -428,9 +466,9 @@ mod tests {
 
     #[test]
     fn literals_are_anchors_at_their_offset() {
-        check(r"\bghp_[A-Za-z0-9]{36}\b", &[("ghp_", Some(0))]);
+        check(r"\bghp_[A-Za-z0-9]{36}\b", &[("ghp_????????????", Some(0))]);
         check(r"(?i)token", &[("token", Some(0))]);
-        check(r"[0-9]{8,10}:AA[A-Za-z]+", &[(":AA", None)]);
+        check(r"[0-9]{8,10}:AA[A-Za-z]+", &[("????????:AA?", None)]);
     }
 
     #[test]
@@ -439,8 +477,22 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_in_front_is_known() {
+        let before = |regex: &str| {
+            let hir = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(regex);
+            let anchors = derive(&hir.expect("regex"), 1.0).expect("anchors");
+            anchors.into_iter().map(|anchor| anchor.before).collect::<Vec<_>>()
+        };
+        assert_eq!(before(r"\bghp_"), [Some(WORD.complement())]);
+        assert_eq!(before(r"\b(?:ghp_|gho_)"), [Some(WORD.complement()); 2]);
+        assert_eq!(before(r"(?m:^)token"), [Some(ByteSet::of(b'\n'))]);
+        assert_eq!(before(r"\b=token"), [None]);
+        assert_eq!(before(r".*token"), [None]);
+    }
+
+    #[test]
     fn every_branch_needs_an_anchor() {
-        check(r"(?:hvs|hvb)\.[A-Za-z]{20,}", &[("hvs.", Some(0)), ("hvb.", Some(0))]);
+        check(r"(?:hvs|hvb)\.[A-Za-z]{20,}", &[("hvs.????????????", Some(0)), ("hvb.????????????", Some(0))]);
         check(r"(?:abc.*|.*)", &[]);
     }
 }

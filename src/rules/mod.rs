@@ -4,6 +4,7 @@ pub mod action;
 pub mod allow;
 pub mod anchor;
 pub mod builtin;
+pub mod byte_set;
 pub mod entropy;
 pub mod example;
 pub mod fault;

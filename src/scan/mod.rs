@@ -18,7 +18,8 @@ use crate::carrier::key::{self, KeyIndex};
 use crate::carrier::tie::{Shape, Tie};
 use crate::finding::{Finding, Left, Link, RuleIndex};
 use crate::rules::allow::Allowlist;
-use crate::rules::anchor::{Anchor, ByteSet};
+use crate::rules::anchor::Anchor;
+use crate::rules::byte_set::ByteSet;
 use crate::rules::{Detect, Ruleset};
 
 pub use prefilter::{Hit, Prefilter};
@@ -152,12 +153,13 @@ impl Scanner {
         wanted.extend(KeyIndex::anchors(&rules).into_iter().map(|anchor| (anchor, Owner::Key)));
         wanted.extend(escape_anchors());
         // The same bytes asked for by several owners are looked for once.
-        wanted.sort_by(|a, b| a.0.sets.cmp(&b.0.sets));
+        let key = |anchor: &Anchor| (anchor.sets.clone(), anchor.before);
+        wanted.sort_by_cached_key(|(anchor, _)| key(anchor));
         let mut anchors: Vec<Anchor> = Vec::new();
         let mut owners: Vec<Vec<Owner>> = Vec::new();
         for (anchor, owner) in wanted {
             match (anchors.last(), owners.last_mut()) {
-                (Some(last), Some(list)) if last.sets == anchor.sets => {
+                (Some(last), Some(list)) if key(last) == key(&anchor) => {
                     if !list.contains(&owner) {
                         list.push(owner);
                     }
@@ -193,9 +195,9 @@ impl Scanner {
     pub fn scan_block_unfiltered<'w>(&self, block: &[u8], work: &'w mut Work) -> &'w [Finding] {
         work.hits.clear();
         for at in 0..block.len() {
-            for (i, anchor) in self.prefilter.anchors().iter().enumerate() {
-                if anchor.stands_at(block, at) {
-                    work.hits.push(Hit { at, anchor: i as u32 });
+            for anchor in 0..self.prefilter.anchors().len() as u32 {
+                if self.prefilter.stands_at(anchor, block, at) {
+                    work.hits.push(Hit { at, anchor });
                 }
             }
         }
@@ -289,7 +291,7 @@ impl Scanner {
 /// What says that escapes may hide something.
 fn escape_anchors() -> Vec<(Anchor, Owner)> {
     let hex = ByteSet::NONE.with_range(b'0', b'9').with_range(b'a', b'f').with_range(b'A', b'F');
-    let anchor = |sets: &[ByteSet]| Anchor { sets: sets.to_vec(), offset: None };
+    let anchor = |sets: &[ByteSet]| Anchor::new(sets.to_vec());
     let slash = ByteSet::of(b'\\');
     vec![
         (anchor(&[ByteSet::of(b'%'), hex, hex]), Owner::Percent),

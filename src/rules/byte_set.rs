@@ -1,0 +1,150 @@
+//! Sets of byte values, and how often their bytes turn up in logs.
+
+/// A set of byte values.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ByteSet([u64; 4]);
+
+impl std::fmt::Debug for ByteSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ByteSet({})", self.len())
+    }
+}
+
+impl ByteSet {
+    /// No byte.
+    pub const NONE: Self = Self([0; 4]);
+    /// Every byte.
+    pub const ANY: Self = Self([u64::MAX; 4]);
+
+    /// Only `byte`.
+    pub const fn of(byte: u8) -> Self {
+        Self::NONE.with(byte)
+    }
+
+    /// This set and `byte`.
+    pub const fn with(mut self, byte: u8) -> Self {
+        self.0[(byte >> 6) as usize] |= 1 << (byte & 63);
+        self
+    }
+
+    /// This set and every byte from `first` to `last`.
+    pub const fn with_range(mut self, first: u8, last: u8) -> Self {
+        let mut byte = first;
+        loop {
+            self = self.with(byte);
+            if byte >= last {
+                return self;
+            }
+            byte += 1;
+        }
+    }
+
+    /// This set without `byte`.
+    pub const fn without(mut self, byte: u8) -> Self {
+        self.0[(byte >> 6) as usize] &= !(1 << (byte & 63));
+        self
+    }
+
+    /// `byte` in both cases, if it is a letter.
+    pub const fn caseless(byte: u8) -> Self {
+        Self::of(byte.to_ascii_lowercase()).with(byte.to_ascii_uppercase())
+    }
+
+    /// Whether `byte` is in the set.
+    #[inline]
+    pub const fn has(&self, byte: u8) -> bool {
+        self.0[(byte >> 6) as usize] >> (byte & 63) & 1 == 1
+    }
+
+    /// What is in either set.
+    pub fn union(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] | other.0[i]))
+    }
+
+    /// Every byte that is not in the set.
+    pub fn complement(self) -> Self {
+        Self(self.0.map(|word| !word))
+    }
+
+    /// How many bytes are in the set.
+    pub fn len(&self) -> u32 {
+        self.0.iter().map(|w| w.count_ones()).sum()
+    }
+
+    /// Whether no byte is in the set.
+    pub fn is_empty(&self) -> bool {
+        self.0 == [0; 4]
+    }
+
+    /// The bytes of the set, in order.
+    pub fn iter(self) -> impl Iterator<Item = u8> {
+        (0..4u8).flat_map(move |word| {
+            let mut bits = self.0[word as usize];
+            std::iter::from_fn(move || {
+                (bits != 0).then(|| {
+                    let bit = bits.trailing_zeros() as u8;
+                    bits &= bits - 1;
+                    word * 64 + bit
+                })
+            })
+        })
+    }
+
+    /// How often a byte of the set turns up in logs, between 0 and 1.
+    pub fn frequency(&self) -> f32 {
+        let shares = self.0.iter().zip(&EIGHTS).flat_map(|(word, eights)| {
+            word.to_le_bytes().into_iter().zip(eights).map(|(bits, shares)| shares[usize::from(bits)])
+        });
+        shares.sum()
+    }
+}
+
+/// The shares of every set of eight neighbouring bytes, by word and byte of a [`ByteSet`].
+static EIGHTS: [[[f32; 256]; 8]; 4] = {
+    let mut eights = [[[0.0; 256]; 8]; 4];
+    let mut i = 0;
+    while i < 32 {
+        let mut bits = 1;
+        while bits < 256 {
+            let lowest = (bits as u32).trailing_zeros() as usize;
+            eights[i / 8][i % 8][bits] = eights[i / 8][i % 8][bits & (bits - 1)] + FREQUENCY[8 * i + lowest];
+            bits += 1;
+        }
+        i += 1;
+    }
+    eights
+};
+
+/// A rough share of each byte in log text. Only the choice of anchors rests on it, never what is found.
+static FREQUENCY: [f32; 256] = {
+    let mut table = [0.0002; 256];
+    let order = b"etaoinsrhldcumfpgwybvkxjqz";
+    let mut i = 0;
+    while i < order.len() {
+        table[order[i] as usize] = 0.055 - 0.002 * i as f32;
+        table[(order[i] - 32) as usize] = 0.009 - 0.0003 * i as f32;
+        i += 1;
+    }
+    i = b'0' as usize;
+    while i <= b'9' as usize {
+        table[i] = 0.025;
+        i += 1;
+    }
+    table[b' ' as usize] = 0.1;
+    table[b'.' as usize] = 0.03;
+    table[b':' as usize] = 0.025;
+    table[b'-' as usize] = 0.02;
+    table[b'"' as usize] = 0.03;
+    table[b'/' as usize] = 0.02;
+    table[b'_' as usize] = 0.012;
+    table[b'=' as usize] = 0.008;
+    table[b',' as usize] = 0.012;
+    table[b'\n' as usize] = 0.008;
+    let often = b"[]()|>;'{}";
+    i = 0;
+    while i < often.len() {
+        table[often[i] as usize] = 0.004;
+        i += 1;
+    }
+    table
+};
