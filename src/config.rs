@@ -11,8 +11,8 @@ use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 
 use crate::finding::RuleIndex;
 use crate::rules::allow::{Allowlist, Target};
-use crate::rules::pattern::{BadPattern, Pattern};
-use crate::rules::{Action, Fault, Faults, Profile, Rule, Ruleset, nearest, unknown};
+use crate::rules::pattern::Pattern;
+use crate::rules::{Action, Fault, Faults, Profile, Rule, Ruleset, known, nearest, re2, unknown};
 use crate::sanitize::Parts;
 use crate::scan::Format;
 
@@ -322,17 +322,10 @@ impl Reader {
     }
 
     fn pattern(&mut self, node: &Node<'_>, item: &str, source: &str) -> Option<Pattern> {
-        match Pattern::parse(source, Some(0)) {
-            Ok((pattern, _)) if pattern.is_compilable() => Some(pattern),
-            Ok(_) => {
-                self.fault(node, item, "the regex is too large to compile; shorten its repeats");
-                None
-            }
-            Err(BadPattern(why)) => {
-                self.fault(node, item, format!("the regex cannot be used: {why}"));
-                None
-            }
-        }
+        re2::read(source, Some(0), false)
+            .map(|read| read.pattern)
+            .map_err(|why| self.fault(node, item, why))
+            .ok()
     }
 
     /// The entries of a mapping, whatever their keys.
@@ -399,16 +392,12 @@ impl Reader {
         all: &[T],
         name: fn(T) -> &'static str,
     ) -> Option<T> {
-        let names: Vec<_> = all.iter().map(|&one| name(one)).collect();
         let Some(got) = text(node) else {
+            let names: Vec<_> = all.iter().map(|&one| name(one)).collect();
             self.fault(node, item, format!("is one of {}", names.join(", ")));
             return None;
         };
-        let found = all.iter().copied().find(|&one| name(one) == got);
-        if found.is_none() {
-            self.fault(node, item, unknown(got, "choice here", &names));
-        }
-        found
+        known(got, "choice here", all, name).map_err(|why| self.fault(node, item, why)).ok()
     }
 }
 

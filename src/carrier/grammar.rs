@@ -127,14 +127,23 @@ pub fn secrets(
     if tie.shape == Shape::Array {
         let mut any = Err(Reason::Placeholder);
         tie::elements(line, tie.start, |element| {
-            if element.shape != Shape::Array {
-                let one = secrets(line, key, element, values, found);
-                if any.is_err() {
-                    any = one;
-                }
+            if element.shape == Shape::Array {
+                return;
+            }
+            // A scalar without quotes ends where the element does.
+            let is_open =
+                matches!(values, Values::Line | Values::Words | Values::Authorization | Values::Cookies);
+            let values = if element.shape == Shape::Bare && is_open { Values::Secret } else { values };
+            let one = secrets(line, key, element, values, found);
+            if any.is_err() {
+                any = one;
             }
         });
         return any;
+    }
+    if let Some(end) = exported(line, tie) {
+        let tie = Tie { shape: Shape::Element, start: tie.start + STR.len(), end, ..tie };
+        return secrets(line, key, tie, values, found);
     }
     match values {
         Values::Secret => one(line, without_scheme(line, tie), tie, is_prose_word, found),
@@ -146,6 +155,18 @@ pub fn secrets(
         Values::Cookies => cookies(line, key, tie, found),
     }
 }
+
+/// Where the value ends that the Collector's debug exporter prints as `     -> key: Str(value)`.
+fn exported(line: &[u8], tie: Tie) -> Option<usize> {
+    let is_value = tie.shape == Shape::Bare && line[tie.start..].starts_with(STR);
+    let is_line = is_value && line.trim_ascii_start().starts_with(b"-> ");
+    line.trim_ascii_end()
+        .strip_suffix(b")")
+        .map(<[u8]>::len)
+        .filter(|&end| is_line && end >= tie.start + STR.len())
+}
+
+const STR: &[u8] = b"Str(";
 
 fn one(
     line: &[u8],
@@ -289,10 +310,6 @@ fn authorization(
     }
     if tie.shape == Shape::Bare && matches!(tie.link, Link::Query | Link::Flag) {
         region = tie.range();
-    }
-    // The Collector's debug exporter prints `Str(Bearer …)`.
-    if line[region.clone()].starts_with(b"Str(") && line[region.clone()].ends_with(b")") {
-        region = region.start + 4..region.end - 1;
     }
     let value = &line[region.clone()];
     if is_placeholder(value) {

@@ -7,7 +7,7 @@ pub mod escape;
 pub mod grammar;
 pub mod json;
 pub mod key;
-mod pair;
+pub mod pair;
 pub mod placeholder;
 pub mod quote;
 pub mod surroundings;

@@ -10,6 +10,7 @@ pub mod fault;
 mod load;
 pub mod pattern;
 pub mod profile;
+pub(crate) mod re2;
 pub mod rule;
 pub mod validate;
 
@@ -18,7 +19,7 @@ use std::collections::HashMap;
 pub use action::Action;
 pub use fault::{Fault, Faults};
 pub use profile::Profile;
-pub use rule::{Detect, KeyName, Keyed, Links, Precedence, Rule, Values};
+pub use rule::{Block, Detect, KeyName, Keyed, Links, Precedence, Rule, Values};
 
 use crate::finding::RuleIndex;
 
@@ -140,17 +141,62 @@ pub(crate) fn unknown(got: &str, what: &str, known: &[&str]) -> String {
     }
 }
 
-/// Levenshtein distance.
+/// The one of `all` that is called `got`. The error is what a fault says.
+pub(crate) fn known<T: Copy>(
+    got: &str,
+    what: &str,
+    all: &[T],
+    name: fn(T) -> &'static str,
+) -> Result<T, String> {
+    all.iter().copied().find(|&one| name(one) == got).ok_or_else(|| {
+        let names: Vec<_> = all.iter().map(|&one| name(one)).collect();
+        unknown(got, what, &names)
+    })
+}
+
+/// How many letters are wrong, missing, too many or swapped with their neighbour (optimal string alignment).
 fn edits(a: &[u8], b: &[u8]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
+    // The last three rows of the table.
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.iter().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
+        let mut row = vec![i + 1];
         for (j, y) in b.iter().enumerate() {
-            let next = (corner + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
-            corner = row[j + 1];
-            row[j + 1] = next;
+            let mut least = (last[j] + usize::from(x != y)).min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && a[i - 1] == *y && *x == b[j - 1] {
+                least = least.min(before[j - 1] + 1);
+            }
+            row.push(least);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edits_are_counted() {
+        for (a, b, want) in [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("email", "email", 0),
+            ("emial", "email", 1),
+            ("emai", "email", 1),
+            ("e-mail", "email", 1),
+            ("eamil", "email", 1),
+            ("ca", "abc", 3),
+            ("profiel", "profile", 1),
+        ] {
+            assert_eq!(edits(a.as_bytes(), b.as_bytes()), want, "{a} {b}");
         }
     }
-    row[b.len()]
+
+    #[test]
+    fn the_nearest_word_is_the_one_meant() {
+        assert_eq!(nearest("jtw", &["jws", "jwt"]), Some("jwt"));
+        assert_eq!(nearest("nothing", &["email", "jwt"]), None);
+    }
 }
