@@ -149,7 +149,7 @@ pub fn secrets(
         Values::Secret => one(line, without_scheme(line, tie), tie, is_prose_word, found),
         Values::Token => one(line, without_scheme(line, tie), tie, is_no_token, found),
         Values::Number => one(line, tie.range(), tie, is_no_number, found),
-        Values::Line => one(line, to_string_end(line, key, tie), tie, |_, _| false, found),
+        Values::Line => one(line, to_string_end(line, key, tie), tie, |_, _, _| false, found),
         Values::Words => one(line, to_field_end(line, key, tie), tie, is_prose_word, found),
         Values::Authorization => authorization(line, key, tie, found),
         Values::Cookies => cookies(line, key, tie, found),
@@ -172,7 +172,7 @@ fn one(
     line: &[u8],
     range: Range<usize>,
     tie: Tie,
-    is_unlikely: fn(&[u8], Tie) -> bool,
+    is_unlikely: fn(&[u8], Range<usize>, Tie) -> bool,
     found: &mut dyn FnMut(Range<usize>),
 ) -> Result<(), Reason> {
     let range = trimmed(line, range);
@@ -180,7 +180,7 @@ fn one(
     if is_placeholder(value) {
         return Err(Reason::Placeholder);
     }
-    if is_unlikely(value, tie) {
+    if is_unlikely(line, range.clone(), tie) {
         return Err(Reason::Unlikely);
     }
     found(range);
@@ -193,18 +193,24 @@ fn trimmed(line: &[u8], range: Range<usize>) -> Range<usize> {
     start..(range.start + value.trim_ascii_end().len()).max(start)
 }
 
-fn is_prose_word(value: &[u8], tie: Tie) -> bool {
-    tie.is_prose && tie.link != Link::Header && {
-        let word = value.strip_suffix(b",").unwrap_or(value);
-        PROSE.iter().any(|known| word.eq_ignore_ascii_case(known))
-    }
+fn is_prose_word(line: &[u8], range: Range<usize>, tie: Tie) -> bool {
+    let value = &line[range.clone()];
+    let word = value.strip_suffix(b",").unwrap_or(value);
+    // A line may read `Password: must`; it is a sentence only if it goes on.
+    let goes_on =
+        || matches!(line[range.end..], [b' ', next, ..] if next.is_ascii_alphanumeric() || next == b'`');
+    tie.is_prose
+        && PROSE.iter().any(|known| word.eq_ignore_ascii_case(known))
+        && (tie.link != Link::Header || goes_on())
 }
 
-fn is_no_number(value: &[u8], _: Tie) -> bool {
+fn is_no_number(line: &[u8], range: Range<usize>, _: Tie) -> bool {
+    let value = &line[range];
     !(3..=19).contains(&value.len()) || !value.iter().all(u8::is_ascii_digit)
 }
 
-fn is_no_token(value: &[u8], tie: Tie) -> bool {
+fn is_no_token(line: &[u8], range: Range<usize>, tie: Tie) -> bool {
+    let value = &line[range];
     if value.len() < 6 || (value.len() <= 12 && value.iter().all(|b| b.is_ascii_digit() || *b == b'.')) {
         return true;
     }
@@ -344,10 +350,13 @@ fn authorization(
         let end = if tie.shape == Shape::Bare { tie.end } else { region.end };
         region.start..end
     };
-    let is_prose: fn(&[u8], Tie) -> bool = if is_known {
-        |value, tie| tie.shape == Shape::Bare && PROSE.iter().any(|known| value.eq_ignore_ascii_case(known))
+    let is_prose: fn(&[u8], Range<usize>, Tie) -> bool = if is_known {
+        |line, range, tie| {
+            tie.shape == Shape::Bare
+                && PROSE.iter().any(|known| line[range.clone()].eq_ignore_ascii_case(known))
+        }
     } else {
-        |value, tie| tie.shape == Shape::Bare && is_wordy(value)
+        |line, range, tie| tie.shape == Shape::Bare && is_wordy(&line[range])
     };
     one(line, credentials, tie, is_prose, found)
 }
@@ -371,7 +380,7 @@ fn parameters(line: &[u8], range: Range<usize>, found: &mut dyn FnMut(Range<usiz
                 start
                     + line[start..range.end]
                         .iter()
-                        .take_while(|b| !matches!(b, b',' | b' ' | b'"' | b'\'' | b'\\'))
+                        .take_while(|b| !matches!(b, b',' | b' ' | b'"' | b'\'' | b'\\' | b'\r' | b'\t'))
                         .count()
             }
         };
@@ -464,6 +473,15 @@ mod tests {
         check("token=42", &[]);
         check("token: Bearer abcd1234", &["abcd1234"]);
         check(r#"{"token":"abcdefgh"}"#, &["abcdefgh"]);
+    }
+
+    #[test]
+    fn sentences_about_passwords() {
+        let check = |line, want| check(Values::Secret, "password", line, want);
+        check("password: must be at least 8 characters", &[]);
+        check("form: password: must be set", &[]);
+        check("password: must", &["must"]);
+        check("password: musty", &["musty"]);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub mod escape;
 pub mod grammar;
+pub mod identifier;
 pub mod json;
 pub mod key;
 pub mod pair;

@@ -8,7 +8,7 @@ use crate::carrier::escape::{self, ends_before};
 use crate::carrier::key::{self, Key};
 use crate::carrier::placeholder::{holds_marker, touches_marker};
 use crate::carrier::tie::{self, Tie};
-use crate::carrier::{grammar, json};
+use crate::carrier::{grammar, identifier, json};
 use crate::finding::{Finding, Left, Reason, RuleIndex, Via};
 use crate::rules::allow::contains_caseless;
 use crate::rules::entropy::shannon;
@@ -42,6 +42,7 @@ pub(super) fn look(scanner: &Scanner, line: &[u8], base: usize, hits: &[Hit], wo
         found.truncate(before);
     }
     open.add(std::mem::take(&mut lane.opened));
+    let raw = before..found.len();
     // The same once more for what escapes may hide, level by level: what ends a value on one level is a part of it on
     // the one above.
     let mut view_region = |region: Range<usize>, percent: bool| {
@@ -76,6 +77,32 @@ pub(super) fn look(scanner: &Scanner, line: &[u8], base: usize, hits: &[Hit], wo
             }
         }
     }
+    if escapes.line && json::looks_like(line) {
+        drop_misread(line, found, raw);
+    }
+}
+
+/// In a JSON line `\u0041` is an escape, whatever else it could be in text. Where a value holds one, and the same rule
+/// has found less in it once it was decoded, that is how the value reads.
+fn drop_misread(line: &[u8], found: &mut Vec<Finding>, raw: Range<usize>) {
+    let is_read_raw = |f: &Finding| {
+        matches!(f.via, Via::Key(_)) && memchr::memmem::find(&line[f.range()], b"\\u00").is_some()
+    };
+    if !found[raw.clone()].iter().any(is_read_raw) {
+        return;
+    }
+    let mut decoded: Vec<Finding> = found[raw.end..].to_vec();
+    decoded.sort_unstable_by_key(|f| f.start);
+    let reads_otherwise = |f: &Finding| {
+        let inside = decoded[decoded.partition_point(|d| d.start < f.start)..].iter();
+        let mut inside = inside.take_while(|d| d.start < f.end);
+        inside.any(|d| d.rule == f.rule && d.end <= f.end && d.range() != f.range())
+    };
+    let mut index = 0;
+    found.retain(|f| {
+        index += 1;
+        !(raw.contains(&(index - 1)) && is_read_raw(f) && reads_otherwise(f))
+    });
 }
 
 /// The run of bytes around `at` that a percent-encoded text can be made of.
@@ -361,7 +388,14 @@ impl Confirm<'_> {
     fn judge(&mut self, m: Match) -> bool {
         let Match { start, end, secret_start, secret_end } = m;
         let rule = &self.scanner.rules[self.rule];
-        match accepts(self.scanner, self.rule, rule, self.line, start..end, secret_start..secret_end) {
+        let accepted =
+            accepts(self.scanner, self.rule, rule, self.line, start..end, secret_start..secret_end).and_then(
+                |()| match identifier::is_named(self.line, secret_start..secret_end) {
+                    true => Err(Reason::Identifier),
+                    false => Ok(()),
+                },
+            );
+        match accepted {
             Ok(()) => {
                 let via = Via::Shape;
                 self.found.push(Finding { rule: self.rule, start: secret_start, end: secret_end, via });

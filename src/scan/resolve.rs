@@ -37,8 +37,8 @@ pub(super) fn resolve(rules: &Ruleset, findings: &mut Vec<Finding>) {
     findings.truncate(kept + 1);
 }
 
-/// Drops findings that begin inside a URL's password and go on behind the `@` that ends it. With the password's own
-/// escapes undone, its end and the host behind it read as an e-mail address.
+/// Drops findings that begin inside a URL's password and go on over the `@` that ends it and a host. With the password's
+/// own escapes undone, its end and the host behind it read as an e-mail address.
 pub(super) fn end_at_users(line: &[u8], findings: &mut Vec<Finding>) {
     if findings.len() < 2 {
         return;
@@ -46,8 +46,8 @@ pub(super) fn end_at_users(line: &[u8], findings: &mut Vec<Finding>) {
     findings.sort_unstable_by_key(|f| (f.start, f.end, f.rule));
     let mut password = 0..0;
     findings.retain(|finding| {
-        let begins_inside = password.start < finding.start && finding.start < password.end;
-        if begins_inside && finding.end > password.end {
+        let begins_inside = password.start <= finding.start && finding.start < password.end;
+        if begins_inside && finding.end > password.end && is_host(&line[password.end..finding.end]) {
             return false;
         }
         if finding.end > password.end && is_url_password(line, finding) {
@@ -57,26 +57,51 @@ pub(super) fn end_at_users(line: &[u8], findings: &mut Vec<Finding>) {
     });
 }
 
-/// Whether a finding stands between `//user:` and `@`, both of which may be percent-encoded.
-fn is_url_password(line: &[u8], finding: &Finding) -> bool {
-    let mut rest = &line[finding.end..];
-    if let [b'%', encoded @ ..] = rest {
-        rest = encoded;
-        while let [b'2', b'5', deeper @ ..] = rest {
-            rest = deeper;
-        }
+/// An `@`, perhaps percent-encoded, and the name of a host, perhaps with escapes in it.
+fn is_host(text: &[u8]) -> bool {
+    behind_at(text).is_some_and(|host| {
+        host.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'\\' | b'%'))
+    })
+}
+
+/// What follows the `@`, perhaps percent-encoded, that `text` starts with.
+fn behind_at(text: &[u8]) -> Option<&[u8]> {
+    if let [b'@', rest @ ..] = text {
+        return Some(rest);
     }
-    let is_end = rest.starts_with(b"@") || (rest.starts_with(b"40") && rest.len() < line.len() - finding.end);
-    if !is_end {
+    let mut rest = text.strip_prefix(b"%")?;
+    while let [b'2', b'5', deeper @ ..] = rest {
+        rest = deeper;
+    }
+    rest.strip_prefix(b"40")
+}
+
+/// Whether a finding stands between `//user:` and `@`, all of which may be escaped.
+fn is_url_password(line: &[u8], finding: &Finding) -> bool {
+    if behind_at(&line[finding.end..]).is_none() {
         return false;
     }
     let head = &line[finding.start.saturating_sub(URL_REACH)..finding.start];
     let word = head.iter().rposition(|b| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'<' | b'>'));
     let head = &head[word.map_or(0, |i| i + 1)..];
     let is_behind_user = matches!(head, [.., b':'] | [.., b'3', b'A' | b'a']);
-    let slashes =
-        [&b"//"[..], b"/\\/", b"2F%2F", b"2f%2f", b"2F%252F", b"2f%252f", b"2F%25252F", b"2f%25252f"];
-    is_behind_user && slashes.iter().any(|slashes| memchr::memmem::find(head, slashes).is_some())
+    is_behind_user && memchr::memchr2_iter(b'/', b'%', head).any(|at| starts_authority(&head[at..]))
+}
+
+/// `//`, `/\/`, `%2F%2F`, `%252F%252F`, at any depth.
+fn starts_authority(text: &[u8]) -> bool {
+    let slash = |text: &[u8]| -> Option<usize> {
+        let escapes = text.iter().take_while(|&&b| b == b'\\').count();
+        match &text[escapes..] {
+            [b'/', ..] => Some(escapes + 1),
+            [b'%', rest @ ..] if escapes == 0 => {
+                let deeper = rest.chunks(2).take_while(|pair| *pair == b"25").count() * 2;
+                matches!(rest[deeper..], [b'2', b'F' | b'f', ..]).then_some(deeper + 3)
+            }
+            _ => None,
+        }
+    };
+    slash(text).is_some_and(|len| slash(&text[len..]).is_some())
 }
 
 #[cfg(test)]
@@ -98,6 +123,8 @@ mod tests {
         check("https://bruno:v91%40q%23dead0@fjord.example.com/repo", &["v91%40q%23dead0"]);
         check("amqp://bruno:v91@dead0@mq.example.com/vhost", &["v91@dead0"]);
         check("GET /a?b=amqp%3A%2F%2Fapp%3Av91%2540dead0%40mq.example.com HTTP/1.1", &["v91%2540dead0"]);
+        check("GET /a?b=amqp%3a%2f%2fapp%3adeadDEAD0%40mq.example.com HTTP/1.1", &["deadDEAD0"]);
+        check(r#"{"m":"{\"u\":\"https:\\/\\/bruno:dead0@fjord.example.com\\/\"}"}"#, &["dead0"]);
         check("mail bruno:dead0@fjord.example.com", &["dead0@fjord.example.com"]);
     }
 }

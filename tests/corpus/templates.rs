@@ -330,7 +330,7 @@ const KEYS: &[Template] = &[
     (
         "gcp-service-account",
         true,
-        r#"{"type":"service_account","project_id":"kasm-~d5~","private_key_id":"~?h40~","private_key":"~pem1~\n","client_email":"~?email~","client_id":"~?d21~","token_uri":"https://oauth2.googleapis.com/token"}"#,
+        r#"{"type":"service_account","project_id":"kasm-~d5~","private_key_id":"~?h40~","private_key":"~pem1~~?=\n~","client_email":"~?email~","client_id":"~?d21~","token_uri":"https://oauth2.googleapis.com/token"}"#,
     ),
     (
         "aws-credentials",

@@ -169,7 +169,7 @@ pub(crate) fn token(random: &mut Random, name: &str) -> Option<Text> {
         // Guacamole's length-prefixed element.
         "guacpw" => {
             let password = random.string(ALNUM, 16);
-            keep("16.").then(secret(password))
+            soft("16.").then(secret(password))
         }
         _ => return None,
     })
