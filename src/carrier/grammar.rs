@@ -347,7 +347,11 @@ fn authorization(
         return Err(Reason::Placeholder);
     } else {
         // No scheme that is known: all of a quoted value, one word of a bare one.
-        let end = if tie.shape == Shape::Bare { tie.end } else { region.end };
+        let end = if tie.shape == Shape::Bare {
+            tie::bare_end(line, region.start, tie.link).min(region.end)
+        } else {
+            region.end
+        };
         region.start..end
     };
     let is_prose: fn(&[u8], Range<usize>, Tie) -> bool = if is_known {
@@ -449,6 +453,8 @@ mod tests {
         check("curl -H 'Authorization: Bearer abc' https://x", &["abc"]);
         check("Authorization: abc123def", &["abc123def"]);
         check("Authorization: failed for user", &[]);
+        check("Authorization=\rab12 x", &["ab12"]);
+        check("Authorization: [ab12] x", &["ab12"]);
         check(r#"Authorization: Digest username="u", nonce="n1", uri="/", response="r1""#, &["n1", "r1"]);
         check(
             "Authorization: AWS4-HMAC-SHA256 Credential=AK/x, SignedHeaders=host, Signature=ab12",
