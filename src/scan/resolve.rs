@@ -46,21 +46,21 @@ pub(super) fn end_at_users(line: &[u8], findings: &mut Vec<Finding>) {
     findings.sort_unstable_by_key(|f| (f.start, f.end, f.rule));
     let mut password = 0..0;
     findings.retain(|finding| {
+        if is_url_password(line, finding) {
+            if finding.end > password.end {
+                password = finding.range();
+            }
+            return true;
+        }
         let begins_inside = password.start <= finding.start && finding.start < password.end;
-        if begins_inside && finding.end > password.end && is_host(&line[password.end..finding.end]) {
-            return false;
-        }
-        if finding.end > password.end && is_url_password(line, finding) {
-            password = finding.range();
-        }
-        true
+        !(begins_inside && finding.end > password.end && is_host(&line[password.end..finding.end]))
     });
 }
 
 /// An `@`, perhaps percent-encoded, and the name of a host, perhaps with escapes in it.
 fn is_host(text: &[u8]) -> bool {
     behind_at(text).is_some_and(|host| {
-        host.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'\\' | b'%'))
+        host.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'\\'))
     })
 }
 
@@ -121,6 +121,7 @@ mod tests {
     #[test]
     fn the_host_behind_a_password_is_no_part_of_an_address() {
         check("https://bruno:v91%40q%23dead0@fjord.example.com/repo", &["v91%40q%23dead0"]);
+        check("https://bruno:v91%40dead0@fjord.example.com/repo", &["v91%40dead0"]);
         check("amqp://bruno:v91@dead0@mq.example.com/vhost", &["v91@dead0"]);
         check("GET /a?b=amqp%3A%2F%2Fapp%3Av91%2540dead0%40mq.example.com HTTP/1.1", &["v91%2540dead0"]);
         check("GET /a?b=amqp%3a%2f%2fapp%3adeadDEAD0%40mq.example.com HTTP/1.1", &["deadDEAD0"]);
