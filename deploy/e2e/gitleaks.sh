@@ -2,6 +2,8 @@
 # gitleaks' own default configuration, as its released Go module has it, loads unchanged and finds what it shall.
 # Needs Go and its module proxy. KASM_SCRUB_BIN names the binary; without it the release is built.
 set -euo pipefail
+bin=${KASM_SCRUB_BIN:-}
+if [ -n "$bin" ]; then bin=$(realpath "$bin"); fi
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 fail() {
@@ -10,12 +12,10 @@ fail() {
 }
 
 command -v go > /dev/null || fail "Go is missing; install Go 1.24 or newer"
-bin=${KASM_SCRUB_BIN:-}
 if [ -z "$bin" ]; then
-  cargo build --release --locked --manifest-path ../../Cargo.toml
-  bin=${CARGO_TARGET_DIR:-../../target}/release/kasm-scrub
+  (cd ../.. && cargo build --release --locked)
+  bin=$(cd ../.. && realpath "${CARGO_TARGET_DIR:-target}/release/kasm-scrub")
 fi
-bin=$(realpath "$bin")
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
