@@ -16,6 +16,8 @@ pub mod validate;
 
 use std::collections::HashMap;
 
+use sha2::{Digest, Sha256};
+
 pub use action::Action;
 pub use fault::{Fault, Faults};
 pub use profile::Profile;
@@ -37,6 +39,9 @@ pub struct RuleFile<'a> {
 pub struct Ruleset {
     rules: Vec<Rule>,
     skipped: Vec<Fault>,
+    has_builtin: bool,
+    /// SHA-256 of each file's text, the built-in ones left out.
+    files: Vec<[u8; 32]>,
 }
 
 impl Ruleset {
@@ -59,8 +64,10 @@ impl Ruleset {
         if builtin {
             let built_in = builtin::BUILTIN.iter().map(|&(name, text)| RuleFile { name, text });
             set.add(&mut faults, built_in, true);
+            set.has_builtin = true;
         }
         set.add(&mut faults, files.iter().copied(), false);
+        set.files = files.iter().map(|file| Sha256::digest(file.text).into()).collect();
         if faults.is_empty() { Ok(set) } else { Err(Faults(faults)) }
     }
 
@@ -100,6 +107,24 @@ impl Ruleset {
     /// What was read but has no meaning for a log scrubber.
     pub fn skipped(&self) -> &[Fault] {
         &self.skipped
+    }
+
+    /// Tells this set of rules from others. SHA-256 over, first, the SHA-256 (32 bytes) of each rule file's text, in the
+    /// order they were loaded in, the built-in files before all others; and then, for each rule that is in the set, its
+    /// id and a zero byte. Names of files and the configuration do not count.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut all = Sha256::new();
+        for (_, text) in builtin::BUILTIN.iter().filter(|_| self.has_builtin) {
+            all.update(Sha256::digest(text));
+        }
+        for file in &self.files {
+            all.update(file);
+        }
+        for rule in &self.rules {
+            all.update(rule.id.as_bytes());
+            all.update([0]);
+        }
+        all.finalize().into()
     }
 
     /// The rules of that id: none, one, or a built-in rule and one that a file put beside it.
@@ -176,6 +201,36 @@ fn edits(a: &[u8], b: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn digests_tell_sets_apart() {
+        let load = |texts: &[&str]| {
+            let files: Vec<_> = texts.iter().map(|text| RuleFile { name: "f", text }).collect();
+            Ruleset::load(false, &files).expect("rules")
+        };
+        let one = "[[rules]]\nid = 'one'\nregex = 'one1'\n";
+        let two = "[[rules]]\nid = 'two'\nregex = 'two2'\n";
+        let other = "[[rules]]\nid = 'one'\nregex = 'one2'\n";
+        let both = load(&[one, two]).digest();
+        assert_eq!(both, load(&[one, two]).digest());
+        assert_ne!(both, load(&[two, one]).digest());
+        assert_ne!(both, load(&[other, two]).digest());
+        assert_ne!(
+            both,
+            load(&[one, two]).into_profile(Profile::Secrets, |rule| &*rule.id == "two").digest()
+        );
+        let builtin = |profile| Ruleset::builtin().into_profile(profile, |_| true).digest();
+        assert_ne!(builtin(Profile::Secrets), builtin(Profile::Default));
+    }
+
+    #[test]
+    fn the_digest_is_what_it_says() {
+        let text = "[[rules]]\nid = 'one'\nregex = 'one1'\n";
+        let set = Ruleset::load(false, &[RuleFile { name: "f", text }]).expect("rules");
+        let mut want = Sha256::digest(text).to_vec();
+        want.extend(b"one\0");
+        assert_eq!(set.digest(), <[u8; 32]>::from(Sha256::digest(&want)));
+    }
 
     #[test]
     fn edits_are_counted() {
