@@ -95,6 +95,8 @@ pub enum Reason {
     Carrier,
     /// The value under the key does not have the shape that the rule asks for.
     Shape,
+    /// It has the shape of a secret, but its key says that it is a trace, a span or a time.
+    Identifier,
     /// None of the rule's keywords is in the line.
     NoKeyword,
 }

@@ -47,6 +47,7 @@ impl Tally {
             version: env!("CARGO_PKG_VERSION"),
             profile: profile.name(),
             rules: rules.rules().len(),
+            rules_sha256: rules.digest().iter().map(|byte| format!("{byte:02x}")).collect(),
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
             lines: self.lines,
@@ -62,6 +63,8 @@ pub struct Report<'r> {
     version: &'static str,
     profile: &'static str,
     rules: usize,
+    /// [`Ruleset::digest`], in hex.
+    rules_sha256: String,
     bytes_in: u64,
     bytes_out: u64,
     lines: u64,

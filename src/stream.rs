@@ -123,12 +123,14 @@ impl<'s> Scrubber<'s> {
                 }
                 self.swallowing = false;
             }
-            let room = self.context + SEGMENT + AHEAD - self.held.len();
+            // The newline itself never makes a segment full: a line that just fits is decided whole.
+            let is_end = bytes == b"\n";
+            let room = self.context + SEGMENT + AHEAD + usize::from(is_end) - self.held.len();
             let (taken, rest) = bytes.split_at(room.min(bytes.len()));
             self.held.extend_from_slice(taken);
             bytes = rest;
-            // The newline itself never makes a segment full: a line that just fits is decided whole.
-            if self.held.len() == self.context + SEGMENT + AHEAD && bytes != b"\n" && !bytes.is_empty() {
+            let is_full = self.held.len() == self.context + SEGMENT + AHEAD;
+            if is_full && bytes != b"\n" && !bytes.is_empty() {
                 self.decide_segment(out);
             }
         }
@@ -212,4 +214,32 @@ fn short_lines(lines: &[u8]) -> usize {
 /// Whether a secret that is too long to be decided ends before `byte`.
 fn is_break(byte: u8) -> bool {
     byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'`' | b',' | b';' | 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The line in one piece, and its newline by itself.
+    fn check(length: usize) {
+        let sanitizer = Sanitizer::builtin();
+        let line = [&b"a".repeat(length)[..], b"\n"].concat();
+        for pieces in [vec![&line[..]], vec![&line[..length], b"\n"]] {
+            let mut out = Vec::new();
+            let mut scrubber = Scrubber::new(&sanitizer);
+            pieces.into_iter().for_each(|piece| scrubber.push(piece, &mut out));
+            scrubber.finish(&mut out);
+            assert!(out == line, "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn lines_end_where_a_segment_is_full() {
+        for segments in 1..4 {
+            for length in 0..3 {
+                check(segments * SEGMENT + AHEAD + length - 1);
+                check(segments * SEGMENT + AHEAD + CONTEXT + length - 1);
+            }
+        }
+    }
 }

@@ -137,12 +137,26 @@ fn the_report_counts() {
     let dir = dir();
     let path = dir.path().join("r.json").display().to_string();
     filter(&["--report", &path], "password=hunter2\nx", "password=[REDACTED:password]\nx");
-    let text = std::fs::read_to_string(path).expect("report");
+    let text = std::fs::read_to_string(&path).expect("report");
     let report: serde_json::Value = serde_json::from_str(&text).expect("json");
     let numbers = ["bytes_in", "bytes_out", "lines", "findings"].map(|key| report[key].as_u64());
     assert_eq!(numbers, [Some(18), Some(30), Some(2), Some(1)]);
     assert_eq!(report["findings_by_rule"]["password"], 1);
     assert!(!text.contains("hunter2"));
+    assert_eq!(
+        (&report["version"], &report["profile"]),
+        (&env!("CARGO_PKG_VERSION").into(), &"default".into())
+    );
+    let hash = |args: &[&str]| {
+        run(&[&["filter", "--report", &path], args].concat(), "");
+        let text = std::fs::read_to_string(&path).expect("report");
+        let report: serde_json::Value = serde_json::from_str(&text).expect("json");
+        report["rules_sha256"].as_str().expect("hash").to_owned()
+    };
+    assert_eq!(report["rules_sha256"], hash(&[]));
+    assert_eq!(hash(&[]).len(), 64);
+    assert_ne!(hash(&[]), hash(&["--profile", "secrets"]));
+    assert_ne!(hash(&[]), hash(&["--rules", "tests/data/team.toml"]));
 }
 
 #[test]
@@ -156,6 +170,8 @@ fn mistakes_refuse_to_start() {
     let short = bad("short", "abc\n");
     let config = bad("config.yaml", "profile: stict\ndisable: [passwrd]\nwhat: 1\n");
     let names = bad("names.yaml", "disable: [passwrd]\n");
+    let expired = "allow:\n  - value: hunter2\n    reason: r\n    expires: 2020-01-31\n";
+    let expired = bad("expired.yaml", expired);
     let empty = bad("empty.toml", "");
     let missing = dir.path().join("missing").display().to_string();
     refuses(&["filter", "--rules", &missing], &["cannot read rule file", &missing]);
@@ -172,6 +188,8 @@ fn mistakes_refuse_to_start() {
     refuses(&["filter", "--hash-key", "tests/data/key", "--hash-key-id", "a b"], &["hash key id", "a b"]);
     refuses(&["filter", "--config", &missing], &["cannot read configuration", &missing]);
     refuses(&["filter", "--config", &config], &["config.yaml:1: profile", "config.yaml:3: `what`"]);
+    refuses(&["filter", "--config", &expired], &["expired.yaml:4: allow.expires", "until 2020-01-31"]);
+    refuses(&["explain", "--config", &expired], &["expired.yaml:4: allow.expires"]);
     refuses(&["filter", "--config", &names], &["names.yaml:1: disable", "did you mean `password`?"]);
     refuses(&["filter", "--report", &format!("{missing}/r.json")], &["cannot write the report", &missing]);
     refuses(&["filter", "--no-such-option"], &["--no-such-option"]);

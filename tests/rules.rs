@@ -53,7 +53,7 @@ fn regexes_compile_and_have_anchors() {
             Detect::Keys(keyed) => {
                 assert!(keyed.pattern.as_ref().is_none_or(|p| p.is_compilable()), "{at}: does not compile");
             }
-            Detect::Pem { pattern } => assert!(pattern.is_compilable(), "{at}: does not compile"),
+            Detect::Lines { pattern, .. } => assert!(pattern.is_compilable(), "{at}: does not compile"),
         }
     }
 }

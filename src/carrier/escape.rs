@@ -8,7 +8,7 @@ use std::ops::Range;
 
 const ESC: u8 = 0x1B;
 /// How often escapes inside escapes are undone (`%2570` takes two).
-const PASSES: usize = 4;
+pub const PASSES: usize = 4;
 
 /// Decoded text and where each of its bytes came from. Kept between lines for its buffers.
 #[derive(Default)]
@@ -25,9 +25,21 @@ impl std::fmt::Debug for View {
 }
 
 impl View {
-    /// Decodes `source`, percent-encoding too if `percent`; `false` if it holds no escape, and then the view is of no
-    /// use. Percent-encoding matters within a URL only: in a line, what it stands for is no part of the structure.
+    /// Decodes `source` as deep as it goes; as [`decode_once`](Self::decode_once) otherwise.
     pub fn decode(&mut self, source: &[u8], percent: bool) -> bool {
+        let changed = self.decode_once(source, percent);
+        for _ in 1..PASSES {
+            if !changed || !self.decode_again(percent) {
+                break;
+            }
+        }
+        changed
+    }
+
+    /// Decodes one level of `source`, percent-encoding too if `percent`; `false` if it holds no escape, and then the
+    /// view is of no use. Percent-encoding matters within a URL only: in a line, what it stands for is no part of the
+    /// structure.
+    pub fn decode_once(&mut self, source: &[u8], percent: bool) -> bool {
         self.text.clear();
         self.origin.clear();
         let mut changed = false;
@@ -51,16 +63,11 @@ impl View {
             at += unit.len;
         }
         self.origin.push(source.len() as u32);
-        for _ in 1..PASSES {
-            if !changed || !self.decode_again(percent) {
-                break;
-            }
-        }
         changed
     }
 
     /// Undoes one more level in place; `false` if there was none.
-    fn decode_again(&mut self, percent: bool) -> bool {
+    pub fn decode_again(&mut self, percent: bool) -> bool {
         let end = self.text.len();
         let (mut from, mut to) = (0, 0);
         let mut changed = false;

@@ -127,31 +127,52 @@ pub fn secrets(
     if tie.shape == Shape::Array {
         let mut any = Err(Reason::Placeholder);
         tie::elements(line, tie.start, |element| {
-            if element.shape != Shape::Array {
-                let one = secrets(line, key, element, values, found);
-                if any.is_err() {
-                    any = one;
-                }
+            if element.shape == Shape::Array {
+                return;
+            }
+            // A scalar without quotes ends where the element does.
+            let is_open =
+                matches!(values, Values::Line | Values::Words | Values::Authorization | Values::Cookies);
+            let values = if element.shape == Shape::Bare && is_open { Values::Secret } else { values };
+            let one = secrets(line, key, element, values, found);
+            if any.is_err() {
+                any = one;
             }
         });
         return any;
+    }
+    if let Some(end) = exported(line, tie) {
+        let tie = Tie { shape: Shape::Element, start: tie.start + STR.len(), end, ..tie };
+        return secrets(line, key, tie, values, found);
     }
     match values {
         Values::Secret => one(line, without_scheme(line, tie), tie, is_prose_word, found),
         Values::Token => one(line, without_scheme(line, tie), tie, is_no_token, found),
         Values::Number => one(line, tie.range(), tie, is_no_number, found),
-        Values::Line => one(line, to_string_end(line, key, tie), tie, |_, _| false, found),
+        Values::Line => one(line, to_string_end(line, key, tie), tie, |_, _, _| false, found),
         Values::Words => one(line, to_field_end(line, key, tie), tie, is_prose_word, found),
         Values::Authorization => authorization(line, key, tie, found),
         Values::Cookies => cookies(line, key, tie, found),
     }
 }
 
+/// Where the value ends that the Collector's debug exporter prints as `     -> key: Str(value)`.
+fn exported(line: &[u8], tie: Tie) -> Option<usize> {
+    let is_value = tie.shape == Shape::Bare && line[tie.start..].starts_with(STR);
+    let is_line = is_value && line.trim_ascii_start().starts_with(b"-> ");
+    line.trim_ascii_end()
+        .strip_suffix(b")")
+        .map(<[u8]>::len)
+        .filter(|&end| is_line && end >= tie.start + STR.len())
+}
+
+const STR: &[u8] = b"Str(";
+
 fn one(
     line: &[u8],
     range: Range<usize>,
     tie: Tie,
-    is_unlikely: fn(&[u8], Tie) -> bool,
+    is_unlikely: fn(&[u8], Range<usize>, Tie) -> bool,
     found: &mut dyn FnMut(Range<usize>),
 ) -> Result<(), Reason> {
     let range = trimmed(line, range);
@@ -159,7 +180,7 @@ fn one(
     if is_placeholder(value) {
         return Err(Reason::Placeholder);
     }
-    if is_unlikely(value, tie) {
+    if is_unlikely(line, range.clone(), tie) {
         return Err(Reason::Unlikely);
     }
     found(range);
@@ -172,18 +193,24 @@ fn trimmed(line: &[u8], range: Range<usize>) -> Range<usize> {
     start..(range.start + value.trim_ascii_end().len()).max(start)
 }
 
-fn is_prose_word(value: &[u8], tie: Tie) -> bool {
-    tie.is_prose && tie.link != Link::Header && {
-        let word = value.strip_suffix(b",").unwrap_or(value);
-        PROSE.iter().any(|known| word.eq_ignore_ascii_case(known))
-    }
+fn is_prose_word(line: &[u8], range: Range<usize>, tie: Tie) -> bool {
+    let value = &line[range.clone()];
+    let word = value.strip_suffix(b",").unwrap_or(value);
+    // A line may read `Password: must`; it is a sentence only if it goes on.
+    let goes_on =
+        || matches!(line[range.end..], [b' ', next, ..] if next.is_ascii_alphanumeric() || next == b'`');
+    tie.is_prose
+        && PROSE.iter().any(|known| word.eq_ignore_ascii_case(known))
+        && (tie.link != Link::Header || goes_on())
 }
 
-fn is_no_number(value: &[u8], _: Tie) -> bool {
+fn is_no_number(line: &[u8], range: Range<usize>, _: Tie) -> bool {
+    let value = &line[range];
     !(3..=19).contains(&value.len()) || !value.iter().all(u8::is_ascii_digit)
 }
 
-fn is_no_token(value: &[u8], tie: Tie) -> bool {
+fn is_no_token(line: &[u8], range: Range<usize>, tie: Tie) -> bool {
+    let value = &line[range];
     if value.len() < 6 || (value.len() <= 12 && value.iter().all(|b| b.is_ascii_digit() || *b == b'.')) {
         return true;
     }
@@ -290,10 +317,6 @@ fn authorization(
     if tie.shape == Shape::Bare && matches!(tie.link, Link::Query | Link::Flag) {
         region = tie.range();
     }
-    // The Collector's debug exporter prints `Str(Bearer …)`.
-    if line[region.clone()].starts_with(b"Str(") && line[region.clone()].ends_with(b")") {
-        region = region.start + 4..region.end - 1;
-    }
     let value = &line[region.clone()];
     if is_placeholder(value) {
         return Err(Reason::Placeholder);
@@ -324,13 +347,20 @@ fn authorization(
         return Err(Reason::Placeholder);
     } else {
         // No scheme that is known: all of a quoted value, one word of a bare one.
-        let end = if tie.shape == Shape::Bare { tie.end } else { region.end };
+        let end = if tie.shape == Shape::Bare {
+            tie::bare_end(line, region.start, tie.link).min(region.end)
+        } else {
+            region.end
+        };
         region.start..end
     };
-    let is_prose: fn(&[u8], Tie) -> bool = if is_known {
-        |value, tie| tie.shape == Shape::Bare && PROSE.iter().any(|known| value.eq_ignore_ascii_case(known))
+    let is_prose: fn(&[u8], Range<usize>, Tie) -> bool = if is_known {
+        |line, range, tie| {
+            tie.shape == Shape::Bare
+                && PROSE.iter().any(|known| line[range.clone()].eq_ignore_ascii_case(known))
+        }
     } else {
-        |value, tie| tie.shape == Shape::Bare && is_wordy(value)
+        |line, range, tie| tie.shape == Shape::Bare && is_wordy(&line[range])
     };
     one(line, credentials, tie, is_prose, found)
 }
@@ -354,7 +384,7 @@ fn parameters(line: &[u8], range: Range<usize>, found: &mut dyn FnMut(Range<usiz
                 start
                     + line[start..range.end]
                         .iter()
-                        .take_while(|b| !matches!(b, b',' | b' ' | b'"' | b'\'' | b'\\'))
+                        .take_while(|b| !matches!(b, b',' | b' ' | b'"' | b'\'' | b'\\' | b'\r' | b'\t'))
                         .count()
             }
         };
@@ -423,6 +453,8 @@ mod tests {
         check("curl -H 'Authorization: Bearer abc' https://x", &["abc"]);
         check("Authorization: abc123def", &["abc123def"]);
         check("Authorization: failed for user", &[]);
+        check("Authorization=\rab12 x", &["ab12"]);
+        check("Authorization: [ab12] x", &["ab12"]);
         check(r#"Authorization: Digest username="u", nonce="n1", uri="/", response="r1""#, &["n1", "r1"]);
         check(
             "Authorization: AWS4-HMAC-SHA256 Credential=AK/x, SignedHeaders=host, Signature=ab12",
@@ -447,6 +479,15 @@ mod tests {
         check("token=42", &[]);
         check("token: Bearer abcd1234", &["abcd1234"]);
         check(r#"{"token":"abcdefgh"}"#, &["abcdefgh"]);
+    }
+
+    #[test]
+    fn sentences_about_passwords() {
+        let check = |line, want| check(Values::Secret, "password", line, want);
+        check("password: must be at least 8 characters", &[]);
+        check("form: password: must be set", &[]);
+        check("password: must", &["must"]);
+        check("password: musty", &["musty"]);
     }
 
     #[test]

@@ -17,19 +17,44 @@ pub enum Scalar {
 }
 
 /// Whether the line looks like a JSON document: its first byte that is not blank opens an object or an array of
-/// something JSON has.
+/// something JSON has. `[2026-07-07 10:00:00] … [x]` is none.
 pub fn looks_like(line: &[u8]) -> bool {
     let line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line).trim_ascii();
     match line {
         [b'{', rest @ .., b'}'] => matches!(rest.trim_ascii_start().first(), None | Some(b'"')),
         [b'[', rest @ .., b']'] => {
-            matches!(
-                rest.trim_ascii_start().first(),
-                None | Some(b'"' | b'{' | b'[' | b'0'..=b'9' | b'-' | b't' | b'f' | b'n')
-            )
+            let rest = rest.trim_ascii_start();
+            match rest.first() {
+                None | Some(b'"' | b'{' | b'[') => true,
+                // A number or a word, and then the end of the array or the next element.
+                Some(b'0'..=b'9' | b'-' | b't' | b'f' | b'n') => {
+                    let is_part = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'+');
+                    let len = rest.iter().take_while(is_part).count();
+                    let is_scalar =
+                        [&b"true"[..], b"false", b"null"].contains(&&rest[..len]) || is_number(&rest[..len]);
+                    is_scalar && matches!(rest[len..].trim_ascii_start().first(), None | Some(b','))
+                }
+                _ => false,
+            }
         }
         _ => false,
     }
+}
+
+/// A number as JSON writes it; leading zeros pass.
+fn is_number(text: &[u8]) -> bool {
+    let digits = |text: &[u8]| text.iter().take_while(|b| b.is_ascii_digit()).count();
+    let mut at = usize::from(text.first() == Some(&b'-'));
+    let whole = digits(&text[at..]);
+    at += whole;
+    if text.get(at) == Some(&b'.') {
+        at += 1 + digits(&text[at + 1..]);
+    }
+    if matches!(text.get(at), Some(b'e' | b'E')) {
+        at += 1 + usize::from(matches!(text.get(at + 1), Some(b'+' | b'-')));
+        at += digits(&text[at..]);
+    }
+    whole > 0 && at == text.len()
 }
 
 /// Calls `found` with every scalar of the line, in order.
@@ -140,7 +165,12 @@ mod tests {
     fn documents() {
         assert!(looks_like(br#" {"a":1} "#));
         assert!(looks_like(b"[]"));
+        assert!(looks_like(b"[1, -2.5e3]"));
+        assert!(looks_like(b"[null]"));
         assert!(!looks_like(b"[INFO] started"));
+        assert!(!looks_like(b"[2026-07-07 10:00:00] [1] argv ['--password', 'x']"));
+        assert!(!looks_like(b"[17] argv ['--password', 'x']"));
+        assert!(!looks_like(b"[nats-0] ready [1]"));
         assert!(!looks_like(b"{cut"));
     }
 }

@@ -10,7 +10,7 @@ use crate::rules::byte_set::ByteSet;
 use crate::rules::{Detect, KeyName, Ruleset};
 
 /// A key as written may have at most this many bytes; longer ones are read from their end.
-const MAX_KEY: usize = 96;
+pub(super) const MAX_KEY: usize = 96;
 /// From this length on a name may be the end of a longer word (`PGPASSWORD`, `authsecret`).
 const GLUES_FROM: usize = 6;
 /// From this many letters on a name is looked for wherever it stands.

@@ -5,9 +5,10 @@
 
 pub mod escape;
 pub mod grammar;
+pub mod identifier;
 pub mod json;
 pub mod key;
-mod pair;
+pub mod pair;
 pub mod placeholder;
 pub mod quote;
 pub mod surroundings;

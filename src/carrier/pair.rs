@@ -1,14 +1,18 @@
-//! Names and values side by side: `"name": "key", "value": "v"` in either order, in JSON, Python or XML attributes.
+//! Names and values side by side: `"name": "key", "value": "v"` in either order, in JSON, Python or XML attributes; on
+//! two lines, as YAML has them; in a sentence; as arguments in an audit log.
 
 use std::ops::Range;
 
-use super::key::Key;
+use super::key::{self, Key};
 use super::quote::{self, Quote};
-use super::tie::{GAP, Tie, blanks, blanks_before, value_at};
+use super::tie::{GAP, Shape, Tie, blanks, blanks_before, value_at};
 use crate::finding::Link;
 
 /// The most bytes between the two halves of a pair.
 const PAIR_GAP: usize = 512;
+
+/// The furthest right that a name on a line of its own may stand.
+const MAX_COLUMN: usize = 256;
 
 /// Names that other names are values of, and names of the values they are paired with.
 const NAME_NAMES: [&[u8]; 17] = [
@@ -49,15 +53,87 @@ pub(super) const VALUE_NAMES: [&[u8]; 16] = [
     b"plaintext",
 ];
 
-/// `"name": "key", "value": "v"` and `"value": "v", "name": "key"`, as JSON, Python or XML attributes.
+/// The value tied to a quoted key by neither an operator nor brackets.
 pub(super) fn pair(line: &[u8], key: &Key, closing: Quote) -> Option<Tie> {
+    let from = key.end + closing.width();
+    if key.is_flag
+        && let Some(tie) = next_argument(line, from)
+    {
+        return Some(tie);
+    }
     let open_mark = quote_start(line, key.start, closing)?;
-    let named = name_before(line, open_mark)?;
+    match name_before(line, open_mark) {
+        Some(named) => pair_with(line, named, from, closing),
+        None => told(line, open_mark, from),
+    }
+}
+
+/// `a1="--key" a2="v"`: arguments as the Linux audit log writes them.
+fn next_argument(line: &[u8], from: usize) -> Option<Tie> {
+    let at = from + blanks(line, from);
+    let digits = line.get(at + 1..)?.iter().take(6).take_while(|b| b.is_ascii_digit()).count();
+    let equals = at + 1 + digits;
+    let is_argument = at > from && line[at] == b'a' && digits > 0 && line.get(equals) == Some(&b'=');
+    is_argument.then(|| value_at(line, equals + 1, Link::Flag, None)).flatten()
+}
+
+/// `key 'k' … with value 'v'`: a sentence.
+fn told(line: &[u8], open_mark: usize, from: usize) -> Option<Tie> {
+    const WORD: &[u8] = b"value ";
+    let before = &line[..open_mark - blanks_before(line, open_mark)];
+    let len = before.iter().rev().take(16).take_while(|b| b.is_ascii_alphabetic()).count();
+    let name = &before[before.len() - len..];
+    if !NAME_NAMES.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+        return None;
+    }
+    let reach = &line[from..line.len().min(from + PAIR_GAP)];
+    let at = memchr::memmem::find_iter(reach, WORD)
+        .map(|at| from + at + WORD.len())
+        .find(|&at| quote::at(line, at + blanks(line, at)).is_some())?;
+    value_at(line, at, Link::Pair, None)
+}
+
+/// Where the name in front of `key` starts, if the two are a line of their own, but for what a list or an object opens
+/// with: `- name: KEY`.
+pub fn named_at_end(line: &[u8], key: &Key) -> Option<usize> {
+    let closing = quote::at(line, key.end);
+    let width = closing.map_or(0, Quote::width);
+    let rest = &line[(key.end + width).min(line.len())..];
+    let is_end = rest.len() <= GAP && matches!(rest.trim_ascii_end(), b"" | b",");
+    let start = key.start.checked_sub(width).filter(|_| is_end)?;
+    let open = closing.and(quote::before(line, key.start));
+    let colon = start
+        .checked_sub(1 + blanks_before(line, start))
+        .filter(|&at| line[at] == b':' && open == closing)?;
+    let end = colon - quote::before(line, colon).map_or(0, Quote::width);
+    let len = line[..end].iter().rev().take(16).take_while(|b| b.is_ascii_alphabetic()).count();
+    let name = end - len;
+    let is_first = name <= MAX_COLUMN
+        && line[..name].iter().all(|b| matches!(b, b' ' | b'\t' | b'-' | b'{' | b'[' | b'"' | b'\''));
+    let is_name = NAME_NAMES.iter().any(|known| line[name..end].eq_ignore_ascii_case(known));
+    (is_first && is_name).then_some(name)
+}
+
+/// The value of a line that reads `value: v` from `column` on or further right, and the key that names it.
+pub fn value_of_line(line: &[u8], column: usize) -> Option<(Key, Tie)> {
+    let blank = line.iter().take(MAX_COLUMN).take_while(|b| matches!(b, b' ' | b'\t')).count();
+    let name = blank + quote::at(line, blank).map_or(0, Quote::width);
+    let len = line[name..].iter().take(16).take_while(|b| b.is_ascii_alphabetic() || **b == b'_').count();
+    let key = key::around(line, name..name + len).filter(|_| len > 0 && name >= column)?;
+    let tie = value_named_at(line, name)?;
+    // What opens a block or stands for a value elsewhere.
+    let is_yaml = tie.shape == Shape::Bare
+        && matches!(line[tie.range()].first(), Some(b'|' | b'>' | b'&' | b'*' | b'!'));
+    (!is_yaml).then_some((key, tie))
+}
+
+/// `"name": "key", "value": "v"` and `"value": "v", "name": "key"`, as JSON, Python or XML attributes. `from`: where
+/// the key ends, its quote left out.
+fn pair_with(line: &[u8], named: Range<usize>, from: usize, closing: Quote) -> Option<Tie> {
     if !NAME_NAMES.iter().any(|name| line[named.clone()].eq_ignore_ascii_case(name)) {
         return None;
     }
     // Forwards to the end of the object, then backwards to its start.
-    let from = key.end + closing.width();
     let to = line.len().min(from + PAIR_GAP);
     let mut at = from;
     while at < to && !is_structure(line, at, closing) {

@@ -295,7 +295,9 @@ pub(super) fn bare_end(line: &[u8], start: usize, link: Link) -> usize {
     while let Some(&byte) = line.get(at) {
         let ends = match byte {
             b' ' | b'\t' | b'\r' | 0x0B | 0x0C | 0x1B | 0 => true,
-            b'"' | b'`' => true,
+            b'"' => true,
+            // Inside a word it is a letter of a password.
+            b'`' => ends_group(line, at + 1),
             b'\'' => true,
             b'<' => at > start,
             b'>' => !line[start..at].contains(&b'<'),

@@ -164,6 +164,7 @@ fn in_words(reason: Reason) -> String {
         Reason::Unlikely => "too short, a small number or a plain word".to_owned(),
         Reason::Carrier => "tied to its key in a way that this rule does not take".to_owned(),
         Reason::Shape => "the value does not have the shape that the rule asks for".to_owned(),
+        Reason::Identifier => "its key says that it is a trace, a span or a time".to_owned(),
         Reason::NoKeyword => "none of the rule's keywords is in the line".to_owned(),
     }
 }

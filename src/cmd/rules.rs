@@ -136,7 +136,10 @@ fn write_rule(rule: &Rule, out: &mut dyn Write) -> io::Result<()> {
             field("secret group", &pattern.group().to_string())?;
             field("anchors", &format!("{}", anchors.len()))?;
         }
-        Detect::Pem { pattern } => field("first line", pattern.source())?,
+        Detect::Lines { pattern, block } => {
+            field("first line", pattern.source())?;
+            field("multiline", block.name())?;
+        }
         Detect::Keys(keyed) => {
             let name = |k: &crate::rules::KeyName| {
                 format!("{}{}", if k.whole { "=" } else { "" }, k.words.join("_"))

@@ -3,13 +3,14 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
 use zeroize::Zeroizing;
 
 use super::{Refusal, say};
-use crate::config::{Choice, Config, MAX_KEEP};
+use crate::config::{Choice, Config, Date, MAX_KEEP};
 use crate::rules::{Action, Profile, RuleFile, Ruleset};
 use crate::sanitize::Parts;
 use crate::scan::Format;
@@ -87,6 +88,7 @@ impl SanitizerOptions {
             Some(path) => {
                 let text = read_text("configuration", path)?;
                 let config = Config::read(&path.display().to_string(), &text)?;
+                config.check_dates(today())?;
                 (config, path.parent().unwrap_or(Path::new("")))
             }
             None => (Config::default(), Path::new("")),
@@ -109,6 +111,11 @@ impl SanitizerOptions {
         let key = key_file.map(|file| read_key(&file, &key_id)).transpose()?;
         Ok((Sanitizer::new(Parts { key, ..parts })?, profile))
     }
+}
+
+/// The day in UTC. A clock that stands before 1970 tells nothing: then all that can expire has.
+fn today() -> Date {
+    Date::at(SystemTime::now().duration_since(UNIX_EPOCH).map_or(u64::MAX, |since| since.as_secs()))
 }
 
 /// Loads rules; says what was skipped.

@@ -11,14 +11,11 @@ use super::action::Action;
 use super::allow::{Allowlist, Target};
 use super::anchor::Anchor;
 use super::fault::Fault;
-use super::pattern::{BadPattern, Pattern};
+use super::pattern::Pattern;
 use super::profile::Profile;
-use super::rule::{Detect, KeyName, Keyed, Links, Origin, Precedence, Rule, Values};
-use super::{unknown, validate};
+use super::rule::{Block, Detect, KeyName, Keyed, Links, Origin, Precedence, Rule, Values};
+use super::{known, re2, unknown, validate};
 use crate::finding::Link;
-
-/// Patterns with more states than a few thousand are compiled when loaded, to be sure that they can be.
-const COMPILE_EAGERLY_ABOVE: usize = 4096;
 
 /// What one file held.
 #[derive(Debug, Default)]
@@ -126,7 +123,7 @@ impl<'t> Reader<'t> {
         }
         let precedence = draft.precedence.unwrap_or(match &detect {
             Detect::Keys(_) => Precedence::Generic,
-            Detect::Regex { .. } | Detect::Pem { .. } => Precedence::Specific,
+            Detect::Regex { .. } | Detect::Lines { .. } => Precedence::Specific,
         });
         let origin = Origin { file: self.name.clone(), line: self.line(at) };
         self.file.rules.push(Rule {
@@ -191,7 +188,7 @@ impl<'t> Reader<'t> {
             "precedence" => draft.precedence = self.choice(value, key, &Precedence::ALL, Precedence::name),
             "action" => draft.action = self.action(value),
             "multiline" => {
-                draft.multiline = self.choice(value, key, &["pem"], |name| name).is_some();
+                draft.multiline = self.choice(value, key, &Block::ALL, Block::name);
             }
             "validate" => {
                 for (at, name) in self.spanned_strings(value, key) {
@@ -235,8 +232,10 @@ impl<'t> Reader<'t> {
                 self.fault(at, "needs a regex or keys");
                 None
             }
-            (Some((pattern, _)), true) if draft.multiline => Some(Detect::Pem { pattern }),
             (Some((pattern, derived)), true) => {
+                if let Some(block) = draft.multiline {
+                    return Some(Detect::Lines { pattern, block });
+                }
                 if draft.carriers.is_some() || draft.values.is_some() {
                     self.fault(at, "carriers and values go with keys");
                 }
@@ -273,15 +272,15 @@ impl<'t> Reader<'t> {
         source: &str,
         group: Option<usize>,
     ) -> Option<(Pattern, Option<Vec<Anchor>>)> {
-        match Pattern::parse(source, group) {
-            Ok((pattern, anchors)) => {
-                if !self.is_tested && pattern.states() > COMPILE_EAGERLY_ABOVE && !pattern.is_compilable() {
-                    self.fault(at, "the regex is too large to compile; shorten its repeats");
+        match re2::read(source, group, self.is_tested) {
+            Ok(read) => {
+                if read.is_whole && group.is_none() {
+                    self.skip(at, "has more groups than are told apart: the whole match is the secret");
                 }
-                Some((pattern, anchors))
+                Some((read.pattern, read.anchors))
             }
-            Err(BadPattern(why)) => {
-                self.fault(at, format!("the regex cannot be used: {why}"));
+            Err(why) => {
+                self.fault(at, why);
                 None
             }
         }
@@ -461,12 +460,7 @@ impl<'t> Reader<'t> {
         name: fn(T) -> &'static str,
     ) -> Option<T> {
         let text = self.string(value, key)?;
-        let found = all.iter().copied().find(|&one| name(one) == text);
-        if found.is_none() {
-            let names: Vec<_> = all.iter().map(|&one| name(one)).collect();
-            self.fault(value.span().start, unknown(&text, key, &names));
-        }
-        found
+        known(&text, key, all, name).map_err(|why| self.fault(value.span().start, why)).ok()
     }
 }
 
@@ -488,7 +482,7 @@ struct Draft {
     profile: Option<Profile>,
     precedence: Option<Precedence>,
     action: Option<Action>,
-    multiline: bool,
+    multiline: Option<Block>,
     validate: Vec<&'static validate::Validator>,
     allow: Vec<Allowlist>,
 }

@@ -11,15 +11,18 @@ pub mod fault;
 mod load;
 pub mod pattern;
 pub mod profile;
+pub(crate) mod re2;
 pub mod rule;
 pub mod validate;
 
 use std::collections::HashMap;
 
+use sha2::{Digest, Sha256};
+
 pub use action::Action;
 pub use fault::{Fault, Faults};
 pub use profile::Profile;
-pub use rule::{Detect, KeyName, Keyed, Links, Precedence, Rule, Values};
+pub use rule::{Block, Detect, KeyName, Keyed, Links, Precedence, Rule, Values};
 
 use crate::finding::RuleIndex;
 
@@ -37,6 +40,9 @@ pub struct RuleFile<'a> {
 pub struct Ruleset {
     rules: Vec<Rule>,
     skipped: Vec<Fault>,
+    has_builtin: bool,
+    /// SHA-256 of each file's text, the built-in ones left out.
+    files: Vec<[u8; 32]>,
 }
 
 impl Ruleset {
@@ -59,8 +65,10 @@ impl Ruleset {
         if builtin {
             let built_in = builtin::BUILTIN.iter().map(|&(name, text)| RuleFile { name, text });
             set.add(&mut faults, built_in, true);
+            set.has_builtin = true;
         }
         set.add(&mut faults, files.iter().copied(), false);
+        set.files = files.iter().map(|file| Sha256::digest(file.text).into()).collect();
         if faults.is_empty() { Ok(set) } else { Err(Faults(faults)) }
     }
 
@@ -102,6 +110,24 @@ impl Ruleset {
         &self.skipped
     }
 
+    /// Tells this set of rules from others. SHA-256 over, first, the SHA-256 (32 bytes) of each rule file's text, in the
+    /// order they were loaded in, the built-in files before all others; and then, for each rule that is in the set, its
+    /// id and a zero byte. Names of files and the configuration do not count.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut all = Sha256::new();
+        for (_, text) in builtin::BUILTIN.iter().filter(|_| self.has_builtin) {
+            all.update(Sha256::digest(text));
+        }
+        for file in &self.files {
+            all.update(file);
+        }
+        for rule in &self.rules {
+            all.update(rule.id.as_bytes());
+            all.update([0]);
+        }
+        all.finalize().into()
+    }
+
     /// The rules of that id: none, one, or a built-in rule and one that a file put beside it.
     pub fn by_id<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Rule> {
         self.rules.iter().filter(move |rule| *rule.id == *id)
@@ -141,17 +167,92 @@ pub(crate) fn unknown(got: &str, what: &str, known: &[&str]) -> String {
     }
 }
 
-/// Levenshtein distance.
+/// The one of `all` that is called `got`. The error is what a fault says.
+pub(crate) fn known<T: Copy>(
+    got: &str,
+    what: &str,
+    all: &[T],
+    name: fn(T) -> &'static str,
+) -> Result<T, String> {
+    all.iter().copied().find(|&one| name(one) == got).ok_or_else(|| {
+        let names: Vec<_> = all.iter().map(|&one| name(one)).collect();
+        unknown(got, what, &names)
+    })
+}
+
+/// How many letters are wrong, missing, too many or swapped with their neighbour (optimal string alignment).
 fn edits(a: &[u8], b: &[u8]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
+    // The last three rows of the table.
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.iter().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
+        let mut row = vec![i + 1];
         for (j, y) in b.iter().enumerate() {
-            let next = (corner + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
-            corner = row[j + 1];
-            row[j + 1] = next;
+            let mut least = (last[j] + usize::from(x != y)).min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && a[i - 1] == *y && *x == b[j - 1] {
+                least = least.min(before[j - 1] + 1);
+            }
+            row.push(least);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_tell_sets_apart() {
+        let load = |texts: &[&str]| {
+            let files: Vec<_> = texts.iter().map(|text| RuleFile { name: "f", text }).collect();
+            Ruleset::load(false, &files).expect("rules")
+        };
+        let one = "[[rules]]\nid = 'one'\nregex = 'one1'\n";
+        let two = "[[rules]]\nid = 'two'\nregex = 'two2'\n";
+        let other = "[[rules]]\nid = 'one'\nregex = 'one2'\n";
+        let both = load(&[one, two]).digest();
+        assert_eq!(both, load(&[one, two]).digest());
+        assert_ne!(both, load(&[two, one]).digest());
+        assert_ne!(both, load(&[other, two]).digest());
+        assert_ne!(
+            both,
+            load(&[one, two]).into_profile(Profile::Secrets, |rule| &*rule.id == "two").digest()
+        );
+        let builtin = |profile| Ruleset::builtin().into_profile(profile, |_| true).digest();
+        assert_ne!(builtin(Profile::Secrets), builtin(Profile::Default));
+    }
+
+    #[test]
+    fn the_digest_is_what_it_says() {
+        let text = "[[rules]]\nid = 'one'\nregex = 'one1'\n";
+        let set = Ruleset::load(false, &[RuleFile { name: "f", text }]).expect("rules");
+        let mut want = Sha256::digest(text).to_vec();
+        want.extend(b"one\0");
+        assert_eq!(set.digest(), <[u8; 32]>::from(Sha256::digest(&want)));
+    }
+
+    #[test]
+    fn edits_are_counted() {
+        for (a, b, want) in [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("email", "email", 0),
+            ("emial", "email", 1),
+            ("emai", "email", 1),
+            ("e-mail", "email", 1),
+            ("eamil", "email", 1),
+            ("ca", "abc", 3),
+            ("profiel", "profile", 1),
+        ] {
+            assert_eq!(edits(a.as_bytes(), b.as_bytes()), want, "{a} {b}");
         }
     }
-    row[b.len()]
+
+    #[test]
+    fn the_nearest_word_is_the_one_meant() {
+        assert_eq!(nearest("jtw", &["jws", "jwt"]), Some("jwt"));
+        assert_eq!(nearest("nothing", &["email", "jwt"]), None);
+    }
 }

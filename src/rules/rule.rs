@@ -61,11 +61,51 @@ pub enum Detect {
     },
     /// By the name of the key that a value belongs to.
     Keys(Keyed),
-    /// A private key in PEM form: its first line, then all that belongs to it, over lines.
-    Pem {
+    /// A private key over lines: its first line, then all that belongs to it.
+    Lines {
         /// Matches the first line.
         pattern: Pattern,
+        /// How the key reads.
+        block: Block,
     },
+}
+
+/// How a private key over lines reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Block {
+    /// PEM (RFC 7468): between two labels.
+    Pem,
+    /// PuTTY's key file: behind a line that says how many lines it has. The secret of the pattern is that number.
+    Ppk,
+}
+
+impl Block {
+    /// All kinds.
+    pub const ALL: [Self; 2] = [Self::Pem, Self::Ppk];
+
+    /// The name users write.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pem => "pem",
+            Self::Ppk => "ppk",
+        }
+    }
+
+    /// What the match of a first line starts with.
+    pub const fn start(self) -> &'static [u8] {
+        match self {
+            Self::Pem => b"-----BEGIN ",
+            Self::Ppk => b"Private-Lines:",
+        }
+    }
+
+    /// What ends the key.
+    pub const fn end(self) -> &'static [u8] {
+        match self {
+            Self::Pem => b"-----END",
+            Self::Ppk => b"Private-MAC",
+        }
+    }
 }
 
 /// The part of a rule that finds values by their key.

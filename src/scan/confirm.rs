@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
+use super::open::{Name, Open};
 use super::{Hit, LineWork, Owner, Scanner, Work, pem};
-use crate::carrier::escape::ends_before;
+use crate::carrier::escape::{self, ends_before};
 use crate::carrier::key::{self, Key};
 use crate::carrier::placeholder::{holds_marker, touches_marker};
 use crate::carrier::tie::{self, Tie};
-use crate::carrier::{grammar, json};
+use crate::carrier::{grammar, identifier, json};
 use crate::finding::{Finding, Left, Reason, RuleIndex, Via};
 use crate::rules::allow::contains_caseless;
 use crate::rules::entropy::shannon;
@@ -33,29 +34,33 @@ pub(super) fn look(scanner: &Scanner, line: &[u8], base: usize, hits: &[Hit], wo
         }
     };
     let LineWork { candidates, rules, found, view, view_hits } = line_work;
-    let mut lane = Lane { scanner, candidates, rules, opened: None };
+    let mut lane = Lane { scanner, candidates, rules, opened: Open::default() };
     let before = found.len();
     let escapes = lane.look(line, base, hits, found, &mut left);
     if escapes.line && memchr::memchr(0x1B, line).is_some() {
         // A colour's last letter reads as part of the word behind it: only the view tells them apart.
         found.truncate(before);
     }
-    if lane.opened.is_some() {
-        *open = lane.opened;
-    }
-    // The same once more for what escapes may hide.
+    open.add(std::mem::take(&mut lane.opened));
+    let raw = before..found.len();
+    // The same once more for what escapes may hide, level by level: what ends a value on one level is a part of it on
+    // the one above.
     let mut view_region = |region: Range<usize>, percent: bool| {
-        if !view.decode(&line[region.clone()], percent) {
-            return;
-        }
-        view_hits.clear();
-        scanner.prefilter.scan(view.text(), view_hits);
-        let from = found.len();
-        lane.look(view.text(), 0, view_hits, found, &mut |_| {});
-        for finding in &mut found[from..] {
-            let source = view.source_range(finding.range());
-            finding.start = region.start + source.start;
-            finding.end = region.start + source.end;
+        let mut is_new = view.decode_once(&line[region.clone()], percent);
+        for _ in 0..escape::PASSES {
+            if !is_new {
+                break;
+            }
+            view_hits.clear();
+            scanner.prefilter.scan(view.text(), view_hits);
+            let from = found.len();
+            lane.look(view.text(), 0, view_hits, found, &mut |_| {});
+            for finding in &mut found[from..] {
+                let source = view.source_range(finding.range());
+                finding.start = region.start + source.start;
+                finding.end = region.start + source.end;
+            }
+            is_new = view.decode_again(percent);
         }
     };
     if escapes.line {
@@ -72,6 +77,32 @@ pub(super) fn look(scanner: &Scanner, line: &[u8], base: usize, hits: &[Hit], wo
             }
         }
     }
+    if escapes.line && json::looks_like(line) {
+        drop_misread(line, found, raw);
+    }
+}
+
+/// In a JSON line `\u0041` is an escape, whatever else it could be in text. Where a value holds one, and the same rule
+/// has found less in it once it was decoded, that is how the value reads.
+fn drop_misread(line: &[u8], found: &mut Vec<Finding>, raw: Range<usize>) {
+    let is_read_raw = |f: &Finding| {
+        matches!(f.via, Via::Key(_)) && memchr::memmem::find(&line[f.range()], b"\\u00").is_some()
+    };
+    if !found[raw.clone()].iter().any(is_read_raw) {
+        return;
+    }
+    let mut decoded: Vec<Finding> = found[raw.end..].to_vec();
+    decoded.sort_unstable_by_key(|f| f.start);
+    let reads_otherwise = |f: &Finding| {
+        let inside = decoded[decoded.partition_point(|d| d.start < f.start)..].iter();
+        let mut inside = inside.take_while(|d| d.start < f.end);
+        inside.any(|d| d.rule == f.rule && d.end <= f.end && d.range() != f.range())
+    };
+    let mut index = 0;
+    found.retain(|f| {
+        index += 1;
+        !(raw.contains(&(index - 1)) && is_read_raw(f) && reads_otherwise(f))
+    });
 }
 
 /// The run of bytes around `at` that a percent-encoded text can be made of.
@@ -94,7 +125,7 @@ struct Lane<'s> {
     scanner: &'s Scanner,
     candidates: &'s mut Vec<(RuleIndex, usize, bool)>,
     rules: &'s mut Vec<RuleIndex>,
-    opened: Option<(RuleIndex, pem::Open)>,
+    opened: Open,
 }
 
 impl Lane<'_> {
@@ -123,7 +154,7 @@ impl Lane<'_> {
                         // Where its match starts is not known, so neither is whether a `\n` hides it.
                         inside = true;
                     }
-                    Owner::Pem(rule) => self.pem(line, rule, at, found),
+                    Owner::Lines(rule) => self.lines(line, rule, at, found),
                     Owner::Key => {
                         // The last set of a key's anchor is what follows the key.
                         let len = scanner.prefilter.anchors()[hit.anchor as usize].sets.len() - 1;
@@ -158,16 +189,16 @@ impl Lane<'_> {
         escapes
     }
 
-    fn pem(&mut self, line: &[u8], rule: RuleIndex, at: usize, found: &mut Vec<Finding>) {
-        let Detect::Pem { pattern } = &self.scanner.rules[rule].detect else { return };
+    fn lines(&mut self, line: &[u8], rule: RuleIndex, at: usize, found: &mut Vec<Finding>) {
+        let Detect::Lines { pattern, block } = &self.scanner.rules[rule].detect else { return };
         let Some(label) = pattern.find_at(line, at, line.len()) else { return };
-        match pem::begin(line, label.end) {
+        match pem::begin(*block, line, label) {
             pem::Begin::Body(body) => {
                 if !holds_marker(&line[body.clone()]) {
                     found.push(pem_finding(rule, body));
                 }
             }
-            pem::Begin::Open(open) => self.opened = Some((rule, open)),
+            pem::Begin::Open(open) => self.opened.key = Some((rule, open)),
             pem::Begin::Nothing => {}
         }
     }
@@ -185,7 +216,10 @@ impl Lane<'_> {
         {
             return;
         }
-        let Some(tie) = tie::value_of(line, &key) else { return };
+        let Some(tie) = tie::value_of(line, &key) else {
+            self.opened.name = Name::at_end(line, key).or(self.opened.name);
+            return;
+        };
         // A rule's id in a marker of ours is no key.
         if touches_marker(line, key.start..key.end) {
             return;
@@ -354,7 +388,14 @@ impl Confirm<'_> {
     fn judge(&mut self, m: Match) -> bool {
         let Match { start, end, secret_start, secret_end } = m;
         let rule = &self.scanner.rules[self.rule];
-        match accepts(self.scanner, self.rule, rule, self.line, start..end, secret_start..secret_end) {
+        let accepted =
+            accepts(self.scanner, self.rule, rule, self.line, start..end, secret_start..secret_end).and_then(
+                |()| match identifier::is_named(self.line, secret_start..secret_end) {
+                    true => Err(Reason::Identifier),
+                    false => Ok(()),
+                },
+            );
+        match accepted {
             Ok(()) => {
                 let via = Via::Shape;
                 self.found.push(Finding { rule: self.rule, start: secret_start, end: secret_end, via });
@@ -436,7 +477,7 @@ pub(super) fn look_again(scanner: &Scanner, line: &[u8], work: &mut LineWork) {
         view_hits.clear();
         scanner.prefilter.scan(&text, view_hits);
         let mut more = Vec::new();
-        let mut lane = Lane { scanner, candidates, rules, opened: None };
+        let mut lane = Lane { scanner, candidates, rules, opened: Open::default() };
         lane.look(&text, 0, view_hits, &mut more, &mut |_| {});
         let before = found.len();
         for finding in more {

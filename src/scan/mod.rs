@@ -1,11 +1,13 @@
 //! The scanner: where secrets are in a block of lines.
 //!
 //! prefilter (where to look) → confirm (rule by rule, in one line) → resolve overlaps. A finding lies within one line
-//! and depends on that line alone, except for the body of a private key, which depends on the lines before it.
+//! and depends on that line alone, except for what a line before it has left open: the body of a private key, and the
+//! value of a name.
 //!
 //! Scanning cannot fail, and on text without candidates it neither allocates nor looks at a line twice.
 
 mod confirm;
+mod open;
 mod pem;
 mod prefilter;
 mod resolve;
@@ -58,7 +60,7 @@ enum Owner {
     /// A rule; the anchor stands somewhere in its match.
     Inside(RuleIndex),
     /// The first line of a private key.
-    Pem(RuleIndex),
+    Lines(RuleIndex),
     /// The end of a sensitive key.
     Key,
     /// `%41` and the like.
@@ -81,13 +83,13 @@ pub struct Scanner {
     format: Format,
 }
 
-/// The scanner's memory between calls: buffers, and a private key that is still open.
+/// The scanner's memory between calls: buffers, and what the last line has left open.
 #[derive(Debug, Default)]
 pub struct Work {
     hits: Vec<Hit>,
     findings: Vec<Finding>,
     line: LineWork,
-    open: Option<(RuleIndex, pem::Open)>,
+    open: open::Open,
     left: Option<Vec<Left>>,
 }
 
@@ -117,9 +119,9 @@ impl Work {
         self.left.as_deref().unwrap_or_default()
     }
 
-    /// Forgets a private key that is open: the next block has nothing to do with the last.
+    /// Forgets what is open: the next block has nothing to do with the last.
     pub fn forget(&mut self) {
-        self.open = None;
+        self.open = open::Open::default();
     }
 }
 
@@ -146,7 +148,9 @@ impl Scanner {
                         wanted.push((anchor.clone(), owner));
                     }
                 }
-                Detect::Pem { .. } => wanted.push((Anchor::caseless(b"-----BEGIN "), Owner::Pem(index))),
+                Detect::Lines { block, .. } => {
+                    wanted.push((Anchor::caseless(block.start()), Owner::Lines(index)));
+                }
                 Detect::Keys(_) => {}
             }
         }
@@ -213,8 +217,8 @@ impl Scanner {
         let mut next_hit = 0;
         let mut at = 0;
         while at < block.len() {
-            // An open key or a rule without anchors must see every line; else the next line with a hit is next.
-            if work.open.is_none() && self.everywhere.is_empty() {
+            // What is open or a rule without anchors must see every line; else the next line with a hit is next.
+            if work.open.is_nothing() && self.everywhere.is_empty() {
                 let Some(hit) = hits.get(next_hit) else { break };
                 at = at.max(hit.at);
                 at = memchr::memrchr(b'\n', &block[..at]).map_or(0, |i| i + 1);
@@ -239,15 +243,12 @@ impl Scanner {
     fn scan_line(&self, block: &[u8], place: Range<usize>, hits: &[Hit], work: &mut Work) {
         let line = &block[place.clone()];
         work.line.found.clear();
-        if let Some((rule, open)) = work.open {
-            let (body, open) = open.next(line);
-            work.open = open.map(|open| (rule, open));
-            work.line.found.extend(body.map(|body| confirm::pem_finding(rule, body)));
-        }
+        work.open.next(self, line, &mut work.line.found);
         confirm::look(self, line, place.start, hits, work);
         if work.line.found.is_empty() {
             return;
         }
+        resolve::end_at_users(line, &mut work.line.found);
         resolve::resolve(&self.rules, &mut work.line.found);
         confirm::look_again(self, line, &mut work.line);
         let is_json = match self.format {

@@ -1,9 +1,13 @@
 //! Private keys in PEM form (RFC 7468) and their kin: on one line, over lines, each line behind its own log prefix.
+//! PuTTY's key file has no labels but a line that says how many lines follow.
 //!
 //! The labels stay, the body goes. Over lines nothing is held back: each line is decided when it is complete, by what
 //! the lines before it said, and only for so many lines.
 
 use std::ops::Range;
+
+use crate::rules::Block;
+use crate::rules::pattern::Match;
 
 /// The most lines a key may have; the largest in use (RSA 16384, PGP with subkeys) have under a thousand.
 const MAX_LINES: u32 = 4096;
@@ -15,6 +19,8 @@ const SURE_RUN: usize = 40;
 /// A key whose last line has not come yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Open {
+    block: Block,
+    /// How many more lines the key may have: any in PEM, of body in PuTTY's form.
     lines: u32,
     strangers: u32,
     /// Where the body began in the line before; `None` right behind the first line.
@@ -31,8 +37,29 @@ pub(super) enum Begin {
     Nothing,
 }
 
-/// What follows the BEGIN label that ends at `from`.
-pub(super) fn begin(line: &[u8], from: usize) -> Begin {
+/// What follows the first line's `label`.
+pub(super) fn begin(block: Block, line: &[u8], label: Match) -> Begin {
+    match block {
+        Block::Pem => begin_pem(line, label.end),
+        Block::Ppk => begin_ppk(line, label),
+    }
+}
+
+/// A first line that says how many lines there are, and nothing behind it.
+fn begin_ppk(line: &[u8], label: Match) -> Begin {
+    let digits = &line[label.secret_start..label.secret_end];
+    let lines = digits.iter().try_fold(0, |n: u32, b| {
+        b.is_ascii_digit().then(|| n.saturating_mul(10).saturating_add(u32::from(b - b'0')))
+    });
+    match lines {
+        Some(lines @ 1..) if line[label.end..].iter().all(u8::is_ascii_whitespace) => {
+            Begin::Open(Open::new(Block::Ppk, lines.min(MAX_LINES)))
+        }
+        _ => Begin::Nothing,
+    }
+}
+
+fn begin_pem(line: &[u8], from: usize) -> Begin {
     let rest = &line[from..];
     if let Some(end) = memchr::memmem::find(rest, b"-----END") {
         let body = trim(line, from..from + end);
@@ -46,7 +73,7 @@ pub(super) fn begin(line: &[u8], from: usize) -> Begin {
     let end = end - crate::carrier::quote::backslashes_before(&rest[..end], end);
     let body = trim(line, from..from + end);
     if body.is_empty() {
-        Begin::Open(Open { lines: MAX_LINES, strangers: MAX_STRANGERS, column: None })
+        Begin::Open(Open::new(Block::Pem, MAX_LINES))
     } else if line[body.clone()].split(|b| !is_body_byte(*b)).any(|run| run.len() >= 16) {
         Begin::Body(body)
     } else {
@@ -56,19 +83,25 @@ pub(super) fn begin(line: &[u8], from: usize) -> Begin {
 }
 
 impl Open {
+    fn new(block: Block, lines: u32) -> Self {
+        Self { block, lines, strangers: MAX_STRANGERS, column: None }
+    }
+
     /// The body in the next line, and what is open after it.
     pub(super) fn next(self, line: &[u8]) -> (Option<Range<usize>>, Option<Self>) {
         if self.lines == 0 {
             return (None, None);
         }
-        if let Some(end) = memchr::memmem::find(line, b"-----END") {
+        if let Some(end) = memchr::memmem::find(line, self.block.end()) {
             return (body_in(&line[..end], Some(0)), None);
         }
-        if memchr::memmem::find(line, b"-----BEGIN").is_some() {
+        if memchr::memmem::find(line, Block::Pem.start()).is_some() {
             return (None, None);
         }
-        let next = Self { lines: self.lines - 1, ..self };
-        match body_in(line, self.column) {
+        let body = body_in(line, self.column);
+        let is_counted = self.block == Block::Pem || body.is_some();
+        let next = Self { lines: self.lines - u32::from(is_counted), ..self };
+        match body {
             Some(body) => {
                 let column = Some(body.start);
                 (Some(body), Some(Self { column, strangers: MAX_STRANGERS, ..next }))

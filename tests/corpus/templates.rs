@@ -164,7 +164,7 @@ const KASM: &[Template] = &[
     (
         "kasm-vnc-argv",
         false,
-        r#"+ /usr/bin/Xvnc :1 -drinode /dev/dri/renderD128 --auth-token "kasm_user:~!a16~" -websocketPort 6901 -cert /etc/ssl/kasm.pem"#,
+        r#"+ /usr/bin/Xvnc :1 -drinode /dev/dri/renderD128 --auth-token "~?=kasm_user:~~!a16~" -websocketPort 6901 -cert /etc/ssl/kasm.pem"#,
     ),
     (
         "kasm-vnc-argv",
@@ -189,7 +189,7 @@ const KASM: &[Template] = &[
     (
         "kasm-guac-connect",
         false,
-        "[2026-07-07 10:00:00] [Connection 2]  Sending opCode: 7.connect,13.VERSION_1_5_0,8.10.2.0.7,4.3389,6.domain,5.alice,~guacpw~,3.any;",
+        "[2026-07-07 10:00:00] [Connection 2]  Sending opCode: 7.connect,~?=13.VERSION_1_5_0,8.10.2.0.7,4.3389,6.domain,5.alice,~~guacpw~~?=,3.any~;",
     ),
     (
         "kasm-guac-buffer",
@@ -320,7 +320,7 @@ const KEYS: &[Template] = &[
     (
         "k3s-token",
         false,
-        "~iso~ level=info msg=\"Run: k3s agent --server https://~ip~:6443 --token K10~?h64~~?=::server:~~!h32~\"",
+        "~iso~ level=info msg=\"Run: k3s agent --server https://~ip~:6443 --token ~?=K10~~?h64~~?=::server:~~!h32~\"",
     ),
     (
         "kubeadm-join",
@@ -330,7 +330,7 @@ const KEYS: &[Template] = &[
     (
         "gcp-service-account",
         true,
-        r#"{"type":"service_account","project_id":"kasm-~d5~","private_key_id":"~?h40~","private_key":"~pem1~\n","client_email":"~?email~","client_id":"~?d21~","token_uri":"https://oauth2.googleapis.com/token"}"#,
+        r#"{"type":"service_account","project_id":"kasm-~d5~","private_key_id":"~?h40~","private_key":"~pem1~~?=\n~","client_email":"~?email~","client_id":"~?d21~","token_uri":"https://oauth2.googleapis.com/token"}"#,
     ),
     (
         "aws-credentials",

@@ -69,6 +69,23 @@ pub(crate) fn token(random: &mut Random, name: &str) -> Option<Text> {
             let header = base64_url(br#"{"alg":"RSA-OAEP","enc":"A256GCM"}"#);
             keep(line(random, &format!("{header}.~w342~.~w16~.~w120-240~.~w22~")))
         }
+        // A signature in base64, as Azure writes it into a URL: `+`, `/` and `=` are encoded.
+        "azuresig" => {
+            let signature = format!(
+                "{}+{}/{}=",
+                random.string(ALNUM, 20),
+                random.string(ALNUM, 12),
+                random.string(ALNUM, 9)
+            );
+            encoded_secret(super::carriers::percent(&signature, false), &[&signature])
+        }
+        // CloudFront writes `-`, `~` and `_` for `+`, `/` and the padding `=`.
+        "cloudfrontsig" => keep(format!(
+            "{}-{}~{}__",
+            random.string(ALNUM, 120),
+            random.string(ALNUM, 120),
+            random.string(ALNUM, 98)
+        )),
         "basic" => {
             let (user, password) = (random.pick(NAMES), random.string(ALNUM, 16));
             encoded_secret(base64(format!("{user}:{password}").as_bytes()), &[&password])
@@ -152,7 +169,7 @@ pub(crate) fn token(random: &mut Random, name: &str) -> Option<Text> {
         // Guacamole's length-prefixed element.
         "guacpw" => {
             let password = random.string(ALNUM, 16);
-            keep("16.").then(secret(password))
+            soft("16.").then(secret(password))
         }
         _ => return None,
     })

@@ -64,7 +64,7 @@ pub(super) const FAMILIES: &[Family] = &[
     )
     .needs_key()
     .fits(Fits::Header),
-    marked("negotiate", "token", &["Authorization"], &["Negotiate YII~!b200-300~~?==~", "NTLM TlRMTVNTUAAD~!b120~"]).needs_key().fits(Fits::Header),
+    marked("negotiate", "token", &["Authorization"], &["Negotiate ~?=YII~~!b200-300~~?==~", "NTLM ~?=TlRMTVNTUAAD~~!b120~"]).needs_key().fits(Fits::Header),
     marked("api-key-header", "token", &["X-Api-Key", "X-Auth-Token", "X-Vault-Token", "Api-Key"], &["~!a32~", "~!uuid~", "~!h40~"])
         .needs_key()
         .fits(Fits::Header),
@@ -115,13 +115,13 @@ pub(super) const FAMILIES: &[Family] = &[
         "url-azure-sas",
         "url",
         &["url", "location"],
-        &["https://kasm~d3~.blob.core.windows.net/r/a.webm?sv=2024-11-04&se=2026-07-08T10%3A00%3A00Z&sr=b&sp=r&sig=~!a20~%2B~!a22~~?=%3D~"],
+        &["https://kasm~d3~.blob.core.windows.net/r/a.webm?sv=2024-11-04&se=2026-07-08T10%3A00%3A00Z&sr=b&sp=r&sig=~azuresig~"],
     ),
     marked(
         "url-cloudfront",
         "url",
         &["url", "location"],
-        &["https://d~l13~.cloudfront.net/r.webm?Expires=1783420800&Signature=~!a340~__&Key-Pair-Id=K~u13~"],
+        &["https://d~l13~.cloudfront.net/r.webm?Expires=1783420800&Signature=~!cloudfrontsig~&Key-Pair-Id=K~u13~"],
     ),
     // URLs and connection strings.
     marked(

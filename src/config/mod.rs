@@ -4,6 +4,8 @@
 //! unknown key or rule id is one, and one is enough to refuse. Faults never quote the file: what it allows may be a
 //! value that must not be shown. The published schema is `deploy/config.schema.json`; a test compares the two.
 
+mod date;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -11,17 +13,19 @@ use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 
 use crate::finding::RuleIndex;
 use crate::rules::allow::{Allowlist, Target};
-use crate::rules::pattern::{BadPattern, Pattern};
-use crate::rules::{Action, Fault, Faults, Profile, Rule, Ruleset, nearest, unknown};
+use crate::rules::pattern::Pattern;
+use crate::rules::{Action, Fault, Faults, Profile, Rule, Ruleset, known, nearest, re2, unknown};
 use crate::sanitize::Parts;
 use crate::scan::Format;
+
+pub use date::Date;
 
 /// The keys of the file.
 pub const KEYS: [&str; 8] = ["profile", "rules", "builtin", "disable", "actions", "allow", "hash", "format"];
 /// The keys of `actions`.
 pub const ACTION_KEYS: [&str; 4] = ["default", "profiles", "tags", "rules"];
 /// The keys of an entry of `allow`.
-pub const ALLOW_KEYS: [&str; 6] = ["value", "regex", "stopwords", "target", "rules", "reason"];
+pub const ALLOW_KEYS: [&str; 7] = ["value", "regex", "stopwords", "target", "rules", "reason", "expires"];
 /// The keys of `hash`.
 pub const HASH_KEYS: [&str; 2] = ["key_file", "key_id"];
 /// How many bytes `mask` keeps at most, and when nothing is said.
@@ -48,6 +52,8 @@ pub struct Config {
     by_tag: Vec<(Named, Action)>,
     by_rule: Vec<(Named, Action)>,
     allow: Vec<(Vec<Named>, Allowlist)>,
+    /// The last days of entries of `allow`, and the lines they are written on.
+    expires: Vec<(Date, u32)>,
     file: Option<Arc<str>>,
 }
 
@@ -89,6 +95,25 @@ impl Config {
             }
         }
         if reader.faults.is_empty() { Ok(config) } else { Err(Faults(reader.faults)) }
+    }
+
+    /// Checks that nothing in it has expired: what may pass is allowed up to the end of its last day, in UTC.
+    /// # Errors
+    /// Every entry whose last day is over.
+    pub fn check_dates(&self, today: Date) -> Result<(), Faults> {
+        let expired = self.expires.iter().filter(|(last, _)| *last < today);
+        let faults: Vec<Fault> = expired
+            .map(|&(last, line)| Fault {
+                file: self.file.clone().unwrap_or_default(),
+                line,
+                item: "allow.expires".to_owned(),
+                what: format!(
+                    "this entry was good until {last}; take it out, or give it a later date if its reason still holds"
+                ),
+                source: String::new(),
+            })
+            .collect();
+        if faults.is_empty() { Ok(()) } else { Err(Faults(faults)) }
     }
 
     /// The parts of a sanitizer, but for the key of pseudonyms: `rules` cut down to the profile and to what is not
@@ -308,6 +333,10 @@ impl Reader {
                         }
                     }
                     "rules" => rules = self.names(value, "allow.rules"),
+                    "expires" => match text(value).and_then(Date::parse) {
+                        Some(date) => config.expires.push((date, line(value))),
+                        None => self.fault(value, "allow.expires", "is a day of the calendar, as 2026-12-31"),
+                    },
                     _ => reason = self.string(value, "allow.reason"),
                 }
             }
@@ -322,17 +351,10 @@ impl Reader {
     }
 
     fn pattern(&mut self, node: &Node<'_>, item: &str, source: &str) -> Option<Pattern> {
-        match Pattern::parse(source, Some(0)) {
-            Ok((pattern, _)) if pattern.is_compilable() => Some(pattern),
-            Ok(_) => {
-                self.fault(node, item, "the regex is too large to compile; shorten its repeats");
-                None
-            }
-            Err(BadPattern(why)) => {
-                self.fault(node, item, format!("the regex cannot be used: {why}"));
-                None
-            }
-        }
+        re2::read(source, Some(0), false)
+            .map(|read| read.pattern)
+            .map_err(|why| self.fault(node, item, why))
+            .ok()
     }
 
     /// The entries of a mapping, whatever their keys.
@@ -399,16 +421,12 @@ impl Reader {
         all: &[T],
         name: fn(T) -> &'static str,
     ) -> Option<T> {
-        let names: Vec<_> = all.iter().map(|&one| name(one)).collect();
         let Some(got) = text(node) else {
+            let names: Vec<_> = all.iter().map(|&one| name(one)).collect();
             self.fault(node, item, format!("is one of {}", names.join(", ")));
             return None;
         };
-        let found = all.iter().copied().find(|&one| name(one) == got);
-        if found.is_none() {
-            self.fault(node, item, unknown(got, "choice here", &names));
-        }
-        found
+        known(got, "choice here", all, name).map_err(|why| self.fault(node, item, why)).ok()
     }
 }
 
@@ -476,9 +494,27 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_is_good_until_the_end_of_its_day() {
+        let text = "allow:\n  - {value: hunter2, reason: r}\n  - value: hunter3\n    reason: r\n    expires: 2026-02-28\n  - {value: hunter4, reason: r, expires: '2027-01-01'}\n";
+        let config = Config::read("c.yaml", text).expect("config");
+        let check = |today: &str, want: &[u32]| {
+            let faults = config.check_dates(Date::parse(today).expect("date"));
+            let lines: Vec<u32> = faults.err().map_or(Vec::new(), |f| f.0.iter().map(|f| f.line).collect());
+            assert_eq!(lines, want, "{today}");
+        };
+        check("2026-02-28", &[]);
+        check("2026-03-01", &[5]);
+        check("2027-01-02", &[5, 6]);
+        assert_eq!(
+            faults("allow: [{value: a, reason: r, expires: soon}]\n"),
+            ["c.yaml:1: allow.expires: is a day of the calendar, as 2026-12-31"]
+        );
+    }
+
+    #[test]
     fn the_schema_has_the_same_keys() {
         let schema: serde_json::Value =
-            serde_json::from_str(include_str!("../deploy/config.schema.json")).expect("schema");
+            serde_json::from_str(include_str!("../../deploy/config.schema.json")).expect("schema");
         let check = |pointer: &str, known: &[&str]| {
             let table = schema.pointer(pointer).and_then(|v| v.as_object()).expect("properties");
             let mut got: Vec<&str> = table.keys().map(String::as_str).collect();

@@ -1,0 +1,131 @@
+//! What a line leaves open for those after it: a private key whose end has not come, and a name whose value stands on
+//! the next line. All else that is found in a line depends on that line alone.
+
+use super::{Scanner, confirm, pem};
+use crate::carrier::key::Key;
+use crate::carrier::pair;
+use crate::finding::{Finding, RuleIndex};
+
+/// What is open.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Open {
+    /// A private key: it goes on until its last line, for so many lines.
+    pub(super) key: Option<(RuleIndex, pem::Open)>,
+    /// A name: it lapses after the next line.
+    pub(super) name: Option<Name>,
+}
+
+/// A sensitive name that its line ends with: `- name: DB_PASSWORD`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Name {
+    key: Key,
+    column: usize,
+}
+
+impl Name {
+    /// `key`, if its line ends with it and calls it a name.
+    pub(super) fn at_end(line: &[u8], key: Key) -> Option<Self> {
+        pair::named_at_end(line, &key).map(|column| Self { key, column })
+    }
+}
+
+impl Open {
+    /// Whether the next line can be decided without what came before.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.key.is_none() && self.name.is_none()
+    }
+
+    /// Opens what `new` has open, too.
+    pub(super) fn add(&mut self, new: Self) {
+        let Self { key, name } = new;
+        self.key = key.or(self.key);
+        self.name = name.or(self.name);
+    }
+
+    /// Takes from `line` what belongs to what is open.
+    pub(super) fn next(&mut self, scanner: &Scanner, line: &[u8], found: &mut Vec<Finding>) {
+        if let Some((rule, key)) = self.key {
+            let (body, open) = key.next(line);
+            self.key = open.map(|open| (rule, open));
+            found.extend(body.map(|body| confirm::pem_finding(rule, body)));
+        }
+        if let Some(name) = self.name.take()
+            && let Some((key, tie)) = pair::value_of_line(line, name.column)
+        {
+            scanner.keys.rules_for(&name.key, usize::MAX, |rule| {
+                confirm::keyed(
+                    scanner,
+                    line,
+                    &key,
+                    tie,
+                    rule,
+                    &mut |finding| found.push(finding),
+                    &mut |_| {},
+                );
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::{Profile, Ruleset};
+    use crate::scan::{Format, Scanner, Work};
+
+    /// Scans in one block and line by line.
+    fn check(text: &str, want: &[&str]) {
+        let rules = Ruleset::builtin().into_profile(Profile::Secrets, |_| true);
+        let scanner = Scanner::new(rules, Vec::new(), Format::Auto);
+        let got: Vec<&str> = scanner
+            .scan_block(text.as_bytes(), &mut Work::default())
+            .iter()
+            .map(|finding| &text[finding.range()])
+            .collect();
+        assert_eq!(got, want, "{text}");
+        let mut work = Work::default();
+        let mut by_line = Vec::new();
+        for line in text.split_inclusive('\n') {
+            by_line.extend(scanner.scan_block(line.as_bytes(), &mut work).iter().map(|f| &line[f.range()]));
+        }
+        assert_eq!(by_line, want, "{text}");
+    }
+
+    #[test]
+    fn a_value_on_the_line_after_its_name() {
+        check("- name: DB_PASSWORD\n  value: dead1\n", &["dead1"]);
+        check("  - name: 'DB_PASSWORD'\r\n    value: \"dead 1\"\r\n", &["dead 1"]);
+        check("{\n  \"name\": \"db.password\",\n  \"value\": \"dead1\"\n}\n", &["dead1"]);
+        check(
+            "- name: DB_PASSWORD\n  value: dead1\n- name: B_PASSWORD\n  value: dead2\n",
+            &["dead1", "dead2"],
+        );
+        check("- name: DB_PASSWORD\n  value: dead1", &["dead1"]);
+    }
+
+    #[test]
+    fn a_name_lapses() {
+        check("- name: DB_PASSWORD\n\n  value: dead1\n", &[]);
+        check("- name: DB_PASSWORD\n  valueFrom:\n    value: dead1\n", &[]);
+        check("    - name: DB_PASSWORD\n  value: dead1\n", &[]);
+        check("- name: DB_HOST\n  value: dead1\n", &[]);
+        check("- name: DB_PASSWORD\n  value:\n", &[]);
+        check("- name: DB_PASSWORD\n  value: |\n", &[]);
+        check("the name: DB_PASSWORD\n  value: dead1\n", &[]);
+        check("kind: DB_PASSWORD\n  value: dead1\n", &[]);
+    }
+
+    #[test]
+    fn a_name_inside_a_key_ends_neither() {
+        let body = "DEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdead";
+        let text =
+            format!("-----BEGIN PRIVATE KEY-----\n{body}\n- name: DB_PASSWORD\n  value: dead1\n{body}\n");
+        check(&text, &[body, "dead1", body]);
+    }
+
+    #[test]
+    fn the_private_lines_of_a_putty_key() {
+        let body = "DEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdead";
+        let text = format!("Public-Lines: 1\n{body}\nPrivate-Lines: 2\n{body}\nDEAD12==\nDEADdead\n");
+        check(&text, &[body, "DEAD12=="]);
+    }
+}
