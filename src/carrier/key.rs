@@ -65,10 +65,13 @@ pub struct Key {
     token: usize,
 }
 
-/// Bytes that may follow a key's last word: blanks, operators, what closes a string or a bracket, digits of its own.
+/// Bytes that may follow a key's last word: blanks, line ends, operators, what closes a string or a bracket, digits of
+/// its own.
 const AFTER_KEY: ByteSet = ByteSet::NONE
     .with(b' ')
     .with(b'\t')
+    .with(b'\r')
+    .with(b'\n')
     .with(0x1B)
     .with(b'=')
     .with(b':')
