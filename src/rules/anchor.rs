@@ -43,19 +43,12 @@ impl Anchor {
         Self::new(text.iter().take(MAX_SETS).map(|&b| ByteSet::caseless(b)).collect())
     }
 
-    /// Where to look first: the start of the rarest run of up to four sets.
-    pub fn rarest_window(&self) -> usize {
-        rarest(&self.sets, WINDOW, WINDOW).0
-    }
-
-    /// About how often the anchor turns up at a byte of log text, between 0 and 1.
-    pub fn frequency(&self) -> f32 {
-        shares(&self.sets).into_iter().chain(self.before.map(|before| before.frequency())).product()
-    }
-
-    /// What looking for it costs, in arbitrary units: how often its rarest window turns up, and how often it does.
-    fn cost(&self) -> f32 {
-        rarest(&self.sets, WINDOW, WINDOW).1 + CONFIRM * self.frequency()
+    /// About how often the anchor turns up at a byte of log text, between 0 and 1, and what looking for it costs, in
+    /// arbitrary units: how often its rarest window turns up, and how often it does.
+    fn frequency_and_cost(&self) -> (f32, f32) {
+        let shares = shares(&self.sets);
+        let frequency = shares.iter().product::<f32>() * self.before.map_or(1.0, |before| before.frequency());
+        (frequency, rarest(&shares, WINDOW, WINDOW).1 + CONFIRM * frequency)
     }
 
     /// Whether the anchor stands at `at`.
@@ -96,10 +89,9 @@ pub fn shares(sets: &[ByteSet]) -> Vec<f32> {
     sets.iter().map(share).collect()
 }
 
-/// Where the rarest window of `sets` starts, and how often it turns up. Of the windows that fit, stretches of `len`
-/// sets are compared by the rarest window inside them.
-fn rarest(sets: &[ByteSet], window: usize, len: usize) -> (usize, f32) {
-    let shares = shares(sets);
+/// Where the rarest window of bytes with these `shares` starts, and how often it turns up. Of the windows that fit,
+/// stretches of `len` bytes are compared by the rarest window inside them.
+fn rarest(shares: &[f32], window: usize, len: usize) -> (usize, f32) {
     let windows: Vec<f32> = if shares.len() <= window {
         vec![shares.iter().product()]
     } else {
@@ -109,7 +101,7 @@ fn rarest(sets: &[ByteSet], window: usize, len: usize) -> (usize, f32) {
         let to = windows.len().min(from + len.saturating_sub(window) + 1);
         windows[from..to].iter().copied().fold(f32::INFINITY, f32::min)
     };
-    let last = sets.len().saturating_sub(len);
+    let last = shares.len().saturating_sub(len);
     (0..=last.min(windows.len() - 1))
         .map(|from| (from, best(from)))
         .min_by(|a, b| a.1.total_cmp(&b.1))
@@ -120,11 +112,24 @@ fn rarest(sets: &[ByteSet], window: usize, len: usize) -> (usize, f32) {
 pub fn derive(hir: &Hir, limit: f32) -> Option<Vec<Anchor>> {
     let mut walk = describe(hir, 0);
     walk.offer_exact();
-    walk.best.filter(|best| frequency(best) <= limit)
+    walk.best.filter(|best| best.frequency <= limit).map(|best| best.anchors)
 }
 
-fn frequency(anchors: &[Anchor]) -> f32 {
-    anchors.iter().map(Anchor::frequency).sum()
+/// Anchors that could be a part's.
+struct Offer {
+    anchors: Vec<Anchor>,
+    frequency: f32,
+    cost: f32,
+}
+
+impl Offer {
+    fn new(anchors: Vec<Anchor>) -> Self {
+        let (frequency, cost) = anchors
+            .iter()
+            .map(Anchor::frequency_and_cost)
+            .fold((0.0, 0.0), |sum, (frequency, cost)| (sum.0 + frequency, sum.1 + cost));
+        Self { anchors, frequency, cost }
+    }
 }
 
 /// One way a part of a regex may read.
@@ -179,7 +184,7 @@ struct Part {
     heads: Vec<Run>,
     tails: Vec<Run>,
     /// Anchors one of which stands in every match of the part; offsets are relative to the part's start.
-    best: Option<Vec<Anchor>>,
+    best: Option<Offer>,
     /// The part's length, if every match has the same.
     len: Option<usize>,
 }
@@ -208,18 +213,14 @@ impl Part {
         self.exact.as_ref().map_or_else(|| self.tails.clone(), |runs| runs.iter().map(Run::tail).collect())
     }
 
-    fn offer(&mut self, anchors: Vec<Anchor>) {
-        let cost = |anchors: &[Anchor]| -> f32 { anchors.iter().map(Anchor::cost).sum() };
-        let better = match &self.best {
-            Some(best) => {
-                // Of anchors that cost the same (but for rounding) the rarer.
-                let (new, old) = (cost(&anchors), cost(best));
-                new < 0.99 * old || (new < 1.01 * old && frequency(&anchors) < frequency(best))
-            }
-            None => true,
-        };
-        if better {
-            self.best = Some(anchors);
+    fn offer(&mut self, offer: Offer) {
+        let is_better = self.best.as_ref().is_none_or(|best| {
+            // Of anchors that cost the same (but for rounding) the rarer.
+            offer.cost < 0.99 * best.cost
+                || (offer.cost < 1.01 * best.cost && offer.frequency < best.frequency)
+        });
+        if is_better {
+            self.best = Some(offer);
         }
     }
 
@@ -256,21 +257,21 @@ fn each_followed_by(runs: &[Run], heads: &[Run]) -> Vec<Run> {
     }
 }
 
-fn as_anchors(runs: &[Run], offset: Option<usize>) -> Option<Vec<Anchor>> {
+fn as_anchors(runs: &[Run], offset: Option<usize>) -> Option<Offer> {
     if runs.is_empty() || runs.iter().any(|run| run.sets.is_empty()) {
         return None;
     }
     let cut = |run: &Run| {
         let Run { before, sets } = run.clone().at_boundary();
         // Of a long run the rarest stretch is kept.
-        let from = if sets.len() > MAX_SETS { rarest(&sets, WINDOW, MAX_SETS).0 } else { 0 };
+        let from = if sets.len() > MAX_SETS { rarest(&shares(&sets), WINDOW, MAX_SETS).0 } else { 0 };
         Anchor {
             sets: sets[from..sets.len().min(from + MAX_SETS)].to_vec(),
             before: before.filter(|_| from == 0),
             offset: offset.map(|o| o + from),
         }
     };
-    Some(runs.iter().map(cut).collect())
+    Some(Offer::new(runs.iter().map(cut).collect()))
 }
 
 fn describe(hir: &Hir, depth: u32) -> Part {
@@ -365,11 +366,12 @@ fn concat(parts: impl Iterator<Item = Part>) -> Part {
     for part in parts {
         let (part_heads, part_tails) = (part.heads(), part.tails());
         if let Some(best) = part.best {
-            let moved = best
+            let anchors = best
+                .anchors
                 .into_iter()
                 .map(|a| Anchor { offset: a.offset.zip(whole.len).map(|(a, w)| a + w), ..a })
                 .collect();
-            whole.offer(moved);
+            whole.offer(Offer { anchors, ..best });
         }
         let longest = runs.iter().map(|run| run.sets.len()).max().unwrap_or(0);
         match part.exact {
@@ -426,12 +428,12 @@ fn alternate(mut parts: Vec<Part>) -> Part {
     if tails.len() > MAX_ALTERNATIVES {
         tails = vec![united_tail(&tails)];
     }
-    let mut best = Some(Vec::new());
+    let mut best = Some(Offer { anchors: Vec::new(), frequency: 0.0, cost: 0.0 });
     for part in &mut parts {
         part.offer_exact();
-        best = best.zip(part.best.take()).map(|(mut all, anchors)| {
-            all.extend(anchors);
-            all
+        best = best.zip(part.best.take()).map(|(mut all, offer)| {
+            all.anchors.extend(offer.anchors);
+            Offer { frequency: all.frequency + offer.frequency, cost: all.cost + offer.cost, ..all }
         });
     }
     Part { exact: None, heads, tails, best, len }

@@ -4,7 +4,7 @@ use super::fold::{BETWEEN, CLASSES, DIGITS, OF_CLASS, PAIRS, bits};
 use super::window::{BACK, Cut, WINDOW};
 
 /// At how many places a list of windows may be split.
-pub(super) const SPLITS: usize = 8;
+pub(super) const SPLITS: usize = 4;
 
 /// The pairs of classes that windows have, in each of their three places.
 #[derive(Clone)]

@@ -71,10 +71,14 @@ impl Prefilter {
         let mut known: HashMap<ByteSet, u32> = HashMap::new();
         let (mut sets, mut places, mut starts) = (Vec::new(), Vec::new(), vec![0]);
         for anchor in &anchors {
-            for &set in &anchor.sets {
-                places.push(*known.entry(set).or_insert_with(|| {
-                    sets.push(set);
-                    sets.len() as u32 - 1
+            for (i, &set) in anchor.sets.iter().enumerate() {
+                // Most are the same as the one before.
+                let last = places.last().copied().filter(|_| i > 0 && anchor.sets[i - 1] == set);
+                places.push(last.unwrap_or_else(|| {
+                    *known.entry(set).or_insert_with(|| {
+                        sets.push(set);
+                        sets.len() as u32 - 1
+                    })
                 }));
             }
             starts.push(places.len() as u32);
@@ -91,14 +95,14 @@ impl Prefilter {
         let mut buckets = Box::new([[0; WINDOW / 2]; PAIRS]);
         let (mut clear, mut unclear): (Vec<u32>, Vec<u32>) =
             (0..cuts.len() as u32).partition(|&i| cuts[i as usize].readings() <= MAX_READINGS);
-        let order = |list: &mut [u32]| list.sort_by_cached_key(|&i| cuts[i as usize].order());
+        let order = |list: &mut [u32]| list.sort_by_cached_key(|&i| cuts[i as usize].order(false));
         order(&mut clear);
         order(&mut unclear);
         let pairs: Vec<Pairs> = cuts.iter().map(Pairs::of).collect();
         // The same windows once more, grouped by how they end.
         let mut again = Box::new([[0; WINDOW / 2]; PAIRS]);
         let mut all: Vec<u32> = (0..cuts.len() as u32).collect();
-        all.sort_by_cached_key(|&i| cuts[i as usize].order_from_end());
+        all.sort_by_cached_key(|&i| cuts[i as usize].order(true));
         for (bucket, list) in split(&all, &pairs, BUCKETS).into_iter().enumerate() {
             list.iter().for_each(|&i| pairs[i as usize].add(&mut again, bucket));
         }

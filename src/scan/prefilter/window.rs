@@ -44,25 +44,34 @@ impl Cut {
     pub(super) fn of(anchor: u32, kinds: &[Kind]) -> Self {
         let bytes: Vec<ByteSet> = kinds.iter().map(|kind| kind.bytes).collect();
         let shares = shares(&bytes);
-        let cut = |at: usize| Self {
+        let mut best = (f32::INFINITY, 0);
+        // A window may reach beyond the end of the anchor.
+        for at in 0..kinds.len() {
+            let to = kinds.len().min(at + WINDOW);
+            let share = shares[at..to].iter().product::<f32>();
+            if share < best.0 {
+                // What reads in many ways is compared more often than it need be, and so is what is not all near.
+                let readings =
+                    kinds[at..to.min(at + 4)].iter().map(|kind| kind.classes.count_ones() as usize);
+                let is_vague =
+                    readings.product::<usize>() << (5 * (at + 4).saturating_sub(to)) > MAX_READINGS;
+                let hidden = at.saturating_sub(BACK) + kinds.len().saturating_sub(at + NEAR - BACK);
+                let rate = share.max(common(&kinds[at..to]))
+                    * if is_vague { 10.0 } else { 1.0 + 0.1 * hidden as f32 };
+                if rate < best.0 {
+                    best = (rate, at);
+                }
+            }
+        }
+        let at = best.1;
+        Self {
             anchor,
             classes: std::array::from_fn(|i| {
                 let kind = (at + i).checked_sub(BACK).and_then(|i| kinds.get(i));
                 kind.map_or(ClassSet::MAX, |kind| kind.classes)
             }),
             offset: at as u8,
-        };
-        let rate = |at: usize| {
-            let cut = cut(at);
-            let to = shares.len().min(at + WINDOW);
-            let rate = shares[at..to].iter().product::<f32>().max(common(&cut.classes[BACK..BACK + WINDOW]));
-            // What reads in many ways is compared more often than it need be, and so is what is not all near.
-            let hidden = at.saturating_sub(BACK) + kinds.len().saturating_sub(at + NEAR - BACK);
-            rate * if cut.readings() > MAX_READINGS { 10.0 } else { 1.0 + 0.1 * hidden as f32 }
-        };
-        // A window may reach beyond the end of the anchor.
-        let best = (0..kinds.len()).map(|at| (rate(at), at)).min_by(|a, b| a.0.total_cmp(&b.0));
-        cut(best.map_or(0, |(_, at)| at))
+        }
     }
 
     /// In how many ways the first four bytes of the window may read.
@@ -84,23 +93,18 @@ impl Cut {
     }
 
     /// Which windows go together: those that are vague in the same places, of these those that have digits (which logs
-    /// are full of) in the same places, and of these those that begin alike.
-    pub(super) fn order(&self) -> ([u8; WINDOW], [ClassSet; WINDOW]) {
-        let window: [ClassSet; WINDOW] = std::array::from_fn(|i| self.classes[BACK + i]);
+    /// are full of) in the same places, and of these those that begin alike. `end`: those that end alike.
+    pub(super) fn order(&self, end: bool) -> (u64, u64) {
+        let place = |i: usize| self.classes[BACK + if end { WINDOW - 1 - i } else { i }];
         let kind = |classes: ClassSet| match classes.count_ones() {
             9.. => 2,
             _ if classes & (DIGITS | BETWEEN) != 0 => 1,
             _ => 0,
         };
-        (window.map(kind), window)
-    }
-
-    /// The same, by how they end.
-    pub(super) fn order_from_end(&self) -> ([u8; WINDOW], [ClassSet; WINDOW]) {
-        let (mut kinds, mut window) = self.order();
-        kinds.reverse();
-        window.reverse();
-        (kinds, window)
+        let likeness =
+            |classes: ClassSet| classes.trailing_zeros() as u8 | (classes.count_ones().min(7) as u8) << 5;
+        let kinds = u64::from_be_bytes(std::array::from_fn(|i| kind(place(i))));
+        (kinds, u64::from_be_bytes(std::array::from_fn(|i| likeness(place(i)))))
     }
 
     pub(super) fn window(&self) -> Window {
@@ -137,7 +141,7 @@ impl Readings {
     const HASHES: u32 = 13;
 
     pub(super) fn new(mut list: Vec<(u32, Window)>) -> Self {
-        list.sort_by_key(|(key, _)| Self::hash(*key));
+        list.sort_by_cached_key(|(key, _)| Self::hash(*key));
         let mut starts = vec![0; (1 << Self::HASHES) + 1];
         for (key, _) in &list {
             starts[Self::hash(*key) + 1] += 1;
@@ -170,13 +174,15 @@ pub(super) const COMMON: &str = "connection connected session service server use
     source destination device driver memory register interface network cluster running hadoop name number";
 
 /// How often a window turns up for being part of such a word.
-pub(super) fn common(window: &[ClassSet]) -> f32 {
-    let letter = |classes: ClassSet| {
-        let class = classes.trailing_zeros() as u8;
-        (classes.count_ones() == 1 && (1..=26).contains(&class)).then_some(b'a' - 1 + class)
-    };
-    let letters: Option<Vec<u8>> = window.iter().map(|&classes| letter(classes)).collect();
-    let is_common =
-        letters.is_some_and(|letters| memchr::memmem::find(COMMON.as_bytes(), &letters).is_some());
+fn common(window: &[Kind]) -> f32 {
+    let mut letters = [0; WINDOW];
+    for (letter, kind) in letters.iter_mut().zip(window) {
+        let class = kind.classes.trailing_zeros() as u8;
+        if kind.classes.count_ones() != 1 || !(1..=26).contains(&class) {
+            return 0.0;
+        }
+        *letter = b'a' - 1 + class;
+    }
+    let is_common = window.len() == WINDOW && memchr::memmem::find(COMMON.as_bytes(), &letters).is_some();
     if is_common { 0.0005 } else { 0.0 }
 }
