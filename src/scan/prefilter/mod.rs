@@ -21,7 +21,7 @@ use std::collections::HashMap;
 use crate::carrier::escape::ends_before;
 use crate::rules::anchor::Anchor;
 use crate::rules::byte_set::ByteSet;
-use bucket::{Pairs, split};
+use bucket::{Pairs, Shares, split};
 use fold::{CHUNK, Folded, PAIRS};
 use window::{BACK, Cut, Kind, MAX_READINGS, Readings, WINDOW, Window};
 
@@ -99,18 +99,19 @@ impl Prefilter {
         order(&mut clear);
         order(&mut unclear);
         let pairs: Vec<Pairs> = cuts.iter().map(Pairs::of).collect();
+        let shares = Shares::new();
         // The same windows once more, grouped by how they end.
         let mut again = Box::new([[0; WINDOW / 2]; PAIRS]);
         let mut all: Vec<u32> = (0..cuts.len() as u32).collect();
         all.sort_by_cached_key(|&i| cuts[i as usize].order(true));
-        for (bucket, list) in split(&all, &pairs, BUCKETS).into_iter().enumerate() {
+        for (bucket, list) in split(&all, &pairs, &shares, BUCKETS).into_iter().enumerate() {
             list.iter().for_each(|&i| pairs[i as usize].add(&mut again, bucket));
         }
         let mut listed = std::array::from_fn(|_| Vec::new());
         let mut is_listed = 0;
         let mut by_reading = Vec::new();
-        let parts = split(&unclear, &pairs, VAGUE).into_iter();
-        let others = split(&clear, &pairs, BUCKETS - VAGUE).into_iter();
+        let parts = split(&unclear, &pairs, &shares, VAGUE).into_iter();
+        let others = split(&clear, &pairs, &shares, BUCKETS - VAGUE).into_iter();
         for (bucket, list) in parts.chain(others).enumerate() {
             let is_few = list.len() < FEW;
             for &i in list {
