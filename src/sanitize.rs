@@ -141,11 +141,11 @@ impl Sanitizer {
 
     /// Appends what stands in place of `finding` in `block`.
     pub(crate) fn replacement(&self, block: &[u8], finding: &Finding, view: &mut View, out: &mut Vec<u8>) {
-        let (line, place) = redact::line_of(block, finding);
+        let (line, range) = redact::line_of(block, finding);
         let rule = &self.rules()[finding.rule];
         let action = self.actions[finding.rule.0 as usize];
         let key = self.key.as_ref();
         let what = redact::Replacement { rule, action, key, format: self.scanner.format() };
-        redact::write(line, place, &what, view, out);
+        redact::write(line, range, finding.place, &what, view, out);
     }
 }

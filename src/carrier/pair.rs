@@ -60,8 +60,19 @@ pub(super) fn pair(line: &[u8], key: &Key, closing: Quote) -> Option<Tie> {
     let from = key.end + closing.width();
     let to = line.len().min(from + PAIR_GAP);
     let mut at = from;
-    while at < to && !is_structure(line, at, closing) {
-        if let Some(tie) = value_named_at(line, at) {
+    let mut depth = 0usize;
+    while at < to {
+        if is_structure(line, at, closing) {
+            match line[at] {
+                // An object beside the value is skipped.
+                b'{' => depth += 1,
+                b'}' if depth > 0 => depth -= 1,
+                _ => break,
+            }
+        } else if line[at..].starts_with(b"{}") {
+            at += 1;
+        }
+        if let Some(tie) = value_named_at(line, at).filter(|_| depth == 0) {
             return Some(tie);
         }
         at += 1;
@@ -133,7 +144,7 @@ fn value_named_at(line: &[u8], at: usize) -> Option<Tie> {
 fn is_structure(line: &[u8], at: usize, level: Quote) -> bool {
     let next = at + 1 + blanks(line, at + 1);
     match line[at] {
-        b'{' => quote::at(line, next).is_some_and(|quote| quote == level) || line.get(next) == Some(&b'}'),
+        b'{' => quote::at(line, next) == Some(level),
         b'}' => matches!(line.get(next), None | Some(b',' | b'}' | b']' | b'"' | b'\\' | b'\'')),
         b'<' => line.get(at + 1).is_some_and(|b| b.is_ascii_alphabetic() || *b == b'/'),
         b'>' => matches!(line.get(next), None | Some(b'<' | b'\\' | b'"')),

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::quote::{self, Quote};
+use crate::finding::Place;
 
 /// How far back the start of a URL is looked for.
 const URL_REACH: usize = 2048;
@@ -18,9 +19,17 @@ pub enum Surroundings {
     Number(Quote),
 }
 
-/// What stands around `range` of `line`.
-pub fn of(line: &[u8], range: Range<usize>) -> Surroundings {
-    if let Some(quote) = number_quote(line, range.clone()) {
+/// What stands around `range` of `line`, which is at `place` of its document.
+pub fn of(line: &[u8], range: Range<usize>, place: Place) -> Surroundings {
+    let quote = match place {
+        Place::Bare(depth) => Some(Quote { mark: b'"', escapes: (1 << depth) - 1 }),
+        // In a string there may be Python's numbers, or a document that is cut off: never with the quotes of the
+        // string itself or of one around it.
+        Place::String(depth) => number_quote(line, range.clone())
+            .filter(|quote| quote.mark == b'\'' || quote.escapes + 1 >= 2 << depth),
+        Place::Line => number_quote(line, range.clone()),
+    };
+    if let Some(quote) = quote {
         Surroundings::Number(quote)
     } else if is_in_url(line, range) {
         Surroundings::Url
@@ -107,7 +116,7 @@ mod tests {
 
     fn check(line: &str, want: Surroundings) {
         let start = line.find("4111").expect("value");
-        assert_eq!(of(line.as_bytes(), start..start + 4), want, "{line}");
+        assert_eq!(of(line.as_bytes(), start..start + 4, Place::Line), want, "{line}");
     }
 
     #[test]

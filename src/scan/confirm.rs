@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use super::{Hit, LineWork, Owner, Scanner, Work, pem};
-use crate::carrier::escape::ends_before;
+use crate::carrier::escape::{Percent, ends_before, sequence_end};
+use crate::carrier::grammar;
 use crate::carrier::key::{self, Key};
 use crate::carrier::placeholder::{holds_marker, touches_marker};
 use crate::carrier::tie::{self, Tie};
-use crate::carrier::{grammar, json};
-use crate::finding::{Finding, Left, Reason, RuleIndex, Via};
+use crate::finding::{Finding, Left, Place, Reason, RuleIndex, Via};
 use crate::rules::allow::contains_caseless;
 use crate::rules::entropy::shannon;
 use crate::rules::pattern::{Match, Pattern};
@@ -21,7 +21,7 @@ const MAX_WINDOW: usize = 8192;
 const SHORT: usize = 64;
 
 pub(super) fn pem_finding(rule: RuleIndex, body: Range<usize>) -> Finding {
-    Finding { rule, start: body.start, end: body.end, via: Via::Pem }
+    Finding { rule, start: body.start, end: body.end, via: Via::Pem, place: Place::Line }
 }
 
 /// Adds what is found in `line`, which starts at `base` of its block, to `work.line.found`.
@@ -37,14 +37,17 @@ pub(super) fn look(scanner: &Scanner, line: &[u8], base: usize, hits: &[Hit], wo
     let before = found.len();
     let escapes = lane.look(line, base, hits, found, &mut left);
     if escapes.line && memchr::memchr(0x1B, line).is_some() {
-        // A colour's last letter reads as part of the word behind it: only the view tells them apart.
-        found.truncate(before);
+        // A colour's last letter reads as part of the word behind it.
+        for finding in &mut found[before..] {
+            finding.start = sequence_end(line, finding.start).min(finding.end);
+        }
+        found.retain(|finding| finding.start < finding.end);
     }
     if lane.opened.is_some() {
         *open = lane.opened;
     }
     // The same once more for what escapes may hide.
-    let mut view_region = |region: Range<usize>, percent: bool| {
+    let mut view_region = |region: Range<usize>, percent: Percent| {
         if !view.decode(&line[region.clone()], percent) {
             return;
         }
@@ -59,7 +62,7 @@ pub(super) fn look(scanner: &Scanner, line: &[u8], base: usize, hits: &[Hit], wo
         }
     };
     if escapes.line {
-        view_region(0..line.len(), false);
+        view_region(0..line.len(), Percent::No);
     }
     if escapes.percent {
         let mut done = 0;
@@ -68,7 +71,8 @@ pub(super) fn look(scanner: &Scanner, line: &[u8], base: usize, hits: &[Hit], wo
             if at >= done && scanner.owners[hit.anchor as usize].contains(&Owner::Percent) {
                 let region = url_around(line, at, done);
                 done = region.end;
-                view_region(region, true);
+                view_region(region.clone(), Percent::Unreserved);
+                view_region(region, Percent::All);
             }
         }
     }
@@ -108,6 +112,7 @@ impl Lane<'_> {
     ) -> Escapes {
         let scanner = self.scanner;
         let mut escapes = Escapes::default();
+        let from = found.len();
         let mut inside = false;
         self.candidates.clear();
         for hit in hits {
@@ -127,7 +132,7 @@ impl Lane<'_> {
                     Owner::Key => {
                         // The last set of a key's anchor is what follows the key.
                         let len = scanner.prefilter.anchors()[hit.anchor as usize].sets.len() - 1;
-                        self.key(line, at..at + len, found, left);
+                        self.key(line, at..at + len, from, found, left);
                     }
                     Owner::Percent => escapes.percent = true,
                     Owner::Line => escapes.line = true,
@@ -172,14 +177,23 @@ impl Lane<'_> {
         }
     }
 
-    fn key(&mut self, line: &[u8], word: Range<usize>, found: &mut Vec<Finding>, left: &mut dyn FnMut(Left)) {
+    /// Looks at the key that ends with `word`. `from`: what was found before that is not of this look, nor in terms of
+    /// this line.
+    fn key(
+        &mut self,
+        line: &[u8],
+        word: Range<usize>,
+        from: usize,
+        found: &mut Vec<Finding>,
+        left: &mut dyn FnMut(Left),
+    ) {
         if word.end > line.len() {
             return;
         }
         let anchor_len = word.len();
         let Some(key) = key::around(line, word) else { return };
         // What is inside a value that is taken needs no look of its own.
-        if found
+        if found[from..]
             .last()
             .is_some_and(|f| matches!(f.via, Via::Key(_)) && f.start <= key.start && key.end <= f.end)
         {
@@ -233,7 +247,8 @@ pub(super) fn keyed(
         };
         match accepts(scanner, rule, known, line, whole, secret.clone()) {
             Ok(()) => {
-                found(Finding { rule, start: secret.start, end: secret.end, via: Via::Key(tie.link) });
+                let via = Via::Key(tie.link);
+                found(Finding { rule, start: secret.start, end: secret.end, via, place: Place::Line });
             }
             Err(reason) => nothing = Some(Left { rule, start: secret.start, end: secret.end, reason }),
         }
@@ -356,8 +371,13 @@ impl Confirm<'_> {
         let rule = &self.scanner.rules[self.rule];
         match accepts(self.scanner, self.rule, rule, self.line, start..end, secret_start..secret_end) {
             Ok(()) => {
-                let via = Via::Shape;
-                self.found.push(Finding { rule: self.rule, start: secret_start, end: secret_end, via });
+                self.found.push(Finding {
+                    rule: self.rule,
+                    start: secret_start,
+                    end: secret_end,
+                    via: Via::Shape,
+                    place: Place::Line,
+                });
                 true
             }
             Err(reason) => {
@@ -368,87 +388,49 @@ impl Confirm<'_> {
     }
 }
 
-/// Cuts the findings of a JSON line at its structure: what is replaced lies inside strings or is a whole scalar.
-pub(super) fn keep_structure(line: &[u8], work: &mut LineWork) {
-    let LineWork { found, .. } = work;
-    let count = found.len();
-    let mut next = 0;
-    json::scalars(line, |scalar, kind| {
-        while next < count && found[next].end <= scalar.start {
-            next += 1;
-        }
-        for i in next..count {
-            let finding = found[i];
-            if finding.start >= scalar.end {
-                break;
-            }
-            // What begins inside an earlier scalar ended there, but for the body of a key, which may be a list of
-            // lines. A key of an object is no part of what begins before it.
-            let began_before = finding.start < scalar.start;
-            let began_inside = began_before && found[count..].iter().any(|piece| overlaps(piece, &finding));
-            let is_list = finding.via == Via::Pem || kind == json::Scalar::Bare;
-            if began_inside && !is_list {
-                continue;
-            }
-            if began_before && kind == json::Scalar::Key {
-                continue;
-            }
-            let (start, end) = (finding.start.max(scalar.start), finding.end.min(scalar.end));
-            if start >= end {
-                continue;
-            }
-            let piece = match kind {
-                json::Scalar::Key | json::Scalar::Text => {
-                    json::whole_escapes(line, scalar.clone(), start..end)
-                }
-                json::Scalar::Bare => scalar.clone(),
-            };
-            found.push(Finding { start: piece.start, end: piece.end, ..finding });
-        }
-    });
-    found.drain(..count);
-    // Widening to whole escapes or scalars may have brought neighbours together.
-    found.dedup_by(|next, last| {
-        let overlap = next.start < last.end;
-        if overlap {
-            last.end = last.end.max(next.end);
-        }
-        overlap
-    });
-}
-
-fn overlaps(one: &Finding, other: &Finding) -> bool {
-    one.start < other.end && other.start < one.end
-}
-
 /// How often a line is looked at again.
 const ROUNDS: usize = 4;
+/// How far from a new marker something may begin that was none before: to the next break, at most so far,
+const TO_BREAK: usize = 4096;
+/// and then so far again, for a key and what it is tied to.
+const BEYOND: usize = 256;
 
-/// Looks again at a line in which a finding stands without a break beside something else: once the finding is a
-/// marker, a word may begin where none did. Without this, cleaning twice would not equal cleaning once.
+/// Looks again beside findings that stand without a break beside something else: once a finding is a marker, a word
+/// may begin where none did. Without this, cleaning twice would not equal cleaning once.
 pub(super) fn look_again(scanner: &Scanner, line: &[u8], work: &mut LineWork) {
+    let LineWork { candidates, rules, found, view_hits, .. } = work;
+    let mut before: Vec<Finding> = Vec::new();
     for _ in 0..ROUNDS {
-        if !work.found.iter().any(|finding| is_tight(line, finding)) {
+        let is_new = |finding: &Finding| {
+            let place = before.partition_point(|old| old.start < finding.start);
+            before.get(place).is_none_or(|old| old.range() != finding.range())
+        };
+        let is_due = |finding: &Finding| is_tight(line, finding) && is_new(finding);
+        if !found.iter().any(is_due) {
             return;
         }
-        let LineWork { candidates, rules, found, view_hits, .. } = work;
-        let (text, runs) = with_markers(line, found);
+        let Marked { text, runs, windows } = Marked::new(line, found, is_due);
         view_hits.clear();
-        scanner.prefilter.scan(&text, view_hits);
+        for window in windows {
+            let first = view_hits.len();
+            scanner.prefilter.scan(&text[window.clone()], view_hits);
+            view_hits[first..].iter_mut().for_each(|hit| hit.at += window.start);
+        }
         let mut more = Vec::new();
         let mut lane = Lane { scanner, candidates, rules, opened: None };
         lane.look(&text, 0, view_hits, &mut more, &mut |_| {});
-        let before = found.len();
+        before.clone_from(found);
         for finding in more {
             // Runs of the line itself, by where they stand in the text.
-            if let Some(&(at, source)) = runs.iter().rev().find(|&&(at, _)| at <= finding.start) {
-                let (start, end) = (finding.start - at + source, finding.end - at + source);
-                if end <= line.len() && !found[..before].iter().any(|f| f.start < end && start < f.end) {
-                    found.push(Finding { start, end, ..finding });
-                }
+            let run = runs.partition_point(|&(at, _)| at <= finding.start);
+            let Some(&(at, source)) = runs[..run].last() else { continue };
+            let (start, end) = (finding.start - at + source, finding.end - at + source);
+            let next = before.partition_point(|old| old.end <= start);
+            if end <= line.len() && before.get(next).is_none_or(|old| old.start >= end) {
+                found.push(Finding { start, end, ..finding });
             }
         }
-        if found.len() == before {
+        if found.len() == before.len() {
             return;
         }
         super::resolve::resolve(&scanner.rules, found);
@@ -466,17 +448,53 @@ fn is_tight(line: &[u8], finding: &Finding) -> bool {
         })
 }
 
-/// The line with a marker in place of each finding, and where its own runs stand: in the text, in the line.
-fn with_markers(line: &[u8], found: &[Finding]) -> (Vec<u8>, Vec<(usize, usize)>) {
-    let mut text = Vec::with_capacity(line.len());
-    let mut runs = vec![(0, 0)];
-    let mut done = 0;
-    for finding in found {
-        text.extend_from_slice(&line[done..finding.start]);
-        text.extend_from_slice(b"[REDACTED:x]");
-        done = finding.end;
-        runs.push((text.len(), done));
+/// A line with a marker in place of each finding.
+struct Marked {
+    text: Vec<u8>,
+    /// Where the line's own runs stand: in the text, in the line.
+    runs: Vec<(usize, usize)>,
+    /// What stands around the markers of findings that are due, in order and none overlapping.
+    windows: Vec<Range<usize>>,
+}
+
+impl Marked {
+    fn new(line: &[u8], found: &[Finding], is_due: impl Fn(&Finding) -> bool) -> Self {
+        const MARKER: &[u8] = b"[REDACTED:x]";
+        let mut text = Vec::with_capacity(line.len());
+        let mut runs = vec![(0, 0)];
+        let mut due = Vec::new();
+        let mut done = 0;
+        for finding in found {
+            text.extend_from_slice(&line[done..finding.start]);
+            if is_due(finding) {
+                due.push(text.len());
+            }
+            text.extend_from_slice(MARKER);
+            done = finding.end;
+            runs.push((text.len(), done));
+        }
+        text.extend_from_slice(&line[done..]);
+        let mut windows: Vec<Range<usize>> = Vec::new();
+        for start in due {
+            let floor = windows.last().map_or(0, |last| last.end);
+            if start + MARKER.len() + BEYOND <= floor {
+                continue;
+            }
+            let end = start + MARKER.len();
+            let back = text[floor.min(start)..start].iter().rev().take(TO_BREAK);
+            let from = start - back.take_while(|&&b| !is_break(b)).count();
+            let ahead = text[end..].iter().take(TO_BREAK).take_while(|&&b| !is_break(b)).count();
+            let window = from.saturating_sub(BEYOND)..text.len().min(end + ahead + BEYOND);
+            match windows.last_mut() {
+                Some(last) if window.start <= last.end => last.end = last.end.max(window.end),
+                _ => windows.push(window),
+            }
+        }
+        Self { text, runs, windows }
     }
-    text.extend_from_slice(&line[done..]);
-    (text, runs)
+}
+
+/// Whether no token goes on beyond `byte`.
+fn is_break(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'`')
 }

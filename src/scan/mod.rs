@@ -9,6 +9,7 @@ mod confirm;
 mod pem;
 mod prefilter;
 mod resolve;
+mod structure;
 
 use std::ops::Range;
 
@@ -238,9 +239,9 @@ impl Scanner {
         let line = &block[place.clone()];
         work.line.found.clear();
         if let Some((rule, open)) = work.open {
-            let (body, open) = open.next(line);
+            let found = &mut work.line.found;
+            let open = open.next(line, &mut |body| found.push(confirm::pem_finding(rule, body)));
             work.open = open.map(|open| (rule, open));
-            work.line.found.extend(body.map(|body| confirm::pem_finding(rule, body)));
         }
         confirm::look(self, line, place.start, hits, work);
         if work.line.found.is_empty() {
@@ -254,7 +255,7 @@ impl Scanner {
             Format::Json => true,
         };
         if is_json {
-            confirm::keep_structure(line, &mut work.line);
+            structure::keep(line, &mut work.line.found);
         }
         let moved = work.line.found.iter().map(|f| Finding {
             start: f.start + place.start,

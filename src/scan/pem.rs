@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use crate::carrier::placeholder::holds_marker;
+
 /// The most lines a key may have; the largest in use (RSA 16384, PGP with subkeys) have under a thousand.
 const MAX_LINES: u32 = 4096;
 /// How many lines of something else may stand between the lines of a key.
@@ -56,59 +58,65 @@ pub(super) fn begin(line: &[u8], from: usize) -> Begin {
 }
 
 impl Open {
-    /// The body in the next line, and what is open after it.
-    pub(super) fn next(self, line: &[u8]) -> (Option<Range<usize>>, Option<Self>) {
+    /// Calls `found` with the body in the next line; gives what is open after it.
+    pub(super) fn next(self, line: &[u8], found: &mut dyn FnMut(Range<usize>)) -> Option<Self> {
         if self.lines == 0 {
-            return (None, None);
+            return None;
         }
         if let Some(end) = memchr::memmem::find(line, b"-----END") {
-            return (body_in(&line[..end], Some(0)), None);
+            body_in(&line[..end], Some(0), found);
+            return None;
         }
         if memchr::memmem::find(line, b"-----BEGIN").is_some() {
-            return (None, None);
+            return None;
         }
         let next = Self { lines: self.lines - 1, ..self };
-        match body_in(line, self.column) {
-            Some(body) => {
-                let column = Some(body.start);
-                (Some(body), Some(Self { column, strangers: MAX_STRANGERS, ..next }))
-            }
-            None if self.strangers == 0 => (None, None),
+        match body_in(line, self.column, found) {
+            Some(column) => Some(Self { column: Some(column), strangers: MAX_STRANGERS, ..next }),
+            None if self.strangers == 0 => None,
             None => {
                 let column = self.column.or(Some(usize::MAX));
-                (None, Some(Self { strangers: self.strangers - 1, column, ..next }))
+                Some(Self { strangers: self.strangers - 1, column, ..next })
             }
         }
     }
 }
 
-/// The body of a key in a line: its longest run of base64 if that is long enough, or what stands where the body stood
-/// in the line before.
-fn body_in(line: &[u8], column: Option<usize>) -> Option<Range<usize>> {
-    let mut best = 0..0;
+/// The body of a key in a line: its runs of base64 that are long enough, or what stands where the body stood in the
+/// line before. Gives where it starts.
+fn body_in(line: &[u8], column: Option<usize>, found: &mut dyn FnMut(Range<usize>)) -> Option<usize> {
+    let mut first = None;
     let mut at = 0;
     while at < line.len() {
         let run = line[at..].iter().take_while(|&&b| is_body_byte(b)).count();
-        if run > best.len() && is_mixed(&line[at..at + run]) {
-            best = at..at + run;
+        if run >= SURE_RUN && is_mixed(&line[at..at + run]) {
+            first = first.or(Some(at));
+            found(at..at + run);
         }
         at += run + 1;
     }
-    if best.len() >= SURE_RUN {
-        return Some(best);
+    // Where a marker stands the body was, and is no more.
+    if first.is_some() || holds_marker(line) {
+        return first;
     }
     let Some(column) = column else {
         // Right behind the first line: whatever the line ends with, if it can be body.
         let text = trim(line, 0..line.len());
         let run = line[text.clone()].iter().rev().take_while(|&&b| is_body_byte(b)).count();
-        return (run >= 16).then(|| text.end - run..text.end);
+        return (run >= 16).then(|| {
+            found(text.end - run..text.end);
+            text.end - run
+        });
     };
     if column >= line.len() {
         return None;
     }
     let run = line[column..].iter().take_while(|&&b| is_body_byte(b)).count();
     let ends = matches!(line.get(column + run), None | Some(b'\r' | b'"' | b'\\' | b'\'' | b'<'));
-    (run > 0 && ends).then_some(column..column + run)
+    (run > 0 && ends).then(|| {
+        found(column..column + run);
+        column
+    })
 }
 
 /// Upper and lower case: base64, and neither hex digits nor a word.

@@ -64,4 +64,5 @@ fn a_value_ends_with_the_string_it_is_in() {
     keeps_inner(r#"{"password":[{},null]}"#);
     keeps_inner(r#"{"password":["=%22"],"Password":null}"#);
     keeps_inner(r#"{"password":{"password":"p%61ssword': '"}}"#);
+    keeps_inner(r#"{"password":{"password":"session_token\\n"}}"#);
 }
