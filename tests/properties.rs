@@ -43,7 +43,13 @@ static STRICT: LazyLock<Sanitizer> = LazyLock::new(|| {
 /// Runs a property `cases` times, or as often as the environment says.
 fn times(cases: u32) -> Config {
     let from_environment = std::env::var_os("PROPTEST_CASES").is_some();
-    let defaults = Config { failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
+    let defaults = Config {
+        failure_persistence: None,
+        max_shrink_iters: 20_000,
+        // A few of every hundred cases: as many cases, as many of them.
+        max_global_rejects: u32::MAX,
+        ..Config::default()
+    };
     if from_environment { defaults } else { Config { cases, ..defaults } }
 }
 

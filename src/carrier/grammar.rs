@@ -325,7 +325,7 @@ fn authorization(
     } else {
         // No scheme that is known: all of a quoted value, one word of a bare one.
         let end = if tie.shape == Shape::Bare { tie.end } else { region.end };
-        region.start..end
+        region.start..end.max(region.start)
     };
     let is_prose: fn(&[u8], Tie) -> bool = if is_known {
         |value, tie| tie.shape == Shape::Bare && PROSE.iter().any(|known| value.eq_ignore_ascii_case(known))

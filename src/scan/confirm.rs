@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Hit, LineWork, Owner, Scanner, Work, pem};
+use super::{Buffers, Hit, Owner, Scanner, pem};
 use crate::carrier::escape::{Percent, ends_before, sequence_end};
 use crate::carrier::grammar;
 use crate::carrier::key::{self, Key};
@@ -24,57 +24,67 @@ pub(super) fn pem_finding(rule: RuleIndex, body: Range<usize>) -> Finding {
     Finding { rule, start: body.start, end: body.end, via: Via::Pem, place: Place::Line }
 }
 
-/// Adds what is found in `line`, which starts at `base` of its block, to `work.line.found`.
-pub(super) fn look(scanner: &Scanner, line: &[u8], base: usize, hits: &[Hit], work: &mut Work) {
-    let Work { line: line_work, open, left, .. } = work;
-    let mut left = |entry: Left| {
-        if let Some(left) = left.as_mut() {
-            left.push(Left { start: entry.start + base, end: entry.end + base, ..entry });
+/// What a look at a line needs beside the line.
+pub(super) struct Looker<'w> {
+    pub(super) scanner: &'w Scanner,
+    pub(super) buffers: &'w mut Buffers,
+    /// Takes what was left.
+    pub(super) left: &'w mut dyn FnMut(Left),
+}
+
+impl Looker<'_> {
+    /// Adds what is found in `line` to `found`; `hits` are places in a text where the line starts at `base`. Gives a
+    /// private key that the line opens.
+    pub(super) fn look(
+        self,
+        line: &[u8],
+        base: usize,
+        hits: &[Hit],
+        found: &mut Vec<Finding>,
+    ) -> Option<(RuleIndex, pem::Open)> {
+        let Self { scanner, buffers: Buffers { candidates, rules, view, view_hits }, left } = self;
+        let mut lane = Lane { scanner, candidates, rules, opened: None };
+        let before = found.len();
+        let escapes = lane.look(line, base, hits, found, left);
+        if escapes.line && memchr::memchr(0x1B, line).is_some() {
+            // A colour's last letter reads as part of the word behind it.
+            for finding in &mut found[before..] {
+                finding.start = sequence_end(line, finding.start).min(finding.end);
+            }
+            found.retain(|finding| finding.start < finding.end);
         }
-    };
-    let LineWork { candidates, rules, found, view, view_hits } = line_work;
-    let mut lane = Lane { scanner, candidates, rules, opened: None };
-    let before = found.len();
-    let escapes = lane.look(line, base, hits, found, &mut left);
-    if escapes.line && memchr::memchr(0x1B, line).is_some() {
-        // A colour's last letter reads as part of the word behind it.
-        for finding in &mut found[before..] {
-            finding.start = sequence_end(line, finding.start).min(finding.end);
+        let opened = lane.opened;
+        // The same once more for what escapes may hide.
+        let mut view_region = |region: Range<usize>, percent: Percent| {
+            if !view.decode(&line[region.clone()], percent) {
+                return;
+            }
+            view_hits.clear();
+            scanner.prefilter.scan(view.text(), view_hits);
+            let from = found.len();
+            lane.look(view.text(), 0, view_hits, found, &mut |_| {});
+            for finding in &mut found[from..] {
+                let source = view.source_range(finding.range());
+                finding.start = region.start + source.start;
+                finding.end = region.start + source.end;
+            }
+        };
+        if escapes.line {
+            view_region(0..line.len(), Percent::No);
         }
-        found.retain(|finding| finding.start < finding.end);
-    }
-    if lane.opened.is_some() {
-        *open = lane.opened;
-    }
-    // The same once more for what escapes may hide.
-    let mut view_region = |region: Range<usize>, percent: Percent| {
-        if !view.decode(&line[region.clone()], percent) {
-            return;
-        }
-        view_hits.clear();
-        scanner.prefilter.scan(view.text(), view_hits);
-        let from = found.len();
-        lane.look(view.text(), 0, view_hits, found, &mut |_| {});
-        for finding in &mut found[from..] {
-            let source = view.source_range(finding.range());
-            finding.start = region.start + source.start;
-            finding.end = region.start + source.end;
-        }
-    };
-    if escapes.line {
-        view_region(0..line.len(), Percent::No);
-    }
-    if escapes.percent {
-        let mut done = 0;
-        for hit in hits {
-            let Some(at) = hit.at.checked_sub(base) else { continue };
-            if at >= done && scanner.owners[hit.anchor as usize].contains(&Owner::Percent) {
-                let region = url_around(line, at, done);
-                done = region.end;
-                view_region(region.clone(), Percent::Unreserved);
-                view_region(region, Percent::All);
+        if escapes.percent {
+            let mut done = 0;
+            for hit in hits {
+                let Some(at) = hit.at.checked_sub(base) else { continue };
+                if at >= done && scanner.owners[hit.anchor as usize].contains(&Owner::Percent) {
+                    let region = url_around(line, at, done);
+                    done = region.end;
+                    view_region(region.clone(), Percent::Unreserved);
+                    view_region(region, Percent::All);
+                }
             }
         }
+        opened
     }
 }
 
@@ -386,115 +396,4 @@ impl Confirm<'_> {
             }
         }
     }
-}
-
-/// How often a line is looked at again.
-const ROUNDS: usize = 4;
-/// How far from a new marker something may begin that was none before: to the next break, at most so far,
-const TO_BREAK: usize = 4096;
-/// and then so far again, for a key and what it is tied to.
-const BEYOND: usize = 256;
-
-/// Looks again beside findings that stand without a break beside something else: once a finding is a marker, a word
-/// may begin where none did. Without this, cleaning twice would not equal cleaning once.
-pub(super) fn look_again(scanner: &Scanner, line: &[u8], work: &mut LineWork) {
-    let LineWork { candidates, rules, found, view_hits, .. } = work;
-    let mut before: Vec<Finding> = Vec::new();
-    for _ in 0..ROUNDS {
-        let is_new = |finding: &Finding| {
-            let place = before.partition_point(|old| old.start < finding.start);
-            before.get(place).is_none_or(|old| old.range() != finding.range())
-        };
-        let is_due = |finding: &Finding| is_tight(line, finding) && is_new(finding);
-        if !found.iter().any(is_due) {
-            return;
-        }
-        let Marked { text, runs, windows } = Marked::new(line, found, is_due);
-        view_hits.clear();
-        for window in windows {
-            let first = view_hits.len();
-            scanner.prefilter.scan(&text[window.clone()], view_hits);
-            view_hits[first..].iter_mut().for_each(|hit| hit.at += window.start);
-        }
-        let mut more = Vec::new();
-        let mut lane = Lane { scanner, candidates, rules, opened: None };
-        lane.look(&text, 0, view_hits, &mut more, &mut |_| {});
-        before.clone_from(found);
-        for finding in more {
-            // Runs of the line itself, by where they stand in the text.
-            let run = runs.partition_point(|&(at, _)| at <= finding.start);
-            let Some(&(at, source)) = runs[..run].last() else { continue };
-            let (start, end) = (finding.start - at + source, finding.end - at + source);
-            let next = before.partition_point(|old| old.end <= start);
-            if end <= line.len() && before.get(next).is_none_or(|old| old.start >= end) {
-                found.push(Finding { start, end, ..finding });
-            }
-        }
-        if found.len() == before.len() {
-            return;
-        }
-        super::resolve::resolve(&scanner.rules, found);
-    }
-}
-
-/// Whether what stands right before or behind a finding could become a word of its own.
-fn is_tight(line: &[u8], finding: &Finding) -> bool {
-    let before = finding.start.checked_sub(1).map(|i| line[i]);
-    let after = line.get(finding.end);
-    before.is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_')
-        || after.is_some_and(|b| {
-            !b.is_ascii_whitespace()
-                && !matches!(b, b'"' | b'\'' | b'&' | b',' | b';' | b')' | b']' | b'}' | b'<' | b'>' | b'\\')
-        })
-}
-
-/// A line with a marker in place of each finding.
-struct Marked {
-    text: Vec<u8>,
-    /// Where the line's own runs stand: in the text, in the line.
-    runs: Vec<(usize, usize)>,
-    /// What stands around the markers of findings that are due, in order and none overlapping.
-    windows: Vec<Range<usize>>,
-}
-
-impl Marked {
-    fn new(line: &[u8], found: &[Finding], is_due: impl Fn(&Finding) -> bool) -> Self {
-        const MARKER: &[u8] = b"[REDACTED:x]";
-        let mut text = Vec::with_capacity(line.len());
-        let mut runs = vec![(0, 0)];
-        let mut due = Vec::new();
-        let mut done = 0;
-        for finding in found {
-            text.extend_from_slice(&line[done..finding.start]);
-            if is_due(finding) {
-                due.push(text.len());
-            }
-            text.extend_from_slice(MARKER);
-            done = finding.end;
-            runs.push((text.len(), done));
-        }
-        text.extend_from_slice(&line[done..]);
-        let mut windows: Vec<Range<usize>> = Vec::new();
-        for start in due {
-            let floor = windows.last().map_or(0, |last| last.end);
-            if start + MARKER.len() + BEYOND <= floor {
-                continue;
-            }
-            let end = start + MARKER.len();
-            let back = text[floor.min(start)..start].iter().rev().take(TO_BREAK);
-            let from = start - back.take_while(|&&b| !is_break(b)).count();
-            let ahead = text[end..].iter().take(TO_BREAK).take_while(|&&b| !is_break(b)).count();
-            let window = from.saturating_sub(BEYOND)..text.len().min(end + ahead + BEYOND);
-            match windows.last_mut() {
-                Some(last) if window.start <= last.end => last.end = last.end.max(window.end),
-                _ => windows.push(window),
-            }
-        }
-        Self { text, runs, windows }
-    }
-}
-
-/// Whether no token goes on beyond `byte`.
-fn is_break(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'`')
 }

@@ -5,6 +5,7 @@
 //!
 //! Scanning cannot fail, and on text without candidates it neither allocates nor looks at a line twice.
 
+mod again;
 mod confirm;
 mod pem;
 mod prefilter;
@@ -94,9 +95,17 @@ pub struct Work {
 /// What is needed for one line.
 #[derive(Debug, Default)]
 struct LineWork {
+    found: Vec<Finding>,
+    /// What the prefilter says of the line once more.
+    hits: Vec<Hit>,
+    buffers: Buffers,
+}
+
+/// What is needed for one look at a line.
+#[derive(Debug, Default)]
+struct Buffers {
     candidates: Vec<(RuleIndex, usize, bool)>,
     rules: Vec<RuleIndex>,
-    found: Vec<Finding>,
     view: View,
     view_hits: Vec<Hit>,
 }
@@ -243,12 +252,21 @@ impl Scanner {
             let open = open.next(line, &mut |body| found.push(confirm::pem_finding(rule, body)));
             work.open = open.map(|open| (rule, open));
         }
-        confirm::look(self, line, place.start, hits, work);
+        let Work { line: LineWork { found, buffers, .. }, left, .. } = work;
+        let mut left = |entry: Left| {
+            if let Some(left) = left.as_mut() {
+                left.push(Left { start: entry.start + place.start, end: entry.end + place.start, ..entry });
+            }
+        };
+        let looker = confirm::Looker { scanner: self, buffers, left: &mut left };
+        if let Some(opened) = looker.look(line, place.start, hits, found) {
+            work.open = Some(opened);
+        }
         if work.line.found.is_empty() {
             return;
         }
         resolve::resolve(&self.rules, &mut work.line.found);
-        confirm::look_again(self, line, &mut work.line);
+        again::look_again(self, line, &mut work.line);
         let is_json = match self.format {
             Format::Text => false,
             Format::Auto => json::looks_like(line),
