@@ -381,6 +381,10 @@ fn cookies(line: &[u8], key: &Key, tie: Tie, found: &mut dyn FnMut(Range<usize>)
             continue;
         };
         let name = line[part.start..equals].trim_ascii();
+        // A cookie that was cleaned, and something else in the line behind it.
+        if holds_marker(name) {
+            continue;
+        }
         let mut value = trimmed(line, equals + 1..part.end);
         if let Some(open) = quote::at(line, value.start) {
             let start = value.start + open.width();

@@ -53,6 +53,12 @@ fn a_value_that_is_a_line_end_is_none() {
 }
 
 #[test]
+fn what_follows_a_cookie_that_was_cleaned_is_none() {
+    stable("Cookie=Basic YWRtaW46aHVudGVyMg==0Basic YWRtaW46aHVudGVyMg==");
+    strict_is_stable("Cookie=Bearer abcDEF123456ghiJKL789status=200 status=200 ");
+}
+
+#[test]
 fn a_line_of_a_key_that_was_cleaned_has_no_body() {
     stable(
         "-----BEGIN PRIVATE KEY-----\n\
