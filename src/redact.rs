@@ -155,9 +155,17 @@ fn tail(secret: &[u8], keep: u8) -> &[u8] {
     &kept[keep - plain..]
 }
 
-/// The line of `block` that holds `finding`, and the finding's place in it.
-pub(crate) fn line_of<'b>(block: &'b [u8], finding: &Finding) -> (&'b [u8], Range<usize>) {
-    let start = memchr::memrchr(b'\n', &block[..finding.start]).map_or(0, |i| i + 1);
-    let end = memchr::memchr(b'\n', &block[finding.end..]).map_or(block.len(), |i| finding.end + i);
-    (&block[start..end], finding.start - start..finding.end - start)
+/// The line of `block` that holds `finding`, and the finding's place in it. `known` is the line of the finding before
+/// it in this block: a line may have many.
+pub(crate) fn line_of<'b>(
+    block: &'b [u8],
+    finding: &Finding,
+    known: &mut Range<usize>,
+) -> (&'b [u8], Range<usize>) {
+    if finding.start < known.start || known.end < finding.end {
+        let start = memchr::memrchr(b'\n', &block[..finding.start]).map_or(0, |i| i + 1);
+        let end = memchr::memchr(b'\n', &block[finding.end..]).map_or(block.len(), |i| finding.end + i);
+        *known = start..end;
+    }
+    (&block[known.clone()], finding.start - known.start..finding.end - known.start)
 }

@@ -7,6 +7,7 @@ pub mod escape;
 pub mod grammar;
 pub mod json;
 pub mod key;
+pub mod line;
 mod pair;
 pub mod placeholder;
 pub mod quote;

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::key::Key;
+use super::line::Line;
 use super::quote::{self, Quote};
 use super::tie::{GAP, Tie, blanks, blanks_before, value_at};
 use crate::finding::Link;
@@ -50,7 +51,7 @@ pub(super) const VALUE_NAMES: [&[u8]; 16] = [
 ];
 
 /// `"name": "key", "value": "v"` and `"value": "v", "name": "key"`, as JSON, Python or XML attributes.
-pub(super) fn pair(line: &[u8], key: &Key, closing: Quote) -> Option<Tie> {
+pub(super) fn pair(line: &Line<'_>, key: &Key, closing: Quote) -> Option<Tie> {
     let open_mark = quote_start(line, key.start, closing)?;
     let named = name_before(line, open_mark)?;
     if !NAME_NAMES.iter().any(|name| line[named.clone()].eq_ignore_ascii_case(name)) {
@@ -119,7 +120,7 @@ fn name_before(line: &[u8], at: usize) -> Option<Range<usize>> {
 }
 
 /// `value": "…` or `value="…` whose name starts at `at`.
-fn value_named_at(line: &[u8], at: usize) -> Option<Tie> {
+fn value_named_at(line: &Line<'_>, at: usize) -> Option<Tie> {
     if at > 0 && (line[at - 1].is_ascii_alphanumeric() || line[at - 1] == b'_') {
         return None;
     }

@@ -7,6 +7,8 @@ use crate::finding::Place;
 
 /// How far back the start of a URL is looked for.
 const URL_REACH: usize = 2048;
+/// How far back the string is looked for that a number stands behind.
+const NUMBER_REACH: usize = 4096;
 
 /// How a replacement has to be written to be right where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +42,8 @@ pub fn of(line: &[u8], range: Range<usize>, place: Place) -> Surroundings {
 
 /// The quote to write around the replacement of a bare scalar: the one its neighbours have.
 fn number_quote(line: &[u8], range: Range<usize>) -> Option<Quote> {
-    let before = line[..range.start].trim_ascii_end();
+    let floor = range.start.saturating_sub(NUMBER_REACH);
+    let before = line[floor..range.start].trim_ascii_end();
     let after = line[range.end..].trim_ascii_start();
     if !matches!(after.first(), None | Some(b',' | b']' | b'}' | b')')) {
         return None;
@@ -53,18 +56,20 @@ fn number_quote(line: &[u8], range: Range<usize>) -> Option<Quote> {
             .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E'));
     match before.last()? {
         b':' => {
-            quote::before(line, before[..before.len() - 1].trim_ascii_end().len()).filter(|q| q.mark != b'`')
+            let key_end = floor + before[..before.len() - 1].trim_ascii_end().len();
+            quote::before(line, key_end).filter(|q| q.mark != b'`')
         }
         b'[' | b',' if is_number => {
             // Behind a string that has ended, so not inside one.
             let Some(mark) = before.iter().rposition(|&b| b == b'"') else {
                 // A document of numbers.
-                let is_document = before.first().is_some_and(|b| matches!(b, b'[' | b'{'))
+                let is_document = floor == 0
+                    && before.first().is_some_and(|b| matches!(b, b'[' | b'{'))
                     && before.iter().all(|b| b.is_ascii_digit() || b"[]{}, .-+eEnultrfas".contains(b));
                 return is_document.then_some(Quote { mark: b'"', escapes: 0 });
             };
             let next = before[mark + 1..].trim_ascii_start().first();
-            let quote = quote::before(line, mark + 1)?;
+            let quote = quote::before(line, floor + mark + 1)?;
             let between = &before[mark + 1..];
             // Or in a document of numbers that is itself a string.
             let is_inner = between.starts_with(b"[")

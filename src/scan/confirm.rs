@@ -6,6 +6,7 @@ use super::{Buffers, Hit, Owner, Scanner, pem};
 use crate::carrier::escape::{Percent, ends_before, sequence_end};
 use crate::carrier::grammar;
 use crate::carrier::key::{self, Key};
+use crate::carrier::line::Line;
 use crate::carrier::placeholder::{holds_marker, touches_marker};
 use crate::carrier::tie::{self, Tie};
 use crate::finding::{Finding, Left, Place, Reason, RuleIndex, Via};
@@ -124,6 +125,7 @@ impl Lane<'_> {
         let mut escapes = Escapes::default();
         let from = found.len();
         let mut inside = false;
+        let text = Line::new(line);
         self.candidates.clear();
         for hit in hits {
             // An anchor that began in the line before reaches over its end: no match does.
@@ -142,7 +144,7 @@ impl Lane<'_> {
                     Owner::Key => {
                         // The last set of a key's anchor is what follows the key.
                         let len = scanner.prefilter.anchors()[hit.anchor as usize].sets.len() - 1;
-                        self.key(line, at..at + len, from, found, left);
+                        self.key(&text, at..at + len, from, found, left);
                     }
                     Owner::Percent => escapes.percent = true,
                     Owner::Line => escapes.line = true,
@@ -191,7 +193,7 @@ impl Lane<'_> {
     /// this line.
     fn key(
         &mut self,
-        line: &[u8],
+        line: &Line<'_>,
         word: Range<usize>,
         from: usize,
         found: &mut Vec<Finding>,
@@ -230,7 +232,7 @@ impl Lane<'_> {
 /// What `rule` finds in the value that `tie` ties to `key`.
 pub(super) fn keyed(
     scanner: &Scanner,
-    line: &[u8],
+    line: &Line<'_>,
     key: &Key,
     tie: Tie,
     rule: RuleIndex,
@@ -240,6 +242,14 @@ pub(super) fn keyed(
     let known = &scanner.rules[rule];
     let Detect::Keys(keyed) = &known.detect else { return };
     let (start, end) = (tie.start, tie.end);
+    if line.is_spent() {
+        // Too much has been read to read on: all that follows goes.
+        let end = line.rest(start).max(start);
+        if start < end {
+            found(Finding { rule, start, end, via: Via::Key(tie.link), place: Place::Line });
+        }
+        return;
+    }
     if !keyed.carriers.has(tie.link) {
         return left(Left { rule, start, end, reason: Reason::Carrier });
     }

@@ -17,6 +17,7 @@ use std::ops::Range;
 use crate::carrier::escape::View;
 use crate::carrier::json;
 use crate::carrier::key::{self, KeyIndex};
+use crate::carrier::line::Line;
 use crate::carrier::tie::{Shape, Tie};
 use crate::finding::{Finding, Left, Link, RuleIndex};
 use crate::rules::allow::Allowlist;
@@ -299,8 +300,9 @@ impl Scanner {
             end: value.len(),
             is_prose: false,
         };
+        let line = Line::new(value);
         self.keys.rules_for(&key, usize::MAX, |rule| {
-            confirm::keyed(self, value, &key, tie, rule, &mut |finding| found(finding), &mut |_| {});
+            confirm::keyed(self, &line, &key, tie, rule, &mut |finding| found(finding), &mut |_| {});
         });
     }
 }

@@ -36,6 +36,9 @@ pub(super) enum Begin {
 /// What follows the BEGIN label that ends at `from`.
 pub(super) fn begin(line: &[u8], from: usize) -> Begin {
     let rest = &line[from..];
+    // The next key in the line looks for an end of its own.
+    let next = memchr::memmem::find(rest, b"-----BEGIN");
+    let rest = &rest[..next.unwrap_or(rest.len())];
     if let Some(end) = memchr::memmem::find(rest, b"-----END") {
         let body = trim(line, from..from + end);
         if !body.is_empty() {
@@ -47,7 +50,7 @@ pub(super) fn begin(line: &[u8], from: usize) -> Begin {
     let end = memchr::memchr3(b'"', b'\'', b'<', rest).unwrap_or(rest.len());
     let end = end - crate::carrier::quote::backslashes_before(&rest[..end], end);
     let body = trim(line, from..from + end);
-    if body.is_empty() {
+    if body.is_empty() && next.is_none() {
         Begin::Open(Open { lines: MAX_LINES, strangers: MAX_STRANGERS, column: None })
     } else if line[body.clone()].split(|b| !is_body_byte(*b)).any(|run| run.len() >= 16) {
         Begin::Body(body)

@@ -95,6 +95,11 @@ fn a_marker_is_an_edge_to_its_neighbours_from_the_start() {
     );
     stable("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJlLXRoYXQtaXMtZGVhZA+14155552671");
     stable("jane.doe@example.com--password hunter2 ");
+    strict_is_stable(concat!(
+        "%70assword%3Dhunter2;MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj",
+        "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj\\a[REDACTED:password]"
+    ));
+    stable("md: map[authorization:[Bearer abcDEF123456ghiJKL789] user-agent:[grpc-go/1.60.1]]");
     strict_is_stable(
         "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKjSet-Cookie\\n2026-03-01T12:00:00Z =a",
     );

@@ -1,0 +1,81 @@
+//! A line, and how much looking at it may still cost.
+//!
+//! What one key is tied to is found by reading on from it, as far as the value goes. A line may have a key every few
+//! bytes and values that all go on to its end, so the reading is counted: what a line allows is a small multiple of its
+//! length. When that is used up, a key takes all that follows it, which costs nothing more and lets nothing through.
+
+use std::cell::Cell;
+use std::ops::Deref;
+
+use super::placeholder::marker_at;
+
+/// How often the bytes of a line may be read,
+const READINGS: usize = 16;
+/// and how many bytes may be read of any line, however short.
+const LEAST: usize = 16 << 10;
+
+/// The bytes of a line.
+pub struct Line<'t> {
+    text: &'t [u8],
+    left: Cell<usize>,
+    /// The last answer of [`rest`](Self::rest): from where, up to where.
+    rest: Cell<(usize, usize)>,
+}
+
+impl std::fmt::Debug for Line<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Line").field("len", &self.text.len()).finish_non_exhaustive()
+    }
+}
+
+impl Deref for Line<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.text
+    }
+}
+
+impl<'t> Line<'t> {
+    /// A line that nothing has been read of.
+    pub fn new(text: &'t [u8]) -> Self {
+        Self { text, left: Cell::new(READINGS * text.len() + LEAST), rest: Cell::new((1, 0)) }
+    }
+
+    /// Counts bytes that were read.
+    pub(super) fn read(&self, bytes: usize) {
+        self.left.set(self.left.get().saturating_sub(bytes));
+    }
+
+    /// Whether nothing more may be read.
+    pub fn is_spent(&self) -> bool {
+        self.left.get() == 0
+    }
+
+    /// Where all that follows `at` ends: at the end of the line, or where something has been cleaned.
+    pub fn rest(&self, at: usize) -> usize {
+        let (from, known) = self.rest.get();
+        if from <= at && at <= known {
+            return known;
+        }
+        let is_cleaned = |&end: &usize| marker_at(self.text, end).is_some();
+        let mut brackets = memchr::memchr2_iter(b'[', b'%', &self.text[at..]).map(|i| at + i);
+        let end = brackets.find(is_cleaned).unwrap_or(self.text.len());
+        self.rest.set((at, end));
+        end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_ends_where_something_was_cleaned() {
+        let line = Line::new(b"a [b] [REDACTED:x] c");
+        assert_eq!(line.rest(0), 6);
+        assert_eq!(line.rest(3), 6);
+        assert_eq!(line.rest(7), 20);
+        assert_eq!(line.rest(6), 6);
+    }
+}
