@@ -17,6 +17,8 @@ pub(super) const GAP: usize = 64;
 const STRING_GAP: usize = 512;
 /// The most elements of an array that are taken as values.
 const MAX_ELEMENTS: usize = 4096;
+/// What an element counts for, beside its bytes.
+const ELEMENT: usize = 32;
 
 /// How a value is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -447,6 +449,8 @@ pub fn elements(line: &Line<'_>, at: usize, mut found: impl FnMut(Tie)) {
         let Some(tie) = value_at(line, next, Link::Json, None).filter(|t| t.shape != Shape::Array) else {
             return;
         };
+        // However short it is, an element is a value of its own to look at.
+        line.read(ELEMENT);
         found(tie);
         let closing = match tie.shape {
             Shape::Quoted(open) => open.width(),
