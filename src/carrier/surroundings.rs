@@ -8,7 +8,7 @@ use crate::finding::Place;
 /// How far back the start of a URL is looked for.
 const URL_REACH: usize = 2048;
 /// How far back the string is looked for that a number stands behind.
-const NUMBER_REACH: usize = 4096;
+const NUMBER_REACH: usize = 512;
 
 /// How a replacement has to be written to be right where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

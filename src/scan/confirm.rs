@@ -18,6 +18,9 @@ use crate::rules::{Detect, Rule};
 /// A regex whose matches are longer than this is run on the whole line rather than around its anchors.
 const MAX_WINDOW: usize = 8192;
 
+/// How often a regex of unbounded length may be tried in vain at places of one line.
+const MAX_FAILED: usize = 32;
+
 /// Matches of at most this length are searched for inside a refused match, too.
 const SHORT: usize = 64;
 
@@ -332,13 +335,24 @@ impl Confirm<'_> {
     /// Matches start at the candidates.
     fn at_each(&mut self, candidates: &[(RuleIndex, usize, bool)]) {
         let mut done = 0;
+        let is_bounded = self.pattern.max_len().is_some_and(|len| len <= MAX_WINDOW);
+        let mut failed = 0;
         for &(_, start, _) in candidates {
             if start < done {
                 continue;
             }
+            let is_first = ends_before(self.line, start);
+            // Each try may read to the end of the line. After some, all that is left is searched at once.
+            if failed >= MAX_FAILED && !is_bounded && !is_first {
+                if failed == MAX_FAILED {
+                    self.within(start..self.line.len());
+                    failed += 1;
+                }
+                continue;
+            }
             let found = self.pattern.find_at(self.line, start, self.line.len()).or_else(|| {
                 // The letter before it ends an escape: to the rule, that is where the text starts.
-                let rest = ends_before(self.line, start).then(|| &self.line[start..])?;
+                let rest = is_first.then(|| &self.line[start..])?;
                 let m = self.pattern.find_at(rest, 0, rest.len())?;
                 Some(Match {
                     start: m.start + start,
@@ -347,8 +361,10 @@ impl Confirm<'_> {
                     secret_end: m.secret_end + start,
                 })
             });
-            if let Some(m) = found {
-                done = self.after(m);
+            match found {
+                Some(m) => done = self.after(m),
+                None if failed < MAX_FAILED => failed += 1,
+                None => {}
             }
         }
     }
