@@ -115,11 +115,11 @@ impl<'s> Scrubber<'s> {
                 }
                 self.swallowing = false;
             }
-            let room = self.context + SEGMENT + AHEAD - self.held.len();
+            // The newline itself never makes a segment full: a line that just fits is decided whole.
+            let room = self.context + SEGMENT + AHEAD - self.held.len() + usize::from(bytes == b"\n");
             let (taken, rest) = bytes.split_at(room.min(bytes.len()));
             self.held.extend_from_slice(taken);
             bytes = rest;
-            // The newline itself never makes a segment full: a line that just fits is decided whole.
             if self.held.len() == self.context + SEGMENT + AHEAD && bytes != b"\n" && !bytes.is_empty() {
                 self.decide_segment(out);
             }

@@ -84,6 +84,16 @@ fn edge() -> impl Strategy<Value = usize> {
     (select(edges.to_vec()), 0..128usize).prop_map(|(edge, by)| (edge + by).saturating_sub(64))
 }
 
+#[test]
+fn a_line_that_just_fits_ends() {
+    let line = vec![b'a'; SEGMENT + AHEAD];
+    let text = [&b"ok\n"[..], &line, b"\npassword=hunter2\n"].concat();
+    let want = [&b"ok\n"[..], &line, b"\npassword=[REDACTED:password]\n"].concat();
+    for size in [text.len(), 4096, line.len() + 3, line.len() + 4] {
+        assert!(clean_pieces(&DEFAULT, text.chunks(size)) == want, "in pieces of {size}");
+    }
+}
+
 proptest! {
     #![proptest_config(Config { max_shrink_iters: 60, ..times(100) })]
 
