@@ -129,7 +129,7 @@ pub fn secrets(
 ) -> Result<(), Reason> {
     if tie.shape == Shape::Array {
         let mut any = Err(Reason::Placeholder);
-        tie::elements(line, tie.start, |element| {
+        tie::elements(line, Some(key), tie.start, |element| {
             if element.shape != Shape::Array {
                 let one = secrets(line, key, element, values, found);
                 if any.is_err() {

@@ -180,7 +180,7 @@ pub(super) fn value_at(line: &Line<'_>, from: usize, link: Link, key: Option<&Ke
     let byte = *line.get(at)?;
     match byte {
         b'[' | b'(' if super::placeholder::marker_at(line, at).is_none() && is_array(line, at) => {
-            let end = array_end(line, at);
+            let end = array_end(line, key, at);
             return Some(Tie { link, shape: Shape::Array, start: at, end, is_prose: false });
         }
         b'{' if link == Link::Json => return wrapped(line, at, link),
@@ -427,28 +427,40 @@ fn is_array(line: &[u8], at: usize) -> bool {
         })
 }
 
-fn array_end(line: &Line<'_>, at: usize) -> usize {
+fn array_end(line: &Line<'_>, key: Option<&Key>, at: usize) -> usize {
     let mut end = at;
-    elements(line, at, |tie| end = end.max(tie.end));
+    elements(line, key, at, |tie| end = end.max(tie.end));
     end
 }
 
-/// Every scalar of the array whose opening bracket is at `at`.
-pub fn elements(line: &Line<'_>, at: usize, mut found: impl FnMut(Tie)) {
+/// Every scalar of the array of `key` whose opening bracket is at `at`, up to the first thing that is none.
+pub fn elements(line: &Line<'_>, key: Option<&Key>, at: usize, mut found: impl FnMut(Tie)) {
     let mut next = at + 1;
+    let is_key = |at: usize| line.get(at + blanks(line, at)) == Some(&b':');
     for _ in 0..MAX_ELEMENTS {
         next += blanks(line, next);
         match line.get(next) {
-            None | Some(b']' | b')' | b'}') => return,
+            None | Some(b']' | b')' | b'}' | b'{') => return,
             Some(b',' | b'[' | b'(') => {
                 next += 1;
                 continue;
             }
             Some(_) => {}
         }
+        // The quote may be the end of the string that the key is in.
+        if let (Some(key), Some(quote)) = (key, quote::at(line, next))
+            && ends_around(line, key, quote)
+        {
+            return;
+        }
         let Some(tie) = value_at(line, next, Link::Json, None).filter(|t| t.shape != Shape::Array) else {
             return;
         };
+        if let Shape::Quoted(open) = tie.shape
+            && is_key(tie.end + open.width())
+        {
+            return;
+        }
         // However short it is, an element is a value of its own to look at.
         line.read(ELEMENT);
         found(tie);

@@ -58,7 +58,10 @@ pub(super) fn look_again(scanner: &Scanner, line: &[u8], work: &mut LineWork) {
 fn is_tight(line: &[u8], finding: &Finding) -> bool {
     let before = finding.start.checked_sub(1).map(|i| line[i]);
     let after = line.get(finding.end);
-    before.is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_')
+    // A quote behind one of these opens a string.
+    let opens = line[..finding.end].last().is_some_and(|b| matches!(b, b'[' | b'{' | b',' | b':' | b'('));
+    opens
+        || before.is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_')
         || after.is_some_and(|b| {
             !b.is_ascii_whitespace()
                 && !matches!(b, b'"' | b'\'' | b'&' | b',' | b';' | b')' | b']' | b'}' | b'<' | b'>' | b'\\')

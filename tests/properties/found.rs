@@ -95,6 +95,7 @@ fn a_marker_is_an_edge_to_its_neighbours_from_the_start() {
     );
     stable("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJlLXRoYXQtaXMtZGVhZA+14155552671");
     stable("jane.doe@example.com--password hunter2 ");
+    strict_is_stable(r#"client_secret=":"Digest username="u", response="6629fae49393a05397450978507c4ef1""#);
     strict_is_stable(concat!(
         "%70assword%3Dhunter2;MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj",
         "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj\\a[REDACTED:password]"
@@ -110,6 +111,7 @@ fn a_marker_is_an_edge_to_its_neighbours_from_the_start() {
 fn a_value_ends_with_the_string_it_is_in() {
     keeps_shape(r#"{"password":[null,null]}"#);
     keeps_shape(r#"{"password":["\"\u001b[\""],"Password":null}"#);
+    keeps_shape(r#"{"password":{"Cookie":"password=(","x\ty":null}}"#);
     keeps_shape(r#"{"password":{"Cookie":",4111111111111111,"}}"#);
     keeps_shape(r#"{"password":{"password":"password': '","Password":null}}"#);
     keeps_shape(r#"{"password":{"password":{"password":"Cookie': '"},"Password":"=x","passwd":null}}"#);
@@ -118,4 +120,10 @@ fn a_value_ends_with_the_string_it_is_in() {
     keeps_inner(r#"{"password":["=%22"],"Password":null}"#);
     keeps_inner(r#"{"password":{"password":"p%61ssword': '"}}"#);
     keeps_inner(r#"{"password":{"password":"session_token\\n"}}"#);
+}
+
+#[test]
+fn an_object_in_an_array_speaks_for_itself() {
+    let out = clean(&DEFAULT, br#"{"api_key":[null,{"s":null,"password":-1000000000000}]}"#);
+    assert_eq!(show(&out), show(br#"{"api_key":[null,{"s":null,"password":"[REDACTED:password]"}]}"#));
 }

@@ -169,7 +169,8 @@ fn model(pattern: &Pattern, asks: &Asks, text: &[u8]) -> Vec<Range<usize>> {
 fn has_neighbour(line: &[u8], found: &Range<usize>) -> bool {
     let before = found.start.checked_sub(1).map(|at| line[at]);
     let behind = line.get(found.end);
-    before.is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_')
+    b"[{,:(".contains(&line[found.end - 1])
+        || before.is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_')
         || behind.is_some_and(|b| !b.is_ascii_whitespace() && !b"\"'&,;)]}<>\\".contains(b))
 }
 
