@@ -231,6 +231,8 @@ fn without_scheme(line: &Line<'_>, tie: Tie) -> Range<usize> {
             let end = tie::bare_end(line, start, tie.link);
             if end > start { start..end } else { tie.range() }
         }
+        // All that can be seen is the scheme.
+        Shape::Bare if tie.end == line.len() => tie.end..tie.end,
         Shape::Bare => tie.range(),
         _ if word < value.len() => tie.start + word + 1..tie.end,
         _ => tie.range(),
@@ -306,6 +308,9 @@ fn authorization(
     }
     let blank = value[scheme..].iter().take_while(|&&b| b == b' ').count();
     let rest = region.start + scheme + blank;
+    if blank > 0 && marker_at(line, rest).is_some() {
+        return Err(Reason::Placeholder);
+    }
     let next = &value[(scheme + blank).min(value.len())..];
     let next = next[..next.len().min(MAX_SCHEME)].split(|&b| b == b' ').next().unwrap_or_default();
     // A scheme nobody knows: a name, and what is no word behind it.

@@ -5,7 +5,7 @@
 //! length. When that is used up, a key takes all that follows it, which costs nothing more and lets nothing through.
 
 use std::cell::Cell;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 
 use super::placeholder::marker_at;
 
@@ -66,6 +66,24 @@ impl<'t> Line<'t> {
     }
 }
 
+/// Widens `range` so that it cuts no character (UTF-8) in two.
+pub fn whole_characters(text: &[u8], range: Range<usize>) -> Range<usize> {
+    let start = character_over(text, range.start).map_or(range.start, |character| character.start);
+    let end = character_over(text, range.end).map_or(range.end, |character| character.end);
+    start..end
+}
+
+/// The character that `at` is strictly inside of.
+fn character_over(text: &[u8], at: usize) -> Option<Range<usize>> {
+    if !matches!(text.get(at), Some(0x80..=0xBF)) {
+        return None;
+    }
+    let start = (at.saturating_sub(3)..at).rev().find(|&i| text[i] >= 0xC0)?;
+    let end = start + if text[start] < 0xE0 { 2 } else { 3 + usize::from(text[start] >= 0xF0) };
+    let is_character = std::str::from_utf8(text.get(start..end)?).is_ok();
+    (at < end && is_character).then_some(start..end)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,5 +95,14 @@ mod tests {
         assert_eq!(line.rest(3), 6);
         assert_eq!(line.rest(7), 20);
         assert_eq!(line.rest(6), 6);
+    }
+
+    #[test]
+    fn characters_stay_whole() {
+        let text = "aé€😀b".as_bytes();
+        assert_eq!(whole_characters(text, 2..5), 1..6);
+        assert_eq!(whole_characters(text, 7..9), 6..10);
+        assert_eq!(whole_characters(text, 1..10), 1..10);
+        assert_eq!(whole_characters(b"a\xe2\x82b", 2..3), 2..3);
     }
 }

@@ -250,6 +250,8 @@ fn element(line: &Line<'_>, from: usize) -> Option<Tie> {
     line.read(close.unwrap_or(line.len() - from));
     let end = match close {
         Some(close) => from + close,
+        // What the tag is in ends right behind it.
+        None if quote::at(line, from).is_some() => return None,
         // Cut off before its closing tag; with blanks in it, it is rather a sentence about a tag.
         None if line[from..].iter().any(u8::is_ascii_whitespace) => return None,
         None => line.len(),

@@ -6,7 +6,7 @@ use super::{Buffers, Hit, Owner, Scanner, pem};
 use crate::carrier::escape::{Percent, ends_before, sequence_end};
 use crate::carrier::grammar;
 use crate::carrier::key::{self, Key};
-use crate::carrier::line::Line;
+use crate::carrier::line::{Line, whole_characters};
 use crate::carrier::placeholder::{holds_marker, touches_marker};
 use crate::carrier::tie::{self, Tie};
 use crate::finding::{Finding, Left, Place, Reason, RuleIndex, Via};
@@ -87,6 +87,10 @@ impl Looker<'_> {
                     view_region(region, Percent::All);
                 }
             }
+        }
+        for finding in &mut found[before..] {
+            let whole = whole_characters(line, finding.range());
+            (finding.start, finding.end) = (whole.start, whole.end);
         }
         opened
     }

@@ -29,8 +29,12 @@ fn cut(line: &[u8], found: &[Finding], depth: u8) -> Vec<Finding> {
             }
             let began_before = finding.start < scalar.start;
             // What begins inside an earlier scalar ended there, but for the body of a key, which may be a list of
-            // lines.
-            let is_list = finding.via == Via::Pem || kind == Scalar::Bare;
+            // lines, and for numbers that are a secret together.
+            let is_list = match finding.via {
+                Via::Pem => true,
+                Via::Shape => kind == Scalar::Bare,
+                Via::Key(_) => false,
+            };
             if began_before && last_cut == Some(i) && !is_list {
                 continue;
             }

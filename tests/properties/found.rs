@@ -95,6 +95,8 @@ fn a_marker_is_an_edge_to_its_neighbours_from_the_start() {
     );
     stable("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJlLXRoYXQtaXMtZGVhZA+14155552671");
     stable("jane.doe@example.com--password hunter2 ");
+    strict_is_stable("postgres://kasm:hunter2@db:5432/kasmDB_PASSWORD:Bearer abcDEF123456ghiJKL789");
+    strict_is_stable("Authorization=apiKeyssn 078-05-1120hunter2");
     strict_is_stable(r#"client_secret=":"Digest username="u", response="6629fae49393a05397450978507c4ef1""#);
     strict_is_stable(concat!(
         "%70assword%3Dhunter2;MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj",
@@ -123,7 +125,16 @@ fn a_value_ends_with_the_string_it_is_in() {
 }
 
 #[test]
+fn characters_stay_whole() {
+    keeps_inner(
+        "{\"password\":[\"\\\\u0022\"],\"P\":{\"password\":{\"password\":\"\\\\'\"},\"a\":\"' #\u{d85}\"}}",
+    );
+}
+
+#[test]
 fn an_object_in_an_array_speaks_for_itself() {
     let out = clean(&DEFAULT, br#"{"api_key":[null,{"s":null,"password":-1000000000000}]}"#);
     assert_eq!(show(&out), show(br#"{"api_key":[null,{"s":null,"password":"[REDACTED:password]"}]}"#));
+    let text = br#"{"password":{"_":["<password>",null]}}"#;
+    assert_eq!(show(&clean(&DEFAULT, text)), show(text));
 }
