@@ -44,6 +44,8 @@ pub enum Via {
     Key(Link),
     /// A private key's first line.
     Pem,
+    /// A key in a line that was too costly to read on: all that follows.
+    Rest,
 }
 
 /// How a value is tied to its key.

@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::ops::{Deref, Range};
 
-use super::placeholder::marker_at;
+use super::placeholder::first_marker;
 
 /// How often the bytes of a line may be read,
 const READINGS: usize = 16;
@@ -58,9 +58,7 @@ impl<'t> Line<'t> {
         if from <= at && at <= known {
             return known;
         }
-        let is_cleaned = |&end: &usize| marker_at(self.text, end).is_some();
-        let mut brackets = memchr::memchr2_iter(b'[', b'%', &self.text[at..]).map(|i| at + i);
-        let end = brackets.find(is_cleaned).unwrap_or(self.text.len());
+        let end = first_marker(self.text, at..self.text.len()).unwrap_or(self.text.len());
         self.rest.set((at, end));
         end
     }

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::confirm::Looker;
-use super::{LineWork, Scanner, resolve};
+use super::{LineWork, Scanner};
 use crate::finding::Finding;
 
 /// How often a line is looked at again.
@@ -15,7 +15,7 @@ const TO_BREAK: usize = 4096;
 const BEYOND: usize = 256;
 
 /// Looks again beside findings of `line` that stand without a break beside something else.
-pub(super) fn look_again(scanner: &Scanner, line: &[u8], work: &mut LineWork) {
+pub(super) fn look_again(scanner: &Scanner, line: &[u8], is_json: bool, work: &mut LineWork) {
     let LineWork { found, hits, buffers } = work;
     let mut before: Vec<Finding> = Vec::new();
     for _ in 0..ROUNDS {
@@ -50,7 +50,7 @@ pub(super) fn look_again(scanner: &Scanner, line: &[u8], work: &mut LineWork) {
         if found.len() == before.len() {
             return;
         }
-        resolve::resolve(&scanner.rules, found);
+        scanner.settle(line, is_json, found);
     }
 }
 
@@ -61,7 +61,7 @@ fn is_tight(line: &[u8], finding: &Finding) -> bool {
     // A quote behind one of these opens a string.
     let opens = line[..finding.end].last().is_some_and(|b| matches!(b, b'[' | b'{' | b',' | b':' | b'('));
     opens
-        || before.is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_')
+        || before.is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b']'))
         || after.is_some_and(|b| {
             !b.is_ascii_whitespace()
                 && !matches!(b, b'"' | b'\'' | b'&' | b',' | b';' | b')' | b']' | b'}' | b'<' | b'>' | b'\\')

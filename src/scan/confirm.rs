@@ -211,10 +211,11 @@ impl Lane<'_> {
         }
         let anchor_len = word.len();
         let Some(key) = key::around(line, word) else { return };
-        // What is inside a value that is taken needs no look of its own.
+        // Where all that follows is taken, nothing needs a look of its own. Inside any other value it does: in a
+        // document the value may yet be cut.
         if found[from..]
             .last()
-            .is_some_and(|f| matches!(f.via, Via::Key(_)) && f.start <= key.start && key.end <= f.end)
+            .is_some_and(|f| f.via == Via::Rest && f.start <= key.start && key.end <= f.end)
         {
             return;
         }
@@ -253,7 +254,7 @@ pub(super) fn keyed(
         // Too much has been read to read on: all that follows goes.
         let end = line.rest(start).max(start);
         if start < end {
-            found(Finding { rule, start, end, via: Via::Key(tie.link), place: Place::Line });
+            found(Finding { rule, start, end, via: Via::Rest, place: Place::Line });
         }
         return;
     }

@@ -266,22 +266,27 @@ impl Scanner {
         if work.line.found.is_empty() {
             return;
         }
-        resolve::resolve(&self.rules, &mut work.line.found);
-        again::look_again(self, line, &mut work.line);
         let is_json = match self.format {
             Format::Text => false,
             Format::Auto => json::looks_like(line),
             Format::Json => true,
         };
-        if is_json {
-            structure::keep(line, &mut work.line.found);
-        }
+        self.settle(line, is_json, &mut work.line.found);
+        again::look_again(self, line, is_json, &mut work.line);
         let moved = work.line.found.iter().map(|f| Finding {
             start: f.start + place.start,
             end: f.end + place.start,
             ..*f
         });
         work.findings.extend(moved);
+    }
+
+    /// Cuts the findings of a line at its structure if it is JSON, then unites those that overlap.
+    fn settle(&self, line: &[u8], is_json: bool, found: &mut Vec<Finding>) {
+        if is_json {
+            structure::keep(line, found);
+        }
+        resolve::resolve(&self.rules, found);
     }
 
     /// Sorts findings of one value and unites those that overlap.

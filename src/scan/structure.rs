@@ -8,38 +8,40 @@ use crate::finding::{Finding, Place, Via};
 /// How deep in each other documents are looked into. Each level doubles the backslashes of the one before.
 const MAX_DEPTH: u8 = 8;
 
-/// Cuts findings, in order and none overlapping, at the tokens of `line`.
+/// Cuts findings at the tokens of `line`, each on its own: what one loses at the end of a string another may have.
 pub(super) fn keep(line: &[u8], found: &mut Vec<Finding>) {
+    found.sort_unstable_by_key(|finding| finding.start);
     *found = cut(line, found, 0);
 }
 
 fn cut(line: &[u8], found: &[Finding], depth: u8) -> Vec<Finding> {
     let mut pieces: Vec<Finding> = Vec::with_capacity(found.len());
     let mut next = 0;
-    // The last finding that a piece was cut from.
-    let mut last_cut = None;
+    // Those that the scalar may be part of, and whether a piece was cut from them.
+    let mut active: Vec<(&Finding, bool)> = Vec::new();
     json::scalars(line, |scalar, kind| {
-        while found.get(next).is_some_and(|finding| finding.end <= scalar.start) {
+        active.retain(|(finding, _)| finding.end > scalar.start);
+        while let Some(finding) = found.get(next).filter(|finding| finding.start < scalar.end) {
+            if finding.end > scalar.start {
+                active.push((finding, false));
+            }
             next += 1;
         }
         let first = pieces.len();
-        for (i, finding) in found.iter().enumerate().skip(next) {
-            if finding.start >= scalar.end {
-                break;
-            }
+        for (finding, was_cut) in &mut active {
             let began_before = finding.start < scalar.start;
             // What begins inside an earlier scalar ended there, but for the body of a key, which may be a list of
             // lines, and for numbers that are a secret together.
             let is_list = match finding.via {
-                Via::Pem => true,
+                Via::Pem | Via::Rest => true,
                 Via::Shape => kind == Scalar::Bare,
                 Via::Key(_) => false,
             };
-            if began_before && last_cut == Some(i) && !is_list {
+            if began_before && *was_cut && !is_list {
                 continue;
             }
             // A key of an object is no part of what begins before it, nor all of it the value of another key.
-            let is_value = matches!(finding.via, Via::Key(_)) && finding.start == scalar.start;
+            let is_value = matches!(finding.via, Via::Key(_) | Via::Rest) && finding.start == scalar.start;
             if kind == Scalar::Key && (began_before || is_value) {
                 continue;
             }
@@ -53,15 +55,12 @@ fn cut(line: &[u8], found: &[Finding], depth: u8) -> Vec<Finding> {
                 }
                 Scalar::Bare => (scalar.clone(), Place::Bare(depth)),
             };
-            last_cut = Some(i);
-            match pieces.last_mut() {
-                // Widening to whole escapes or scalars may have brought neighbours together.
-                Some(last) if piece.start < last.end => last.end = last.end.max(piece.end),
-                _ => pieces.push(Finding { start: piece.start, end: piece.end, place, ..*finding }),
-            }
+            *was_cut = true;
+            pieces.push(Finding { start: piece.start, end: piece.end, place, ..**finding });
         }
         if kind == Scalar::Text && first < pieces.len() && depth < MAX_DEPTH {
             let content = &line[scalar.clone()];
+            pieces[first..].sort_unstable_by_key(|piece| piece.start);
             if let Some(cut) = cut_inner(content, scalar.start, &pieces[first..], depth + 1) {
                 pieces.truncate(first);
                 pieces.extend(cut);

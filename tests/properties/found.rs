@@ -41,6 +41,7 @@ fn keeps_inner(inner: &str) {
 #[test]
 fn what_stands_on_another_view_of_a_line_hides_no_key() {
     gone("password\":aaaaaaacorrect horse battery staple123456\u{e4}%70assword%3DQ7AAAAAAAA");
+    gone(r#"{"_":"\"Cookie': '=a\"","password":"Q7AAAAAAAA"}"#);
     gone("\u{1b}[://u:Q7AAAAAAAA@h+sid=abcDEF123456; Path=/; HttpOnly");
     stable(
         "\u{1b}[eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJlLXRoYXQtaXMtZGVhZA: [kasm_api]",
@@ -95,6 +96,8 @@ fn a_marker_is_an_edge_to_its_neighbours_from_the_start() {
     );
     stable("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJlLXRoYXQtaXMtZGVhZA+14155552671");
     stable("jane.doe@example.com--password hunter2 ");
+    stable("://u:p@h[email:k1:0123456789abcdef01234567]jane.doe@example.comtoken");
+    strict_is_stable("\u{1b}hvs.AAAAAQAAAAAAAAAAAAAAAAAAAAAAAAAA2026-03-01T12:00:00.123Z ");
     strict_is_stable("postgres://kasm:hunter2@db:5432/kasmDB_PASSWORD:Bearer abcDEF123456ghiJKL789");
     strict_is_stable("Authorization=apiKeyssn 078-05-1120hunter2");
     strict_is_stable(r#"client_secret=":"Digest username="u", response="6629fae49393a05397450978507c4ef1""#);
@@ -122,6 +125,12 @@ fn a_value_ends_with_the_string_it_is_in() {
     keeps_inner(r#"{"password":["=%22"],"Password":null}"#);
     keeps_inner(r#"{"password":{"password":"p%61ssword': '"}}"#);
     keeps_inner(r#"{"password":{"password":"session_token\\n"}}"#);
+}
+
+#[test]
+fn a_key_inside_what_is_cut_off_has_its_value() {
+    gone(r#"{"Cookie":"--password","Password":[null,"Q7AAAAAAAA"]}"#);
+    stable("session_token\\n\":\"%70assword%3Dhunter2");
 }
 
 #[test]

@@ -148,16 +148,16 @@ fn model(pattern: &Pattern, asks: &Asks, text: &[u8]) -> Vec<Range<usize>> {
     let mut want = Vec::new();
     let mut base = 0;
     for line in text.split(|&byte| byte == b'\n') {
-        let mut found = in_line(pattern, asks, line, &[]);
+        let mut found = whole(line, in_line(pattern, asks, line, &[]));
         let mut new = found.clone();
         // Beside a new finding the engine looks again, as if all findings were their markers.
         for _ in 0..ROUNDS {
             if !new.iter().any(|found| has_neighbour(line, found)) {
                 break;
             }
-            new = again(pattern, asks, line, &found);
+            new = whole(line, again(pattern, asks, line, &found));
             found.extend_from_slice(&new);
-            found.sort_by_key(|found| found.start);
+            found = whole(line, found);
         }
         want.extend(found.into_iter().map(|found| base + found.start..base + found.end));
         base += line.len() + 1;
@@ -165,12 +165,32 @@ fn model(pattern: &Pattern, asks: &Asks, text: &[u8]) -> Vec<Range<usize>> {
     want
 }
 
+/// Findings that cut no character in two; those that overlap then are one.
+fn whole(line: &[u8], mut found: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    found.sort_by_key(|found| found.start);
+    let text = std::str::from_utf8(line).expect("toys are written in UTF-8");
+    let mut all: Vec<Range<usize>> = Vec::new();
+    for mut next in found {
+        while !text.is_char_boundary(next.start) {
+            next.start -= 1;
+        }
+        while !text.is_char_boundary(next.end) {
+            next.end += 1;
+        }
+        match all.last_mut() {
+            Some(last) if next.start < last.end => last.end = last.end.max(next.end),
+            _ => all.push(next),
+        }
+    }
+    all
+}
+
 /// Whether something stands right beside a finding that may become a word of its own.
 fn has_neighbour(line: &[u8], found: &Range<usize>) -> bool {
     let before = found.start.checked_sub(1).map(|at| line[at]);
     let behind = line.get(found.end);
     b"[{,:(".contains(&line[found.end - 1])
-        || before.is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_')
+        || before.is_some_and(|b| b.is_ascii_alphanumeric() || b"_]".contains(&b))
         || behind.is_some_and(|b| !b.is_ascii_whitespace() && !b"\"'&,;)]}<>\\".contains(b))
 }
 
