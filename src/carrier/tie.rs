@@ -253,7 +253,7 @@ fn element(line: &Line<'_>, from: usize) -> Option<Tie> {
         // What the tag is in ends right behind it.
         None if quote::at(line, from).is_some() => return None,
         // Cut off before its closing tag; with blanks in it, it is rather a sentence about a tag.
-        None if line[from..].iter().any(u8::is_ascii_whitespace) => return None,
+        None if line[from..].iter().take_while(|b| **b != b'"').any(u8::is_ascii_whitespace) => return None,
         None => line.len(),
     };
     Some(Tie { link: Link::Xml, shape: Shape::Element, start: from, end, is_prose: false })

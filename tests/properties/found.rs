@@ -130,6 +130,7 @@ fn a_value_ends_with_the_string_it_is_in() {
 #[test]
 fn a_key_inside_what_is_cut_off_has_its_value() {
     gone(r#"{"Cookie":"--password","Password":[null,"Q7AAAAAAAA"]}"#);
+    gone(r#"{"_":"<password>Q7AAAAAAAA", "Password": null}"#);
     stable("session_token\\n\":\"%70assword%3Dhunter2");
 }
 
