@@ -16,20 +16,11 @@ pub enum Scalar {
     Bare,
 }
 
-/// Whether the line looks like a JSON document: its first byte that is not blank opens an object or an array of
-/// something JSON has.
-pub fn looks_like(line: &[u8]) -> bool {
+/// Whether the line is a document of JSON, and nothing else. What only looks like one, such as a log message between
+/// brackets, has no structure to keep.
+pub fn is_record(line: &[u8]) -> bool {
     let line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line).trim_ascii();
-    match line {
-        [b'{', rest @ .., b'}'] => matches!(rest.trim_ascii_start().first(), None | Some(b'"')),
-        [b'[', rest @ .., b']'] => {
-            matches!(
-                rest.trim_ascii_start().first(),
-                None | Some(b'"' | b'{' | b'[' | b'0'..=b'9' | b'-' | b't' | b'f' | b'n')
-            )
-        }
-        _ => false,
-    }
+    matches!(line, [b'{', .., b'}'] | [b'[', .., b']']) && is_document(line)
 }
 
 /// Calls `found` with every scalar of the line, in order.
@@ -189,10 +180,13 @@ fn value_start(text: &[u8], at: usize, bracket: u8) -> Option<usize> {
     (text.get(at) == Some(&b'"') && text.get(colon) == Some(&b':')).then(|| skip_blanks(text, colon + 1))
 }
 
-/// The length of the number, `true`, `false` or `null` at `at`.
+/// The length of the number, `true`, `false` or `null` at `at`; also of what Python writes for numbers that are none.
 fn bare_len(text: &[u8], at: usize) -> usize {
     let rest = text.get(at..).unwrap_or_default();
-    if let Some(word) = [&b"true"[..], b"false", b"null"].iter().find(|word| rest.starts_with(word)) {
+    if let Some(word) = [&b"true"[..], b"false", b"null", b"NaN", b"Infinity", b"-Infinity"]
+        .iter()
+        .find(|word| rest.starts_with(word))
+    {
         return word.len();
     }
     rest.iter().take_while(|b| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')).count()
@@ -290,9 +284,10 @@ mod tests {
 
     #[test]
     fn documents() {
-        assert!(looks_like(br#" {"a":1} "#));
-        assert!(looks_like(b"[]"));
-        assert!(!looks_like(b"[INFO] started"));
-        assert!(!looks_like(b"{cut"));
+        assert!(is_record(br#" {"a":1} "#));
+        assert!(is_record("\u{feff}[]".as_bytes()));
+        assert!(!is_record(b"[INFO] started"));
+        assert!(!is_record(b"[2026-11-20] running ['a']"));
+        assert!(!is_record(b"{cut"));
     }
 }

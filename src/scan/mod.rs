@@ -29,7 +29,7 @@ pub use prefilter::{Hit, Prefilter};
 /// What records are taken to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// A line that reads as a JSON document is JSON, any other is text.
+    /// A line that is a JSON document is JSON, any other is text.
     #[default]
     Auto,
     /// Every line is text: a bare number is replaced by a bare marker.
@@ -268,7 +268,7 @@ impl Scanner {
         }
         let is_json = match self.format {
             Format::Text => false,
-            Format::Auto => json::looks_like(line),
+            Format::Auto => json::is_record(line),
             Format::Json => true,
         };
         self.settle(line, is_json, &mut work.line.found);

@@ -54,6 +54,13 @@ fn a_value_that_is_a_line_end_is_none() {
 }
 
 #[test]
+fn brackets_at_both_ends_make_no_document() {
+    gone(
+        "[2026-11-20 16:54:23] [c 987] running ['agent', '--user-pass', 'nwh Q7AAAAAAAA', '--zone', 'default']",
+    );
+}
+
+#[test]
 fn what_follows_a_cookie_that_was_cleaned_is_none() {
     stable("Cookie=Basic YWRtaW46aHVudGVyMg==0Basic YWRtaW46aHVudGVyMg==");
     strict_is_stable("Cookie=Bearer abcDEF123456ghiJKL789status=200 status=200 ");
