@@ -115,7 +115,21 @@ const ATTACKS: &[Attack] = {
         a("<password><![CDATA[", Any, |n| repeat("<password><![CDATA[", n)),
         a("--password", Any, |n| repeat("--password ", n)),
         a("Authorization", Any, |n| repeat("Authorization: ", n)),
+        a("Authorization: Digest", Any, |n| repeat("Authorization: Digest ", n)),
         a("Cookie", Any, |n| lines("Cookie: a=b; ", 100_000, n)),
+        a("Cookie, one line", Any, |n| repeat("Cookie: ", n)),
+        a("keys before a marker", Any, |n| [repeat("password=", n), b"[REDACTED:x]".to_vec()].concat()),
+        a("secrets without breaks", Any, |n| repeat("jane.doe@example.com|4111111111111111_", n)),
+        a("secrets in a document", Any, |n| {
+            format!("{{{}\"a\":1}}", "\"password\":\"hunter2\",".repeat(n / 21)).into_bytes()
+        }),
+        a("secrets in a document in a string", Any, |n| {
+            let inner = r#"\"password\":\"hunter2\","#.repeat(n / 25);
+            format!(r#"{{"message":"{{{inner}\"a\":1}}"}}"#).into_bytes()
+        }),
+        a("numbers in a document", Any, |n| {
+            format!("{{\"pan\":[{}1]}}", "4111111111111111,".repeat(n / 17)).into_bytes()
+        }),
         a("digits", Any, |n| repeat("4111111111111111", n)),
         a("digits and blanks", Any, |n| repeat("4111 ", n)),
         a("@", Exactly(0), |n| repeat("@", n)),

@@ -19,6 +19,20 @@ pub struct Finding {
     pub end: usize,
     /// What gave it away.
     pub via: Via,
+    /// Where it stands in a document of JSON.
+    pub place: Place,
+}
+
+/// Where a finding stands in a document of JSON: it says which quotes its replacement needs or must not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// The line is no document.
+    #[default]
+    Line,
+    /// In a string of a document that is itself in this many strings.
+    String(u8),
+    /// A number, `true`, `false` or `null` of a document that is in this many strings.
+    Bare(u8),
 }
 
 /// What gave a finding away.
@@ -30,6 +44,8 @@ pub enum Via {
     Key(Link),
     /// A private key's first line.
     Pem,
+    /// A key in a line that was too costly to read on: all that follows.
+    Rest,
 }
 
 /// How a value is tied to its key.

@@ -6,9 +6,9 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::carrier::escape::View;
+use crate::carrier::escape::{Percent, View};
 use crate::carrier::surroundings::{self, Surroundings};
-use crate::finding::Finding;
+use crate::finding::{Finding, Place};
 use crate::rules::{Action, Rule};
 use crate::scan::Format;
 
@@ -70,7 +70,7 @@ impl HashKey {
     /// The pseudonym's digits for a secret, its escapes undone: the same in every carrier.
     fn digits(&self, secret: &[u8], view: &mut View) -> [u8; DIGITS] {
         let mut mac = self.mac.clone();
-        view.decode(secret, true);
+        view.decode(secret, Percent::All);
         let mut rest = view.text();
         // Backslashes in front of a quote are the carrier's.
         while let Some(at) = memchr::memchr(b'\\', rest) {
@@ -98,16 +98,17 @@ pub(crate) struct Replacement<'a> {
     pub(crate) format: Format,
 }
 
-/// Writes what stands in place of a finding, which lies in `line` at `place`.
+/// Writes what stands in place of a finding, which lies at `range` of `line`, and in its document at `place`.
 pub(crate) fn write(
     line: &[u8],
-    place: Range<usize>,
+    range: Range<usize>,
+    place: Place,
     what: &Replacement<'_>,
     view: &mut View,
     out: &mut Vec<u8>,
 ) {
     let &Replacement { rule, action, key, format } = what;
-    let around = match (surroundings::of(line, place.clone()), format) {
+    let around = match (surroundings::of(line, range.clone(), place), format) {
         (Surroundings::Number(_), Format::Text) => Surroundings::Text,
         (around, _) => around,
     };
@@ -121,7 +122,7 @@ pub(crate) fn write(
         (Action::Remove, _) => {}
         (Action::Mask { keep }, _) => {
             out.extend_from_slice(b"****");
-            out.extend_from_slice(tail(&line[place], keep.min(4)));
+            out.extend_from_slice(tail(&line[range], keep.min(4)));
         }
         (Action::Hash, Some(key)) => {
             out.extend_from_slice(open);
@@ -129,7 +130,7 @@ pub(crate) fn write(
             out.push(b':');
             out.extend_from_slice(key.id.as_bytes());
             out.push(b':');
-            out.extend_from_slice(&key.digits(&line[place], view));
+            out.extend_from_slice(&key.digits(&line[range], view));
             out.extend_from_slice(close);
         }
         // Without a key there is no pseudonym; building a Sanitizer makes sure there is one.
@@ -154,9 +155,17 @@ fn tail(secret: &[u8], keep: u8) -> &[u8] {
     &kept[keep - plain..]
 }
 
-/// The line of `block` that holds `finding`, and the finding's place in it.
-pub(crate) fn line_of<'b>(block: &'b [u8], finding: &Finding) -> (&'b [u8], Range<usize>) {
-    let start = memchr::memrchr(b'\n', &block[..finding.start]).map_or(0, |i| i + 1);
-    let end = memchr::memchr(b'\n', &block[finding.end..]).map_or(block.len(), |i| finding.end + i);
-    (&block[start..end], finding.start - start..finding.end - start)
+/// The line of `block` that holds `finding`, and the finding's place in it. `known` is the line of the finding before
+/// it in this block: a line may have many.
+pub(crate) fn line_of<'b>(
+    block: &'b [u8],
+    finding: &Finding,
+    known: &mut Range<usize>,
+) -> (&'b [u8], Range<usize>) {
+    if finding.start < known.start || known.end < finding.end {
+        let start = memchr::memrchr(b'\n', &block[..finding.start]).map_or(0, |i| i + 1);
+        let end = memchr::memchr(b'\n', &block[finding.end..]).map_or(block.len(), |i| finding.end + i);
+        *known = start..end;
+    }
+    (&block[known.clone()], finding.start - known.start..finding.end - known.start)
 }

@@ -3,6 +3,7 @@
 //! It reads no file, no clock and no environment, and it cannot fail.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use crate::carrier::escape::View;
 use crate::finding::{Finding, RuleIndex};
@@ -123,15 +124,12 @@ impl Sanitizer {
     /// Writes `block` with its findings replaced: clean runs as slices of it, replacements between them.
     pub fn write(&self, block: &[u8], findings: &[Finding], out: &mut dyn FnMut(&[u8])) {
         let mut done = 0;
-        let mut marker = Vec::new();
-        let mut view = View::default();
+        let mut pen = Pen::default();
         for finding in findings {
             if finding.start > done {
                 out(&block[done..finding.start]);
             }
-            marker.clear();
-            self.replacement(block, finding, &mut view, &mut marker);
-            out(&marker);
+            out(self.replacement(block, finding, &mut pen));
             done = finding.end;
         }
         if done < block.len() {
@@ -139,13 +137,31 @@ impl Sanitizer {
         }
     }
 
-    /// Appends what stands in place of `finding` in `block`.
-    pub(crate) fn replacement(&self, block: &[u8], finding: &Finding, view: &mut View, out: &mut Vec<u8>) {
-        let (line, place) = redact::line_of(block, finding);
+    /// What stands in place of `finding` in `block`. The pen must be new to the block.
+    pub(crate) fn replacement<'p>(&self, block: &[u8], finding: &Finding, pen: &'p mut Pen) -> &'p [u8] {
+        let (line, range) = redact::line_of(block, finding, &mut pen.line);
         let rule = &self.rules()[finding.rule];
         let action = self.actions[finding.rule.0 as usize];
         let key = self.key.as_ref();
         let what = redact::Replacement { rule, action, key, format: self.scanner.format() };
-        redact::write(line, place, &what, view, out);
+        pen.marker.clear();
+        redact::write(line, range, finding.place, &what, &mut pen.view, &mut pen.marker);
+        &pen.marker
+    }
+}
+
+/// What replacements are written with.
+#[derive(Debug, Default)]
+pub(crate) struct Pen {
+    /// The line of the last finding.
+    line: Range<usize>,
+    marker: Vec<u8>,
+    view: View,
+}
+
+impl Pen {
+    /// Forgets the block, keeps the buffers.
+    pub(crate) fn turn(&mut self) {
+        self.line = 0..0;
     }
 }

@@ -9,9 +9,8 @@
 //! and bytes after it to look ahead. What begins in a segment and is still going on at the end of the look-ahead
 //! cannot be decided: a marker takes its place, and all that follows without a break is dropped.
 
-use crate::carrier::escape::View;
 use crate::finding::Finding;
-use crate::sanitize::Sanitizer;
+use crate::sanitize::{Pen, Sanitizer};
 use crate::scan::Work;
 
 /// A long line is decided in steps of this many bytes.
@@ -52,13 +51,6 @@ pub struct Scrubber<'s> {
     /// A secret has been cut off at the end of the look-ahead: what goes on without a break is part of it.
     swallowing: bool,
     pen: Pen,
-}
-
-/// Buffers for replacements.
-#[derive(Debug, Default)]
-struct Pen {
-    marker: Vec<u8>,
-    view: View,
 }
 
 impl<'s> Scrubber<'s> {
@@ -124,13 +116,11 @@ impl<'s> Scrubber<'s> {
                 self.swallowing = false;
             }
             // The newline itself never makes a segment full: a line that just fits is decided whole.
-            let is_end = bytes == b"\n";
-            let room = self.context + SEGMENT + AHEAD + usize::from(is_end) - self.held.len();
+            let room = self.context + SEGMENT + AHEAD - self.held.len() + usize::from(bytes == b"\n");
             let (taken, rest) = bytes.split_at(room.min(bytes.len()));
             self.held.extend_from_slice(taken);
             bytes = rest;
-            let is_full = self.held.len() == self.context + SEGMENT + AHEAD;
-            if is_full && bytes != b"\n" && !bytes.is_empty() {
+            if self.held.len() == self.context + SEGMENT + AHEAD && bytes != b"\n" && !bytes.is_empty() {
                 self.decide_segment(out);
             }
         }
@@ -170,6 +160,7 @@ impl<'s> Scrubber<'s> {
     fn clean(&mut self, text: &[u8], from: usize, to: usize, out: &mut impl Out) -> usize {
         let findings = self.sanitizer.scan_block(text, &mut self.work);
         let mut done = from;
+        self.pen.turn();
         for finding in findings {
             if finding.end <= done {
                 continue;
@@ -180,9 +171,7 @@ impl<'s> Scrubber<'s> {
             if finding.start > done {
                 out.write(&text[done..finding.start]);
             }
-            self.pen.marker.clear();
-            self.sanitizer.replacement(text, finding, &mut self.pen.view, &mut self.pen.marker);
-            out.write(&self.pen.marker);
+            out.write(self.sanitizer.replacement(text, finding, &mut self.pen));
             out.found(finding);
             done = finding.end;
         }

@@ -10,6 +10,18 @@ const ESC: u8 = 0x1B;
 /// How often escapes inside escapes are undone (`%2570` takes two).
 pub const PASSES: usize = 4;
 
+/// Which percent-encoded bytes are decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Percent {
+    /// None: in a line, what they stand for is no part of the structure.
+    No,
+    /// Letters, digits and `-._~`, which mean the same either way (RFC 3986, section 2.3), at any depth. All that
+    /// separates the fields of a URL stays as it is, so that an encoded `&` is known to be part of a value.
+    Unreserved,
+    /// All, and again what that brings to light: a URL within a URL.
+    All,
+}
+
 /// Decoded text and where each of its bytes came from. Kept between lines for its buffers.
 #[derive(Default)]
 pub struct View {
@@ -26,7 +38,7 @@ impl std::fmt::Debug for View {
 
 impl View {
     /// Decodes `source` as deep as it goes; as [`decode_once`](Self::decode_once) otherwise.
-    pub fn decode(&mut self, source: &[u8], percent: bool) -> bool {
+    pub fn decode(&mut self, source: &[u8], percent: Percent) -> bool {
         let changed = self.decode_once(source, percent);
         for _ in 1..PASSES {
             if !changed || !self.decode_again(percent) {
@@ -36,10 +48,8 @@ impl View {
         changed
     }
 
-    /// Decodes one level of `source`, percent-encoding too if `percent`; `false` if it holds no escape, and then the
-    /// view is of no use. Percent-encoding matters within a URL only: in a line, what it stands for is no part of the
-    /// structure.
-    pub fn decode_once(&mut self, source: &[u8], percent: bool) -> bool {
+    /// Decodes one level of `source`; `false` if it holds no escape, and then the view is of no use.
+    pub fn decode_once(&mut self, source: &[u8], percent: Percent) -> bool {
         self.text.clear();
         self.origin.clear();
         let mut changed = false;
@@ -67,7 +77,7 @@ impl View {
     }
 
     /// Undoes one more level in place; `false` if there was none.
-    pub fn decode_again(&mut self, percent: bool) -> bool {
+    pub fn decode_again(&mut self, percent: Percent) -> bool {
         let end = self.text.len();
         let (mut from, mut to) = (0, 0);
         let mut changed = false;
@@ -119,9 +129,20 @@ impl Unit {
     }
 }
 
-fn unit_at(text: &[u8], at: usize, percent: bool) -> Unit {
+fn unit_at(text: &[u8], at: usize, percent: Percent) -> Unit {
     match text[at] {
-        b'%' if percent => match hex(text, at + 1, 2) {
+        b'%' if percent == Percent::Unreserved => {
+            // Each level of encoding writes `%25` for the `%` of the one before.
+            let levels = text[at + 1..].chunks(2).take(PASSES).take_while(|pair| *pair == b"25").count();
+            let digits = at + 1 + 2 * levels;
+            match hex(text, digits, 2).map(|value| value as u8) {
+                Some(byte) if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') => {
+                    Unit { len: digits + 2 - at, out: [byte, 0, 0, 0], out_len: 1, decoded: true }
+                }
+                _ => Unit::plain(b'%'),
+            }
+        }
+        b'%' if percent == Percent::All => match hex(text, at + 1, 2) {
             // A blank stays one value with what is around it, as `+` does in a form.
             Some(0x20) => Unit { len: 3, out: [b'+', 0, 0, 0], out_len: 1, decoded: true },
             // Angle brackets in a URL are part of a value, while in text they end one.
@@ -169,13 +190,24 @@ fn unit_at(text: &[u8], at: usize, percent: bool) -> Unit {
     }
 }
 
-/// The length of the control sequence (ECMA-48, section 5.4) at the start of `text`.
+/// The length of the control sequence (ECMA-48, section 5.4) at the start of `text`, as terminals get them from logs:
+/// quotes, slashes and brackets would be part of one, too, but belong to the text around it.
 pub(super) fn sequence_len(text: &[u8]) -> Option<usize> {
-    if text.get(1) != Some(&b'[') {
+    // Behind a stray ESC, one of our own markers is one.
+    if text.get(1) != Some(&b'[') || super::placeholder::marker_at(text, 1).is_some() {
         return None;
     }
-    let parameters = text.get(2..)?.iter().take(24).take_while(|b| matches!(b, 0x20..=0x3F)).count();
-    matches!(text.get(2 + parameters), Some(0x40..=0x7E)).then_some(3 + parameters)
+    let is_parameter = |b: &&u8| b.is_ascii_digit() || matches!(b, b';' | b':' | b'?');
+    let parameters = text.get(2..)?.iter().take(24).take_while(is_parameter).count();
+    text.get(2 + parameters).is_some_and(u8::is_ascii_alphabetic).then_some(3 + parameters)
+}
+
+/// One past the control sequence that `at` is inside of, or `at`.
+pub fn sequence_end(text: &[u8], at: usize) -> usize {
+    let from = at.saturating_sub(26);
+    let start = memchr::memrchr(ESC, &text[from..at]).map(|i| from + i);
+    let end = start.and_then(|start| Some(start + sequence_len(&text[start..])?));
+    end.map_or(at, |end| end.max(at))
 }
 
 /// Whether an escape ends right before `at`: what follows is the start of a word, whatever letter the escape ends on.
@@ -204,7 +236,7 @@ mod tests {
 
     fn check(source: &str, want: &str) {
         let mut view = View::default();
-        view.decode(source.as_bytes(), true);
+        view.decode(source.as_bytes(), Percent::All);
         assert_eq!(String::from_utf8_lossy(view.text()), want, "{source}");
         assert_eq!(view.origin.len(), view.text.len() + 1);
         assert_eq!(view.source_range(0..view.text().len()), 0..source.len());
@@ -225,9 +257,18 @@ mod tests {
     }
 
     #[test]
+    fn what_separates_fields_can_stay_encoded() {
+        let mut view = View::default();
+        assert!(view.decode(b"p%61ss=a%26%62%2561%2526%20%2", Percent::Unreserved));
+        assert_eq!(view.text(), b"pass=a%26ba%2526%20%2");
+        assert_eq!(view.source_range(9..11), 11..19);
+        assert!(!view.decode(b"a%26b", Percent::Unreserved));
+    }
+
+    #[test]
     fn ranges_map_to_whole_units() {
         let mut view = View::default();
-        assert!(view.decode(b"a%62c%64e", true));
+        assert!(view.decode(b"a%62c%64e", Percent::All));
         assert_eq!(view.text(), b"abcde");
         assert_eq!(view.source_range(1..2), 1..4);
         assert_eq!(view.source_range(2..4), 4..8);

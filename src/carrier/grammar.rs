@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::key::Key;
+use super::line::Line;
 use super::placeholder::{holds_marker, is_placeholder, marker_at};
 use super::quote;
 use super::tie::{self, Shape, Tie};
@@ -29,6 +30,8 @@ const SCHEMES: [&[u8]; 17] = [
     b"kerberos",
     b"zoho-oauthtoken",
 ];
+/// The most bytes a scheme's name is read for.
+const MAX_SCHEME: usize = 64;
 /// Schemes that parameters follow.
 const PARAMETER_SCHEMES: [&[u8]; 9] = [
     b"digest",
@@ -118,7 +121,7 @@ const PROSE: [&[u8]; 38] = [
 
 /// Calls `found` with each secret in the value of `tie`; tells why if there is none.
 pub fn secrets(
-    line: &[u8],
+    line: &Line<'_>,
     key: &Key,
     tie: Tie,
     values: Values,
@@ -126,7 +129,7 @@ pub fn secrets(
 ) -> Result<(), Reason> {
     if tie.shape == Shape::Array {
         let mut any = Err(Reason::Placeholder);
-        tie::elements(line, tie.start, |element| {
+        tie::elements(line, Some(key), tie.start, |element| {
             if element.shape == Shape::Array {
                 return;
             }
@@ -243,7 +246,7 @@ fn is_wordy(value: &[u8]) -> bool {
 }
 
 /// The value without an authentication scheme in front of it.
-fn without_scheme(line: &[u8], tie: Tie) -> Range<usize> {
+fn without_scheme(line: &Line<'_>, tie: Tie) -> Range<usize> {
     let value = &line[tie.range()];
     let word = value.iter().take_while(|&&b| b != b' ').count();
     if !SCHEMES.iter().any(|scheme| value[..word].eq_ignore_ascii_case(scheme)) {
@@ -255,37 +258,38 @@ fn without_scheme(line: &[u8], tie: Tie) -> Range<usize> {
             let end = tie::bare_end(line, start, tie.link);
             if end > start { start..end } else { tie.range() }
         }
+        // All that can be seen is the scheme.
+        Shape::Bare if tie.end == line.len() => tie.end..tie.end,
         Shape::Bare => tie.range(),
         _ if word < value.len() => tie.start + word + 1..tie.end,
         _ => tie.range(),
     }
 }
 
-/// A bare value goes on to the end of its line or of the string around it.
-fn to_string_end(line: &[u8], key: &Key, tie: Tie) -> Range<usize> {
+/// A bare value goes on to the end of its line or of the string around it; an escaped line end ends it, too.
+fn to_string_end(line: &Line<'_>, key: &Key, tie: Tie) -> Range<usize> {
     if tie.shape != Shape::Bare {
         return tie.range();
     }
-    let end = match quote::before(line, key.start) {
-        Some(open) => quote::content_end(line, tie.start, open),
-        None => memchr::memchr(b'"', &line[tie.start..])
-            .map_or(line.len(), |i| tie.start + i - quote::backslashes_before(&line[tie.start..], i)),
-    };
-    // An escaped line end ends it, too.
+    let around = quote::before(line, key.start).map(|open| tie::content_end(line, tie.start, open));
+    let limit = around.unwrap_or(line.len()).max(tie.start);
     let mut at = tie.start;
-    while let Some(found) = memchr::memchr(b'\\', &line[at..end]) {
+    let end = loop {
+        let Some(found) = memchr::memchr2(b'\\', b'"', &line[at..limit]) else { break limit };
         at += found;
-        let run = line[at..end].iter().take_while(|&&b| b == b'\\').count();
-        if matches!(line.get(at + run), Some(b'n' | b'r')) {
-            return tie.start..at;
+        let run = line[at..limit].iter().take_while(|&&b| b == b'\\').count();
+        match line[..limit].get(at + run) {
+            Some(b'"') if around.is_none() => break at,
+            Some(b'n' | b'r') if run > 0 => break at,
+            _ => at += run.max(1),
         }
-        at += run;
-    }
-    tie.start..end.max(tie.start)
+    };
+    line.read(end - tie.start);
+    tie.start..end
 }
 
 /// A bare value goes on to the end of its line or string, or to the next `name=`.
-fn to_field_end(line: &[u8], key: &Key, tie: Tie) -> Range<usize> {
+fn to_field_end(line: &Line<'_>, key: &Key, tie: Tie) -> Range<usize> {
     if tie.shape != Shape::Bare || tie.link == Link::Query || tie.link == Link::Flag {
         return tie.range();
     }
@@ -303,14 +307,14 @@ fn to_field_end(line: &[u8], key: &Key, tie: Tie) -> Range<usize> {
 }
 
 fn authorization(
-    line: &[u8],
+    line: &Line<'_>,
     key: &Key,
     tie: Tie,
     found: &mut dyn FnMut(Range<usize>),
 ) -> Result<(), Reason> {
     let mut region = trimmed(line, to_string_end(line, key, tie));
     // Go prints a header as `Authorization:[Bearer …]`.
-    if line[region.clone()].starts_with(b"[") && !holds_marker(&line[region.clone()]) {
+    if line[region.clone()].starts_with(b"[") && marker_at(line, region.start).is_none() {
         region.start += 1;
         region.end = memchr::memchr(b']', &line[region.clone()]).map_or(region.end, |i| region.start + i);
     }
@@ -318,18 +322,20 @@ fn authorization(
         region = tie.range();
     }
     let value = &line[region.clone()];
-    if is_placeholder(value) {
-        return Err(Reason::Placeholder);
-    }
-    let scheme = value.iter().take_while(|&&b| !b.is_ascii_whitespace()).count();
+    let scheme = value.iter().take(MAX_SCHEME).take_while(|&&b| !b.is_ascii_whitespace()).count();
     if PARAMETER_SCHEMES.iter().any(|known| value[..scheme].eq_ignore_ascii_case(known)) {
         // Parameters hold quotes of their own: read on to the end of the line.
         let from = region.start + scheme;
+        line.read(line.len() - from);
         return parameters(line, from..line.len(), found);
     }
     let blank = value[scheme..].iter().take_while(|&&b| b == b' ').count();
     let rest = region.start + scheme + blank;
-    let next = value[(scheme + blank).min(value.len())..].split(|&b| b == b' ').next().unwrap_or_default();
+    if blank > 0 && marker_at(line, rest).is_some() {
+        return Err(Reason::Placeholder);
+    }
+    let next = &value[(scheme + blank).min(value.len())..];
+    let next = next[..next.len().min(MAX_SCHEME)].split(|&b| b == b' ').next().unwrap_or_default();
     // A scheme nobody knows: a name, and what is no word behind it.
     let is_named = blank > 0
         && value[..scheme].iter().all(|b| b.is_ascii_alphabetic() || *b == b'-')
@@ -352,7 +358,7 @@ fn authorization(
         } else {
             region.end
         };
-        region.start..end
+        region.start..end.max(region.start)
     };
     let is_prose: fn(&[u8], Range<usize>, Tie) -> bool = if is_known {
         |line, range, tie| {
@@ -366,7 +372,11 @@ fn authorization(
 }
 
 /// `name="value", …` of Digest and its kind: the values of secret names.
-fn parameters(line: &[u8], range: Range<usize>, found: &mut dyn FnMut(Range<usize>)) -> Result<(), Reason> {
+fn parameters(
+    line: &Line<'_>,
+    range: Range<usize>,
+    found: &mut dyn FnMut(Range<usize>),
+) -> Result<(), Reason> {
     let mut any = Err(Reason::Placeholder);
     let mut at = range.start;
     while let Some(equals) = memchr::memchr(b'=', &line[at..range.end]).map(|i| at + i) {
@@ -379,7 +389,7 @@ fn parameters(line: &[u8], range: Range<usize>, found: &mut dyn FnMut(Range<usiz
         let open = quote::at(line, equals + 1);
         let start = equals + 1 + open.map_or(0, quote::Quote::width);
         let end = match open {
-            Some(open) => quote::content_end(line, start, open),
+            Some(open) => tie::content_end(line, start, open),
             None => {
                 start
                     + line[start..range.end]
@@ -399,7 +409,7 @@ fn parameters(line: &[u8], range: Range<usize>, found: &mut dyn FnMut(Range<usiz
     any
 }
 
-fn cookies(line: &[u8], key: &Key, tie: Tie, found: &mut dyn FnMut(Range<usize>)) -> Result<(), Reason> {
+fn cookies(line: &Line<'_>, key: &Key, tie: Tie, found: &mut dyn FnMut(Range<usize>)) -> Result<(), Reason> {
     let region = to_string_end(line, key, tie);
     let mut any = Err(Reason::Placeholder);
     let mut at = region.start;
@@ -411,10 +421,14 @@ fn cookies(line: &[u8], key: &Key, tie: Tie, found: &mut dyn FnMut(Range<usize>)
             continue;
         };
         let name = line[part.start..equals].trim_ascii();
+        // A cookie that was cleaned, and something else in the line behind it.
+        if holds_marker(name) {
+            continue;
+        }
         let mut value = trimmed(line, equals + 1..part.end);
         if let Some(open) = quote::at(line, value.start) {
             let start = value.start + open.width();
-            value = start..quote::content_end(line, start, open).min(part.end).max(start);
+            value = start..tie::content_end(line, start, open).min(part.end).max(start);
         } else if line[value.clone()].contains(&b' ') && marker_at(line, value.start).is_none() {
             // A cookie has no blanks: what follows the last one is something else in the line.
             value.end = value.start + line[value.clone()].iter().take_while(|&&b| b != b' ').count();
@@ -437,8 +451,9 @@ mod tests {
         let at = line.find(word).expect("key");
         let key = key::around(line.as_bytes(), at..at + word.len()).expect("key");
         let mut got = Vec::new();
-        if let Some(tie) = tie::value_of(line.as_bytes(), &key) {
-            let _ = secrets(line.as_bytes(), &key, tie, values, &mut |range| got.push(&line[range]));
+        if let Some(tie) = tie::value_of(&Line::new(line.as_bytes()), &key) {
+            let _ =
+                secrets(&Line::new(line.as_bytes()), &key, tie, values, &mut |range| got.push(&line[range]));
         }
         assert_eq!(got, want, "{line}");
     }

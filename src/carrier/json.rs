@@ -16,45 +16,11 @@ pub enum Scalar {
     Bare,
 }
 
-/// Whether the line looks like a JSON document: its first byte that is not blank opens an object or an array of
-/// something JSON has. `[2026-07-07 10:00:00] … [x]` is none.
-pub fn looks_like(line: &[u8]) -> bool {
+/// Whether the line is a document of JSON, and nothing else. What only looks like one, such as a log message between
+/// brackets, has no structure to keep.
+pub fn is_record(line: &[u8]) -> bool {
     let line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line).trim_ascii();
-    match line {
-        [b'{', rest @ .., b'}'] => matches!(rest.trim_ascii_start().first(), None | Some(b'"')),
-        [b'[', rest @ .., b']'] => {
-            let rest = rest.trim_ascii_start();
-            match rest.first() {
-                None | Some(b'"' | b'{' | b'[') => true,
-                // A number or a word, and then the end of the array or the next element.
-                Some(b'0'..=b'9' | b'-' | b't' | b'f' | b'n') => {
-                    let is_part = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'+');
-                    let len = rest.iter().take_while(is_part).count();
-                    let is_scalar =
-                        [&b"true"[..], b"false", b"null"].contains(&&rest[..len]) || is_number(&rest[..len]);
-                    is_scalar && matches!(rest[len..].trim_ascii_start().first(), None | Some(b','))
-                }
-                _ => false,
-            }
-        }
-        _ => false,
-    }
-}
-
-/// A number as JSON writes it; leading zeros pass.
-fn is_number(text: &[u8]) -> bool {
-    let digits = |text: &[u8]| text.iter().take_while(|b| b.is_ascii_digit()).count();
-    let mut at = usize::from(text.first() == Some(&b'-'));
-    let whole = digits(&text[at..]);
-    at += whole;
-    if text.get(at) == Some(&b'.') {
-        at += 1 + digits(&text[at + 1..]);
-    }
-    if matches!(text.get(at), Some(b'e' | b'E')) {
-        at += 1 + usize::from(matches!(text.get(at + 1), Some(b'+' | b'-')));
-        at += digits(&text[at..]);
-    }
-    whole > 0 && at == text.len()
+    matches!(line, [b'{', .., b'}'] | [b'[', .., b']']) && is_document(line)
 }
 
 /// Calls `found` with every scalar of the line, in order.
@@ -97,6 +63,138 @@ fn string_end(line: &[u8], from: usize) -> usize {
         at = (at + 2).min(line.len());
     }
     line.len()
+}
+
+/// The content of a string, its escapes undone, with the offset in the source of the escape or byte that gave each
+/// byte. `\u` escapes of half a character give a question mark: they are no structure.
+#[derive(Debug)]
+pub struct Content {
+    text: Vec<u8>,
+    /// One more entry for the end.
+    origin: Vec<u32>,
+}
+
+impl Content {
+    /// The content between a string's quotes.
+    pub fn of(source: &[u8]) -> Self {
+        let mut content =
+            Self { text: Vec::with_capacity(source.len()), origin: Vec::with_capacity(source.len() + 1) };
+        let mut at = 0;
+        while at < source.len() {
+            let run = memchr::memchr(b'\\', &source[at..]).unwrap_or(source.len() - at);
+            content.text.extend_from_slice(&source[at..at + run]);
+            content.origin.extend(at as u32..(at + run) as u32);
+            at += run;
+            let Some(&letter) = source.get(at + 1) else { break };
+            let (len, byte) = match letter {
+                b'n' => (2, b'\n'),
+                b'r' => (2, b'\r'),
+                b't' => (2, b'\t'),
+                b'b' | b'f' => (2, b'?'),
+                b'u' => {
+                    let digits =
+                        source.get(at + 2..at + 6).and_then(|digits| std::str::from_utf8(digits).ok());
+                    let code = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+                    (6, code.filter(u8::is_ascii).unwrap_or(b'?'))
+                }
+                other => (2, other),
+            };
+            content.text.push(byte);
+            content.origin.push(at as u32);
+            at += len;
+        }
+        content.origin.push(source.len() as u32);
+        content
+    }
+
+    /// What the string holds.
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Where a range of the source is in the text.
+    pub fn range_of(&self, source: Range<usize>) -> Range<usize> {
+        let start = self.origin.partition_point(|&at| (at as usize) <= source.start).saturating_sub(1);
+        let end = self.origin.partition_point(|&at| (at as usize) < source.end);
+        start..end.min(self.text.len())
+    }
+
+    /// Where a range of the text came from.
+    pub fn source_range(&self, range: Range<usize>) -> Range<usize> {
+        self.origin[range.start] as usize..self.origin[range.end] as usize
+    }
+}
+
+/// Whether `text` is an object or array of JSON, and nothing else.
+pub fn is_document(text: &[u8]) -> bool {
+    let mut open = Vec::new();
+    let mut at = skip_blanks(text, 0);
+    if !matches!(text.get(at), Some(b'{' | b'[')) {
+        return false;
+    }
+    loop {
+        // A value, behind a key in an object.
+        let end = match text.get(at) {
+            Some(&bracket @ (b'{' | b'[')) => {
+                let inside = skip_blanks(text, at + 1);
+                if text.get(inside) == Some(&(bracket + 2)) {
+                    inside + 1
+                } else {
+                    open.push(bracket);
+                    let Some(value) = value_start(text, inside, bracket) else { return false };
+                    at = value;
+                    continue;
+                }
+            }
+            Some(b'"') => string_end(text, at + 1) + 1,
+            _ => match bare_len(text, at) {
+                0 => return false,
+                len => at + len,
+            },
+        };
+        // What closes behind it, then the next.
+        at = skip_blanks(text, end);
+        loop {
+            let Some(&bracket) = open.last() else { return at == text.len() };
+            if text.get(at) == Some(&(bracket + 2)) {
+                open.pop();
+                at = skip_blanks(text, at + 1);
+                continue;
+            }
+            if text.get(at) != Some(&b',') {
+                return false;
+            }
+            let Some(value) = value_start(text, skip_blanks(text, at + 1), bracket) else { return false };
+            at = value;
+            break;
+        }
+    }
+}
+
+/// Where the value starts of what starts at `at` inside `bracket`.
+fn value_start(text: &[u8], at: usize, bracket: u8) -> Option<usize> {
+    if bracket == b'[' {
+        return Some(at);
+    }
+    let colon = skip_blanks(text, string_end(text, at + 1) + 1);
+    (text.get(at) == Some(&b'"') && text.get(colon) == Some(&b':')).then(|| skip_blanks(text, colon + 1))
+}
+
+/// The length of the number, `true`, `false` or `null` at `at`; also of what Python writes for numbers that are none.
+fn bare_len(text: &[u8], at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    if let Some(word) = [&b"true"[..], b"false", b"null", b"NaN", b"Infinity", b"-Infinity"]
+        .iter()
+        .find(|word| rest.starts_with(word))
+    {
+        return word.len();
+    }
+    rest.iter().take_while(|b| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')).count()
+}
+
+fn skip_blanks(text: &[u8], at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    at + rest.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n')).count()
 }
 
 /// Widens `range`, inside the string `content`, so that it cuts no escape in two.
@@ -162,15 +260,39 @@ mod tests {
     }
 
     #[test]
+    fn what_a_string_holds() {
+        let source = br#"{\"a\":\"\u0041\\n\n\"}"#;
+        let content = Content::of(source);
+        assert_eq!(content.text(), b"{\"a\":\"A\\n\n\"}");
+        assert_eq!(content.range_of(9..15), 6..7);
+        assert_eq!(content.range_of(10..16), 6..8);
+        assert_eq!(content.source_range(6..7), 9..15);
+        assert_eq!(content.source_range(0..content.text().len()), 0..source.len());
+    }
+
+    #[test]
+    fn whole_documents() {
+        for text in [r#"{}"#, "[ ]", r#" {"a" : [1,-2.5e3,true,{"b":null}], "c":"d\"e"} "#, "[[[]]]"] {
+            assert!(is_document(text.as_bytes()), "{text}");
+        }
+        for text in
+            [r#"{"a"}"#, "[1,]", "{a:1}", "[1 2]", "{\"a\":1", "[]]", "1", "", "[\"a]", "{\"a\":}", "[}"]
+        {
+            assert!(!is_document(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
     fn documents() {
-        assert!(looks_like(br#" {"a":1} "#));
-        assert!(looks_like(b"[]"));
-        assert!(looks_like(b"[1, -2.5e3]"));
-        assert!(looks_like(b"[null]"));
-        assert!(!looks_like(b"[INFO] started"));
-        assert!(!looks_like(b"[2026-07-07 10:00:00] [1] argv ['--password', 'x']"));
-        assert!(!looks_like(b"[17] argv ['--password', 'x']"));
-        assert!(!looks_like(b"[nats-0] ready [1]"));
-        assert!(!looks_like(b"{cut"));
+        assert!(is_record(br#" {"a":1} "#));
+        assert!(is_record("\u{feff}[]".as_bytes()));
+        assert!(is_record(b"[1, -2.5e3]"));
+        assert!(is_record(b"[null]"));
+        assert!(!is_record(b"[INFO] started"));
+        assert!(!is_record(b"[2026-11-20] running ['a']"));
+        assert!(!is_record(b"[2026-07-07 10:00:00] [1] argv ['--password', 'x']"));
+        assert!(!is_record(b"[17] argv ['--password', 'x']"));
+        assert!(!is_record(b"[nats-0] ready [1]"));
+        assert!(!is_record(b"{cut"));
     }
 }

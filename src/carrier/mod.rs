@@ -8,6 +8,7 @@ pub mod grammar;
 pub mod identifier;
 pub mod json;
 pub mod key;
+pub mod line;
 pub mod pair;
 pub mod placeholder;
 pub mod quote;

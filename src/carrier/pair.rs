@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::key::{self, Key};
+use super::line::Line;
 use super::quote::{self, Quote};
 use super::tie::{GAP, Shape, Tie, blanks, blanks_before, value_at};
 use crate::finding::Link;
@@ -54,7 +55,7 @@ pub(super) const VALUE_NAMES: [&[u8]; 16] = [
 ];
 
 /// The value tied to a quoted key by neither an operator nor brackets.
-pub(super) fn pair(line: &[u8], key: &Key, closing: Quote) -> Option<Tie> {
+pub(super) fn pair(line: &Line<'_>, key: &Key, closing: Quote) -> Option<Tie> {
     let from = key.end + closing.width();
     if key.is_flag
         && let Some(tie) = next_argument(line, from)
@@ -69,7 +70,7 @@ pub(super) fn pair(line: &[u8], key: &Key, closing: Quote) -> Option<Tie> {
 }
 
 /// `a1="--key" a2="v"`: arguments as the Linux audit log writes them.
-fn next_argument(line: &[u8], from: usize) -> Option<Tie> {
+fn next_argument(line: &Line<'_>, from: usize) -> Option<Tie> {
     let at = from + blanks(line, from);
     let digits = line.get(at + 1..)?.iter().take(6).take_while(|b| b.is_ascii_digit()).count();
     let equals = at + 1 + digits;
@@ -78,7 +79,7 @@ fn next_argument(line: &[u8], from: usize) -> Option<Tie> {
 }
 
 /// `key 'k' … with value 'v'`: a sentence.
-fn told(line: &[u8], open_mark: usize, from: usize) -> Option<Tie> {
+fn told(line: &Line<'_>, open_mark: usize, from: usize) -> Option<Tie> {
     const WORD: &[u8] = b"value ";
     let before = &line[..open_mark - blanks_before(line, open_mark)];
     let len = before.iter().rev().take(16).take_while(|b| b.is_ascii_alphabetic()).count();
@@ -115,7 +116,7 @@ pub fn named_at_end(line: &[u8], key: &Key) -> Option<usize> {
 }
 
 /// The value of a line that reads `value: v` from `column` on or further right, and the key that names it.
-pub fn value_of_line(line: &[u8], column: usize) -> Option<(Key, Tie)> {
+pub fn value_of_line(line: &Line<'_>, column: usize) -> Option<(Key, Tie)> {
     let blank = line.iter().take(MAX_COLUMN).take_while(|b| matches!(b, b' ' | b'\t')).count();
     let name = blank + quote::at(line, blank).map_or(0, Quote::width);
     let len = line[name..].iter().take(16).take_while(|b| b.is_ascii_alphabetic() || **b == b'_').count();
@@ -129,15 +130,26 @@ pub fn value_of_line(line: &[u8], column: usize) -> Option<(Key, Tie)> {
 
 /// `"name": "key", "value": "v"` and `"value": "v", "name": "key"`, as JSON, Python or XML attributes. `from`: where
 /// the key ends, its quote left out.
-fn pair_with(line: &[u8], named: Range<usize>, from: usize, closing: Quote) -> Option<Tie> {
+fn pair_with(line: &Line<'_>, named: Range<usize>, from: usize, closing: Quote) -> Option<Tie> {
     if !NAME_NAMES.iter().any(|name| line[named.clone()].eq_ignore_ascii_case(name)) {
         return None;
     }
     // Forwards to the end of the object, then backwards to its start.
     let to = line.len().min(from + PAIR_GAP);
     let mut at = from;
-    while at < to && !is_structure(line, at, closing) {
-        if let Some(tie) = value_named_at(line, at) {
+    let mut depth = 0usize;
+    while at < to {
+        if is_structure(line, at, closing) {
+            match line[at] {
+                // An object beside the value is skipped.
+                b'{' => depth += 1,
+                b'}' if depth > 0 => depth -= 1,
+                _ => break,
+            }
+        } else if line[at..].starts_with(b"{}") {
+            at += 1;
+        }
+        if let Some(tie) = value_named_at(line, at).filter(|_| depth == 0) {
             return Some(tie);
         }
         at += 1;
@@ -184,7 +196,7 @@ fn name_before(line: &[u8], at: usize) -> Option<Range<usize>> {
 }
 
 /// `value": "…` or `value="…` whose name starts at `at`.
-fn value_named_at(line: &[u8], at: usize) -> Option<Tie> {
+fn value_named_at(line: &Line<'_>, at: usize) -> Option<Tie> {
     if at > 0 && (line[at - 1].is_ascii_alphanumeric() || line[at - 1] == b'_') {
         return None;
     }
@@ -209,7 +221,7 @@ fn value_named_at(line: &[u8], at: usize) -> Option<Tie> {
 fn is_structure(line: &[u8], at: usize, level: Quote) -> bool {
     let next = at + 1 + blanks(line, at + 1);
     match line[at] {
-        b'{' => quote::at(line, next).is_some_and(|quote| quote == level) || line.get(next) == Some(&b'}'),
+        b'{' => quote::at(line, next) == Some(level),
         b'}' => matches!(line.get(next), None | Some(b',' | b'}' | b']' | b'"' | b'\\' | b'\'')),
         b'<' => line.get(at + 1).is_some_and(|b| b.is_ascii_alphabetic() || *b == b'/'),
         b'>' => matches!(line.get(next), None | Some(b'<' | b'\\' | b'"')),

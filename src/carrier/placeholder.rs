@@ -6,6 +6,13 @@ pub fn holds_marker(text: &[u8]) -> bool {
     memchr::memchr2_iter(b'[', b'%', text).any(|at| marker_at(text, at).is_some())
 }
 
+/// Where the first of our markers starts that starts in `range`.
+pub fn first_marker(line: &[u8], range: std::ops::Range<usize>) -> Option<usize> {
+    memchr::memchr2_iter(b'[', b'%', &line[range.clone()])
+        .map(|at| range.start + at)
+        .find(|&at| marker_at(line, at).is_some())
+}
+
 /// Whether a byte of `range` belongs to one of our markers in `line`, its edges left out.
 pub fn touches_marker(line: &[u8], range: std::ops::Range<usize>) -> bool {
     let from = range.start.saturating_sub(MAX_MARKER);

@@ -3,9 +3,12 @@
 use std::ops::Range;
 
 use super::quote::{self, Quote};
+use crate::finding::Place;
 
 /// How far back the start of a URL is looked for.
 const URL_REACH: usize = 2048;
+/// How far back the string is looked for that a number stands behind.
+const NUMBER_REACH: usize = 512;
 
 /// How a replacement has to be written to be right where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,9 +21,17 @@ pub enum Surroundings {
     Number(Quote),
 }
 
-/// What stands around `range` of `line`.
-pub fn of(line: &[u8], range: Range<usize>) -> Surroundings {
-    if let Some(quote) = number_quote(line, range.clone()) {
+/// What stands around `range` of `line`, which is at `place` of its document.
+pub fn of(line: &[u8], range: Range<usize>, place: Place) -> Surroundings {
+    let quote = match place {
+        Place::Bare(depth) => Some(Quote { mark: b'"', escapes: (1 << depth) - 1 }),
+        // In a string there may be Python's numbers, or a document that is cut off: never with the quotes of the
+        // string itself or of one around it.
+        Place::String(depth) => number_quote(line, range.clone())
+            .filter(|quote| quote.mark == b'\'' || quote.escapes + 1 >= 2 << depth),
+        Place::Line => number_quote(line, range.clone()),
+    };
+    if let Some(quote) = quote {
         Surroundings::Number(quote)
     } else if is_in_url(line, range) {
         Surroundings::Url
@@ -31,7 +42,8 @@ pub fn of(line: &[u8], range: Range<usize>) -> Surroundings {
 
 /// The quote to write around the replacement of a bare scalar: the one its neighbours have.
 fn number_quote(line: &[u8], range: Range<usize>) -> Option<Quote> {
-    let before = line[..range.start].trim_ascii_end();
+    let floor = range.start.saturating_sub(NUMBER_REACH);
+    let before = line[floor..range.start].trim_ascii_end();
     let after = line[range.end..].trim_ascii_start();
     if !matches!(after.first(), None | Some(b',' | b']' | b'}' | b')')) {
         return None;
@@ -44,18 +56,20 @@ fn number_quote(line: &[u8], range: Range<usize>) -> Option<Quote> {
             .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E'));
     match before.last()? {
         b':' => {
-            quote::before(line, before[..before.len() - 1].trim_ascii_end().len()).filter(|q| q.mark != b'`')
+            let key_end = floor + before[..before.len() - 1].trim_ascii_end().len();
+            quote::before(line, key_end).filter(|q| q.mark != b'`')
         }
         b'[' | b',' if is_number => {
             // Behind a string that has ended, so not inside one.
             let Some(mark) = before.iter().rposition(|&b| b == b'"') else {
                 // A document of numbers.
-                let is_document = before.first().is_some_and(|b| matches!(b, b'[' | b'{'))
+                let is_document = floor == 0
+                    && before.first().is_some_and(|b| matches!(b, b'[' | b'{'))
                     && before.iter().all(|b| b.is_ascii_digit() || b"[]{}, .-+eEnultrfas".contains(b));
                 return is_document.then_some(Quote { mark: b'"', escapes: 0 });
             };
             let next = before[mark + 1..].trim_ascii_start().first();
-            let quote = quote::before(line, mark + 1)?;
+            let quote = quote::before(line, floor + mark + 1)?;
             let between = &before[mark + 1..];
             // Or in a document of numbers that is itself a string.
             let is_inner = between.starts_with(b"[")
@@ -107,7 +121,7 @@ mod tests {
 
     fn check(line: &str, want: Surroundings) {
         let start = line.find("4111").expect("value");
-        assert_eq!(of(line.as_bytes(), start..start + 4), want, "{line}");
+        assert_eq!(of(line.as_bytes(), start..start + 4, Place::Line), want, "{line}");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use super::key::Key;
+use super::line::Line;
 use super::pair::{VALUE_NAMES, pair};
 use super::quote::{self, Quote};
 use crate::finding::Link;
@@ -16,6 +17,8 @@ pub(super) const GAP: usize = 64;
 const STRING_GAP: usize = 512;
 /// The most elements of an array that are taken as values.
 const MAX_ELEMENTS: usize = 4096;
+/// What an element counts for, beside its bytes.
+const ELEMENT: usize = 32;
 
 /// How a value is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +56,7 @@ impl Tie {
 }
 
 /// The value tied to `key` in `line`.
-pub fn value_of(line: &[u8], key: &Key) -> Option<Tie> {
+pub fn value_of(line: &Line<'_>, key: &Key) -> Option<Tie> {
     let closing = quote::at(line, key.end);
     let mut at = key.end + closing.map_or(0, Quote::width);
     // `user[password]`, `params["password"]`
@@ -115,7 +118,7 @@ pub fn value_of(line: &[u8], key: &Key) -> Option<Tie> {
 }
 
 /// The quote of kind `mark` that opened the string a key is in, if one did right before it or a little further back.
-fn opened_around(line: &[u8], key: &Key, mark: u8) -> Option<Quote> {
+fn opened_around(line: &Line<'_>, key: &Key, mark: u8) -> Option<Quote> {
     let floor = key.start.saturating_sub(STRING_GAP);
     let at = floor + line[floor..key.start].iter().rposition(|&b| b == mark)?;
     let escapes = quote::backslashes_before(line, at);
@@ -124,20 +127,27 @@ fn opened_around(line: &[u8], key: &Key, mark: u8) -> Option<Quote> {
 }
 
 /// Whether `quote`, found behind the operator of a key without quotes, ends the string that the key is in.
-fn ends_around(line: &[u8], key: &Key, quote: Quote) -> bool {
+fn ends_around(line: &Line<'_>, key: &Key, quote: Quote) -> bool {
     quote::at(line, key.end).is_none() && opened_around(line, key, quote.mark) == Some(quote)
 }
 
 /// Where a double-quoted string ends that a single-quoted value stands in.
-fn string_end_around(line: &[u8], key: &Key, start: usize, value: Quote) -> usize {
+fn string_end_around(line: &Line<'_>, key: &Key, start: usize, value: Quote) -> usize {
     if value.mark == b'"' {
         return line.len();
     }
-    opened_around(line, key, b'"').map_or(line.len(), |open| quote::content_end(line, start, open))
+    opened_around(line, key, b'"').map_or(line.len(), |open| content_end(line, start, open))
+}
+
+/// [`quote::content_end`], counted.
+pub(super) fn content_end(line: &Line<'_>, from: usize, open: Quote) -> usize {
+    let end = quote::content_end(line, from, open);
+    line.read(end - from.min(end));
+    end
 }
 
 /// Whether the quoted key is the first of a list or tuple.
-fn is_in_list(line: &[u8], key: &Key) -> bool {
+fn is_in_list(line: &Line<'_>, key: &Key) -> bool {
     let Some(open) = quote::before(line, key.start) else { return false };
     let at = key.start - open.width();
     let prefixed = usize::from(matches!(byte_before(line, at), Some(b'b' | b'u')));
@@ -145,8 +155,11 @@ fn is_in_list(line: &[u8], key: &Key) -> bool {
 }
 
 /// A value that starts at or (after blanks) behind `from`.
-pub(super) fn value_at(line: &[u8], from: usize, link: Link, key: Option<&Key>) -> Option<Tie> {
+pub(super) fn value_at(line: &Line<'_>, from: usize, link: Link, key: Option<&Key>) -> Option<Tie> {
     let mut at = from + blanks(line, from);
+    if line.is_spent() && at < line.len() {
+        return Some(Tie { link, shape: Shape::Bare, start: at, end: line.rest(at), is_prose: false });
+    }
     // b'…', u'…', N'…', rb'…'
     let prefix = line
         .get(at..)?
@@ -167,7 +180,7 @@ pub(super) fn value_at(line: &[u8], from: usize, link: Link, key: Option<&Key>) 
     let byte = *line.get(at)?;
     match byte {
         b'[' | b'(' if super::placeholder::marker_at(line, at).is_none() && is_array(line, at) => {
-            let end = array_end(line, at);
+            let end = array_end(line, key, at);
             return Some(Tie { link, shape: Shape::Array, start: at, end, is_prose: false });
         }
         b'{' if link == Link::Json => return wrapped(line, at, link),
@@ -176,6 +189,7 @@ pub(super) fn value_at(line: &[u8], from: usize, link: Link, key: Option<&Key>) 
         b'<' if line[at..].starts_with(b"<![CDATA[") => {
             at += b"<![CDATA[".len();
             let end = memchr::memmem::find(&line[at..], b"]]>").map_or(line.len(), |i| at + i);
+            line.read(end - at);
             return Some(Tie { link, shape: Shape::Element, start: at, end, is_prose: false });
         }
         _ => {}
@@ -208,18 +222,18 @@ pub(super) fn value_at(line: &[u8], from: usize, link: Link, key: Option<&Key>) 
     Some(Tie { link, shape: Shape::Bare, start: at, end, is_prose: false })
 }
 
-fn quoted(line: &[u8], at: usize, open: Quote, link: Link) -> Tie {
+fn quoted(line: &Line<'_>, at: usize, open: Quote, link: Link) -> Tie {
     let start = at + open.width();
-    let end = quote::content_end(line, start, open);
+    let end = content_end(line, start, open);
     Tie { link, shape: Shape::Quoted(open), start, end, is_prose: false }
 }
 
 /// `{"stringValue": "v"}` and the like: an object that only wraps one value.
-fn wrapped(line: &[u8], at: usize, link: Link) -> Option<Tie> {
+fn wrapped(line: &Line<'_>, at: usize, link: Link) -> Option<Tie> {
     let from = at + 1 + blanks(line, at + 1);
     let open = quote::at(line, from)?;
     let name = from + open.width();
-    let end = quote::content_end(line, name, open);
+    let end = content_end(line, name, open);
     let is_wrapper = VALUE_NAMES.iter().any(|known| line[name..end].eq_ignore_ascii_case(known));
     let colon = end + open.width() + blanks(line, end + open.width());
     if !is_wrapper || line.get(colon) != Some(&b':') {
@@ -228,14 +242,18 @@ fn wrapped(line: &[u8], at: usize, link: Link) -> Option<Tie> {
     value_at(line, colon + 1, link, None).filter(|tie| tie.shape != Shape::Array)
 }
 
-fn element(line: &[u8], from: usize) -> Option<Tie> {
+fn element(line: &Line<'_>, from: usize) -> Option<Tie> {
     if line[from..].starts_with(b"<![CDATA[") {
         return value_at(line, from, Link::Xml, None);
     }
-    let end = match memchr::memchr(b'<', &line[from..]) {
+    let close = memchr::memchr(b'<', &line[from..]);
+    line.read(close.unwrap_or(line.len() - from));
+    let end = match close {
         Some(close) => from + close,
+        // What the tag is in ends right behind it.
+        None if quote::at(line, from).is_some() => return None,
         // Cut off before its closing tag; with blanks in it, it is rather a sentence about a tag.
-        None if line[from..].iter().any(u8::is_ascii_whitespace) => return None,
+        None if line[from..].iter().take_while(|b| **b != b'"').any(u8::is_ascii_whitespace) => return None,
         None => line.len(),
     };
     Some(Tie { link: Link::Xml, shape: Shape::Element, start: from, end, is_prose: false })
@@ -290,9 +308,22 @@ pub(super) fn blanks_before(line: &[u8], at: usize) -> usize {
 }
 
 /// Where a value without quotes ends.
-pub(super) fn bare_end(line: &[u8], start: usize, link: Link) -> usize {
+pub(super) fn bare_end(line: &Line<'_>, start: usize, link: Link) -> usize {
     let mut at = start;
+    // Brackets that were opened and not closed since the start, by kind.
+    let mut open = [0isize; 3];
+    let mut in_tag = false;
     while let Some(&byte) = line.get(at) {
+        match byte {
+            b'(' => open[0] += 1,
+            b'[' => open[1] += 1,
+            b'{' => open[2] += 1,
+            _ => {}
+        }
+        let mut closes = |kind: usize| {
+            open[kind] -= 1;
+            open[kind] < 0 && ends_group(line, at + 1)
+        };
         let ends = match byte {
             b' ' | b'\t' | b'\r' | 0x0B | 0x0C | 0x1B | 0 => true,
             b'"' => true,
@@ -300,19 +331,29 @@ pub(super) fn bare_end(line: &[u8], start: usize, link: Link) -> usize {
             b'`' => ends_group(line, at + 1),
             b'\'' => true,
             b'<' => at > start,
-            b'>' => !line[start..at].contains(&b'<'),
-            b'\\' => is_escape_end(line, at),
+            b'>' => !in_tag,
+            b'\\' => match escape_len(line, at) {
+                Some(len) => {
+                    at += len - 1;
+                    false
+                }
+                None => true,
+            },
             b'&' => link == Link::Query || is_field(line, at + 1) || line[at + 1..].starts_with(b"amp;"),
             b',' | b';' => ends_item(line, at + 1, link),
-            b')' | b']' | b'}' => !opens_inside(line, start, at, byte) && ends_group(line, at + 1),
+            b')' => closes(0),
+            b']' => closes(1),
+            b'}' => closes(2),
             b'|' => ends_item(line, at + 1, link),
             _ => false,
         };
         if ends {
             break;
         }
+        in_tag |= byte == b'<';
         at += 1;
     }
+    line.read(at - start);
     // A full stop or the like at the end belongs to the sentence.
     while at > start + 1
         && matches!(line[at - 1], b'.' | b',' | b';' | b':')
@@ -323,12 +364,13 @@ pub(super) fn bare_end(line: &[u8], start: usize, link: Link) -> usize {
     at
 }
 
-/// Whether the backslash at `at` starts an escape that ends a bare value: an escaped quote or line end.
-fn is_escape_end(line: &[u8], at: usize) -> bool {
+/// How many backslashes start at `at`, unless they start an escape that ends a bare value: an escaped quote or line end.
+fn escape_len(line: &[u8], at: usize) -> Option<usize> {
     let run = line[at..].iter().take_while(|&&b| b == b'\\').count();
     match line.get(at + run) {
-        None => true,
-        Some(&b) => quote::is_mark(b) || matches!(b, b'n' | b'r' | b't'),
+        None => None,
+        Some(&b) if quote::is_mark(b) || matches!(b, b'n' | b'r' | b't') => None,
+        Some(_) => Some(run),
     }
 }
 
@@ -337,7 +379,9 @@ fn ends_item(line: &[u8], at: usize, link: Link) -> bool {
     match line.get(at) {
         None => true,
         Some(b) if b.is_ascii_whitespace() => true,
-        Some(b) if quote::is_mark(*b) || matches!(b, b'{' | b'[' | b'\\') => true,
+        // What was cleaned may have been part of the value.
+        Some(b'[') => super::placeholder::marker_at(line, at).is_none(),
+        Some(b) if quote::is_mark(*b) || matches!(b, b'{' | b'\\') => true,
         Some(_) if link == Link::Json => true,
         Some(_) => is_field(line, at),
     }
@@ -361,16 +405,6 @@ fn is_assigned(line: &[u8], at: usize) -> bool {
         .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
         .count();
     name > 0 && line.get(at + name) == Some(&b'=') && line.get(at + name + 1) != Some(&b'=')
-}
-
-fn opens_inside(line: &[u8], start: usize, at: usize, close: u8) -> bool {
-    let open = match close {
-        b')' => b'(',
-        b']' => b'[',
-        _ => b'{',
-    };
-    let count = |byte: u8| line[start..at].iter().filter(|&&b| b == byte).count();
-    count(open) > count(close)
 }
 
 /// Whether a closing bracket before `at` is the end of something around the value.
@@ -397,28 +431,42 @@ fn is_array(line: &[u8], at: usize) -> bool {
         })
 }
 
-fn array_end(line: &[u8], at: usize) -> usize {
+fn array_end(line: &Line<'_>, key: Option<&Key>, at: usize) -> usize {
     let mut end = at;
-    elements(line, at, |tie| end = end.max(tie.end));
+    elements(line, key, at, |tie| end = end.max(tie.end));
     end
 }
 
-/// Every scalar of the array whose opening bracket is at `at`.
-pub fn elements(line: &[u8], at: usize, mut found: impl FnMut(Tie)) {
+/// Every scalar of the array of `key` whose opening bracket is at `at`, up to the first thing that is none.
+pub fn elements(line: &Line<'_>, key: Option<&Key>, at: usize, mut found: impl FnMut(Tie)) {
     let mut next = at + 1;
+    let is_key = |at: usize| line.get(at + blanks(line, at)) == Some(&b':');
     for _ in 0..MAX_ELEMENTS {
         next += blanks(line, next);
         match line.get(next) {
-            None | Some(b']' | b')' | b'}') => return,
+            None | Some(b']' | b')' | b'}' | b'{') => return,
             Some(b',' | b'[' | b'(') => {
                 next += 1;
                 continue;
             }
             Some(_) => {}
         }
+        // The quote may be the end of the string that the key is in.
+        if let (Some(key), Some(quote)) = (key, quote::at(line, next))
+            && ends_around(line, key, quote)
+        {
+            return;
+        }
         let Some(tie) = value_at(line, next, Link::Json, None).filter(|t| t.shape != Shape::Array) else {
             return;
         };
+        if let Shape::Quoted(open) = tie.shape
+            && is_key(tie.end + open.width())
+        {
+            return;
+        }
+        // However short it is, an element is a value of its own to look at.
+        line.read(ELEMENT);
         found(tie);
         let closing = match tie.shape {
             Shape::Quoted(open) => open.width(),
@@ -435,8 +483,8 @@ mod tests {
 
     fn check(line: &str, want: &str) {
         let word = line.find("password").expect("key");
-        let got =
-            key::around(line.as_bytes(), word..word + 8).and_then(|key| value_of(line.as_bytes(), &key));
+        let got = key::around(line.as_bytes(), word..word + 8)
+            .and_then(|key| value_of(&Line::new(line.as_bytes()), &key));
         assert_eq!(got.map(|tie| &line[tie.range()]), (want != "-").then_some(want), "{line}");
     }
 

@@ -3,13 +3,14 @@
 use std::ops::Range;
 
 use super::open::{Name, Open};
-use super::{Hit, LineWork, Owner, Scanner, Work, pem};
-use crate::carrier::escape::{self, ends_before};
+use super::{Buffers, Hit, Owner, Scanner, pem};
+use crate::carrier::escape::{self, Percent, ends_before, sequence_end};
 use crate::carrier::key::{self, Key};
+use crate::carrier::line::{Line, whole_characters};
 use crate::carrier::placeholder::{holds_marker, touches_marker};
 use crate::carrier::tie::{self, Tie};
 use crate::carrier::{grammar, identifier, json};
-use crate::finding::{Finding, Left, Reason, RuleIndex, Via};
+use crate::finding::{Finding, Left, Place, Reason, RuleIndex, Via};
 use crate::rules::allow::contains_caseless;
 use crate::rules::entropy::shannon;
 use crate::rules::pattern::{Match, Pattern};
@@ -18,67 +19,84 @@ use crate::rules::{Detect, Rule};
 /// A regex whose matches are longer than this is run on the whole line rather than around its anchors.
 const MAX_WINDOW: usize = 8192;
 
+/// How often a regex of unbounded length may be tried in vain at places of one line.
+const MAX_FAILED: usize = 32;
+
 /// Matches of at most this length are searched for inside a refused match, too.
 const SHORT: usize = 64;
 
 pub(super) fn pem_finding(rule: RuleIndex, body: Range<usize>) -> Finding {
-    Finding { rule, start: body.start, end: body.end, via: Via::Pem }
+    Finding { rule, start: body.start, end: body.end, via: Via::Pem, place: Place::Line }
 }
 
-/// Adds what is found in `line`, which starts at `base` of its block, to `work.line.found`.
-pub(super) fn look(scanner: &Scanner, line: &[u8], base: usize, hits: &[Hit], work: &mut Work) {
-    let Work { line: line_work, open, left, .. } = work;
-    let mut left = |entry: Left| {
-        if let Some(left) = left.as_mut() {
-            left.push(Left { start: entry.start + base, end: entry.end + base, ..entry });
-        }
-    };
-    let LineWork { candidates, rules, found, view, view_hits } = line_work;
-    let mut lane = Lane { scanner, candidates, rules, opened: Open::default() };
-    let before = found.len();
-    let escapes = lane.look(line, base, hits, found, &mut left);
-    if escapes.line && memchr::memchr(0x1B, line).is_some() {
-        // A colour's last letter reads as part of the word behind it: only the view tells them apart.
-        found.truncate(before);
-    }
-    open.add(std::mem::take(&mut lane.opened));
-    let raw = before..found.len();
-    // The same once more for what escapes may hide, level by level: what ends a value on one level is a part of it on
-    // the one above.
-    let mut view_region = |region: Range<usize>, percent: bool| {
-        let mut is_new = view.decode_once(&line[region.clone()], percent);
-        for _ in 0..escape::PASSES {
-            if !is_new {
-                break;
+/// What a look at a line needs beside the line.
+pub(super) struct Looker<'w> {
+    pub(super) scanner: &'w Scanner,
+    pub(super) buffers: &'w mut Buffers,
+    /// Takes what was left.
+    pub(super) left: &'w mut dyn FnMut(Left),
+}
+
+impl Looker<'_> {
+    /// Adds what is found in `line` to `found`; `hits` are places in a text where the line starts at `base`. Gives
+    /// what the line leaves open.
+    pub(super) fn look(self, line: &[u8], base: usize, hits: &[Hit], found: &mut Vec<Finding>) -> Open {
+        let Self { scanner, buffers: Buffers { candidates, rules, view, view_hits }, left } = self;
+        let mut lane = Lane { scanner, candidates, rules, opened: Open::default() };
+        let before = found.len();
+        let escapes = lane.look(line, base, hits, found, left);
+        if escapes.line && memchr::memchr(0x1B, line).is_some() {
+            // A colour's last letter reads as part of the word behind it.
+            for finding in &mut found[before..] {
+                finding.start = sequence_end(line, finding.start).min(finding.end);
             }
-            view_hits.clear();
-            scanner.prefilter.scan(view.text(), view_hits);
-            let from = found.len();
-            lane.look(view.text(), 0, view_hits, found, &mut |_| {});
-            for finding in &mut found[from..] {
-                let source = view.source_range(finding.range());
-                finding.start = region.start + source.start;
-                finding.end = region.start + source.end;
-            }
-            is_new = view.decode_again(percent);
+            found.retain(|finding| finding.start < finding.end);
         }
-    };
-    if escapes.line {
-        view_region(0..line.len(), false);
-    }
-    if escapes.percent {
-        let mut done = 0;
-        for hit in hits {
-            let Some(at) = hit.at.checked_sub(base) else { continue };
-            if at >= done && scanner.owners[hit.anchor as usize].contains(&Owner::Percent) {
-                let region = url_around(line, at, done);
-                done = region.end;
-                view_region(region, true);
+        let opened = std::mem::take(&mut lane.opened);
+        let raw = before..found.len();
+        // The same once more for what escapes may hide, level by level: what ends a value on one level is a part of it
+        // on the one above.
+        let mut view_region = |region: Range<usize>, percent: Percent| {
+            let mut is_new = view.decode_once(&line[region.clone()], percent);
+            for _ in 0..escape::PASSES {
+                if !is_new {
+                    break;
+                }
+                view_hits.clear();
+                scanner.prefilter.scan(view.text(), view_hits);
+                let from = found.len();
+                lane.look(view.text(), 0, view_hits, found, &mut |_| {});
+                for finding in &mut found[from..] {
+                    let source = view.source_range(finding.range());
+                    finding.start = region.start + source.start;
+                    finding.end = region.start + source.end;
+                }
+                is_new = view.decode_again(percent);
+            }
+        };
+        if escapes.line {
+            view_region(0..line.len(), Percent::No);
+        }
+        if escapes.percent {
+            let mut done = 0;
+            for hit in hits {
+                let Some(at) = hit.at.checked_sub(base) else { continue };
+                if at >= done && scanner.owners[hit.anchor as usize].contains(&Owner::Percent) {
+                    let region = url_around(line, at, done);
+                    done = region.end;
+                    view_region(region.clone(), Percent::Unreserved);
+                    view_region(region, Percent::All);
+                }
             }
         }
-    }
-    if escapes.line && json::looks_like(line) {
-        drop_misread(line, found, raw);
+        if escapes.line && json::is_record(line) {
+            drop_misread(line, found, raw);
+        }
+        for finding in &mut found[before..] {
+            let whole = whole_characters(line, finding.range());
+            (finding.start, finding.end) = (whole.start, whole.end);
+        }
+        opened
     }
 }
 
@@ -139,7 +157,9 @@ impl Lane<'_> {
     ) -> Escapes {
         let scanner = self.scanner;
         let mut escapes = Escapes::default();
+        let from = found.len();
         let mut inside = false;
+        let text = Line::new(line);
         self.candidates.clear();
         for hit in hits {
             // An anchor that began in the line before reaches over its end: no match does.
@@ -158,7 +178,7 @@ impl Lane<'_> {
                     Owner::Key => {
                         // The last set of a key's anchor is what follows the key.
                         let len = scanner.prefilter.anchors()[hit.anchor as usize].sets.len() - 1;
-                        self.key(line, at..at + len, found, left);
+                        self.key(&text, at..at + len, from, found, left);
                     }
                     Owner::Percent => escapes.percent = true,
                     Owner::Line => escapes.line = true,
@@ -203,16 +223,26 @@ impl Lane<'_> {
         }
     }
 
-    fn key(&mut self, line: &[u8], word: Range<usize>, found: &mut Vec<Finding>, left: &mut dyn FnMut(Left)) {
+    /// Looks at the key that ends with `word`. `from`: what was found before that is not of this look, nor in terms of
+    /// this line.
+    fn key(
+        &mut self,
+        line: &Line<'_>,
+        word: Range<usize>,
+        from: usize,
+        found: &mut Vec<Finding>,
+        left: &mut dyn FnMut(Left),
+    ) {
         if word.end > line.len() {
             return;
         }
         let anchor_len = word.len();
         let Some(key) = key::around(line, word) else { return };
-        // What is inside a value that is taken needs no look of its own.
-        if found
+        // Where all that follows is taken, nothing needs a look of its own. Inside any other value it does: in a
+        // document the value may yet be cut.
+        if found[from..]
             .last()
-            .is_some_and(|f| matches!(f.via, Via::Key(_)) && f.start <= key.start && key.end <= f.end)
+            .is_some_and(|f| f.via == Via::Rest && f.start <= key.start && key.end <= f.end)
         {
             return;
         }
@@ -240,7 +270,7 @@ impl Lane<'_> {
 /// What `rule` finds in the value that `tie` ties to `key`.
 pub(super) fn keyed(
     scanner: &Scanner,
-    line: &[u8],
+    line: &Line<'_>,
     key: &Key,
     tie: Tie,
     rule: RuleIndex,
@@ -250,6 +280,14 @@ pub(super) fn keyed(
     let known = &scanner.rules[rule];
     let Detect::Keys(keyed) = &known.detect else { return };
     let (start, end) = (tie.start, tie.end);
+    if line.is_spent() {
+        // Too much has been read to read on: all that follows goes.
+        let end = line.rest(start).max(start);
+        if start < end {
+            found(Finding { rule, start, end, via: Via::Rest, place: Place::Line });
+        }
+        return;
+    }
     if !keyed.carriers.has(tie.link) {
         return left(Left { rule, start, end, reason: Reason::Carrier });
     }
@@ -267,7 +305,8 @@ pub(super) fn keyed(
         };
         match accepts(scanner, rule, known, line, whole, secret.clone()) {
             Ok(()) => {
-                found(Finding { rule, start: secret.start, end: secret.end, via: Via::Key(tie.link) });
+                let via = Via::Key(tie.link);
+                found(Finding { rule, start: secret.start, end: secret.end, via, place: Place::Line });
             }
             Err(reason) => nothing = Some(Left { rule, start: secret.start, end: secret.end, reason }),
         }
@@ -331,13 +370,24 @@ impl Confirm<'_> {
     /// Matches start at the candidates.
     fn at_each(&mut self, candidates: &[(RuleIndex, usize, bool)]) {
         let mut done = 0;
+        let is_bounded = self.pattern.max_len().is_some_and(|len| len <= MAX_WINDOW);
+        let mut failed = 0;
         for &(_, start, _) in candidates {
             if start < done {
                 continue;
             }
+            let is_first = ends_before(self.line, start);
+            // Each try may read to the end of the line. After some, all that is left is searched at once.
+            if failed >= MAX_FAILED && !is_bounded && !is_first {
+                if failed == MAX_FAILED {
+                    self.within(start..self.line.len());
+                    failed += 1;
+                }
+                continue;
+            }
             let found = self.pattern.find_at(self.line, start, self.line.len()).or_else(|| {
                 // The letter before it ends an escape: to the rule, that is where the text starts.
-                let rest = ends_before(self.line, start).then(|| &self.line[start..])?;
+                let rest = is_first.then(|| &self.line[start..])?;
                 let m = self.pattern.find_at(rest, 0, rest.len())?;
                 Some(Match {
                     start: m.start + start,
@@ -346,8 +396,10 @@ impl Confirm<'_> {
                     secret_end: m.secret_end + start,
                 })
             });
-            if let Some(m) = found {
-                done = self.after(m);
+            match found {
+                Some(m) => done = self.after(m),
+                None if failed < MAX_FAILED => failed += 1,
+                None => {}
             }
         }
     }
@@ -397,8 +449,13 @@ impl Confirm<'_> {
             );
         match accepted {
             Ok(()) => {
-                let via = Via::Shape;
-                self.found.push(Finding { rule: self.rule, start: secret_start, end: secret_end, via });
+                self.found.push(Finding {
+                    rule: self.rule,
+                    start: secret_start,
+                    end: secret_end,
+                    via: Via::Shape,
+                    place: Place::Line,
+                });
                 true
             }
             Err(reason) => {
@@ -407,117 +464,4 @@ impl Confirm<'_> {
             }
         }
     }
-}
-
-/// Cuts the findings of a JSON line at its structure: what is replaced lies inside strings or is a whole scalar.
-pub(super) fn keep_structure(line: &[u8], work: &mut LineWork) {
-    let LineWork { found, .. } = work;
-    let count = found.len();
-    let mut next = 0;
-    json::scalars(line, |scalar, kind| {
-        while next < count && found[next].end <= scalar.start {
-            next += 1;
-        }
-        for i in next..count {
-            let finding = found[i];
-            if finding.start >= scalar.end {
-                break;
-            }
-            // What begins inside an earlier scalar ended there, but for the body of a key, which may be a list of
-            // lines. A key of an object is no part of what begins before it.
-            let began_before = finding.start < scalar.start;
-            let began_inside = began_before && found[count..].iter().any(|piece| overlaps(piece, &finding));
-            let is_list = finding.via == Via::Pem || kind == json::Scalar::Bare;
-            if began_inside && !is_list {
-                continue;
-            }
-            if began_before && kind == json::Scalar::Key {
-                continue;
-            }
-            let (start, end) = (finding.start.max(scalar.start), finding.end.min(scalar.end));
-            if start >= end {
-                continue;
-            }
-            let piece = match kind {
-                json::Scalar::Key | json::Scalar::Text => {
-                    json::whole_escapes(line, scalar.clone(), start..end)
-                }
-                json::Scalar::Bare => scalar.clone(),
-            };
-            found.push(Finding { start: piece.start, end: piece.end, ..finding });
-        }
-    });
-    found.drain(..count);
-    // Widening to whole escapes or scalars may have brought neighbours together.
-    found.dedup_by(|next, last| {
-        let overlap = next.start < last.end;
-        if overlap {
-            last.end = last.end.max(next.end);
-        }
-        overlap
-    });
-}
-
-fn overlaps(one: &Finding, other: &Finding) -> bool {
-    one.start < other.end && other.start < one.end
-}
-
-/// How often a line is looked at again.
-const ROUNDS: usize = 4;
-
-/// Looks again at a line in which a finding stands without a break beside something else: once the finding is a
-/// marker, a word may begin where none did. Without this, cleaning twice would not equal cleaning once.
-pub(super) fn look_again(scanner: &Scanner, line: &[u8], work: &mut LineWork) {
-    for _ in 0..ROUNDS {
-        if !work.found.iter().any(|finding| is_tight(line, finding)) {
-            return;
-        }
-        let LineWork { candidates, rules, found, view_hits, .. } = work;
-        let (text, runs) = with_markers(line, found);
-        view_hits.clear();
-        scanner.prefilter.scan(&text, view_hits);
-        let mut more = Vec::new();
-        let mut lane = Lane { scanner, candidates, rules, opened: Open::default() };
-        lane.look(&text, 0, view_hits, &mut more, &mut |_| {});
-        let before = found.len();
-        for finding in more {
-            // Runs of the line itself, by where they stand in the text.
-            if let Some(&(at, source)) = runs.iter().rev().find(|&&(at, _)| at <= finding.start) {
-                let (start, end) = (finding.start - at + source, finding.end - at + source);
-                if end <= line.len() && !found[..before].iter().any(|f| f.start < end && start < f.end) {
-                    found.push(Finding { start, end, ..finding });
-                }
-            }
-        }
-        if found.len() == before {
-            return;
-        }
-        super::resolve::resolve(&scanner.rules, found);
-    }
-}
-
-/// Whether what stands right before or behind a finding could become a word of its own.
-fn is_tight(line: &[u8], finding: &Finding) -> bool {
-    let before = finding.start.checked_sub(1).map(|i| line[i]);
-    let after = line.get(finding.end);
-    before.is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_')
-        || after.is_some_and(|b| {
-            !b.is_ascii_whitespace()
-                && !matches!(b, b'"' | b'\'' | b'&' | b',' | b';' | b')' | b']' | b'}' | b'<' | b'>' | b'\\')
-        })
-}
-
-/// The line with a marker in place of each finding, and where its own runs stand: in the text, in the line.
-fn with_markers(line: &[u8], found: &[Finding]) -> (Vec<u8>, Vec<(usize, usize)>) {
-    let mut text = Vec::with_capacity(line.len());
-    let mut runs = vec![(0, 0)];
-    let mut done = 0;
-    for finding in found {
-        text.extend_from_slice(&line[done..finding.start]);
-        text.extend_from_slice(b"[REDACTED:x]");
-        done = finding.end;
-        runs.push((text.len(), done));
-    }
-    text.extend_from_slice(&line[done..]);
-    (text, runs)
 }

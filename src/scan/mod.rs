@@ -6,17 +6,20 @@
 //!
 //! Scanning cannot fail, and on text without candidates it neither allocates nor looks at a line twice.
 
+mod again;
 mod confirm;
 mod open;
 mod pem;
 mod prefilter;
 mod resolve;
+mod structure;
 
 use std::ops::Range;
 
 use crate::carrier::escape::View;
 use crate::carrier::json;
 use crate::carrier::key::{self, KeyIndex};
+use crate::carrier::line::Line;
 use crate::carrier::tie::{Shape, Tie};
 use crate::finding::{Finding, Left, Link, RuleIndex};
 use crate::rules::allow::Allowlist;
@@ -29,7 +32,7 @@ pub use prefilter::{Hit, Prefilter};
 /// What records are taken to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// A line that reads as a JSON document is JSON, any other is text.
+    /// A line that is a JSON document is JSON, any other is text.
     #[default]
     Auto,
     /// Every line is text: a bare number is replaced by a bare marker.
@@ -96,9 +99,17 @@ pub struct Work {
 /// What is needed for one line.
 #[derive(Debug, Default)]
 struct LineWork {
+    found: Vec<Finding>,
+    /// What the prefilter says of the line once more.
+    hits: Vec<Hit>,
+    buffers: Buffers,
+}
+
+/// What is needed for one look at a line.
+#[derive(Debug, Default)]
+struct Buffers {
     candidates: Vec<(RuleIndex, usize, bool)>,
     rules: Vec<RuleIndex>,
-    found: Vec<Finding>,
     view: View,
     view_hits: Vec<Hit>,
 }
@@ -243,28 +254,40 @@ impl Scanner {
     fn scan_line(&self, block: &[u8], place: Range<usize>, hits: &[Hit], work: &mut Work) {
         let line = &block[place.clone()];
         work.line.found.clear();
-        work.open.next(self, line, &mut work.line.found);
-        confirm::look(self, line, place.start, hits, work);
+        let Work { line: LineWork { found, buffers, .. }, left, open, .. } = work;
+        open.next(self, line, found);
+        let mut left = |entry: Left| {
+            if let Some(left) = left.as_mut() {
+                left.push(Left { start: entry.start + place.start, end: entry.end + place.start, ..entry });
+            }
+        };
+        let looker = confirm::Looker { scanner: self, buffers, left: &mut left };
+        open.add(looker.look(line, place.start, hits, found));
         if work.line.found.is_empty() {
             return;
         }
         resolve::end_at_users(line, &mut work.line.found);
-        resolve::resolve(&self.rules, &mut work.line.found);
-        confirm::look_again(self, line, &mut work.line);
         let is_json = match self.format {
             Format::Text => false,
-            Format::Auto => json::looks_like(line),
+            Format::Auto => json::is_record(line),
             Format::Json => true,
         };
-        if is_json {
-            confirm::keep_structure(line, &mut work.line);
-        }
+        self.settle(line, is_json, &mut work.line.found);
+        again::look_again(self, line, is_json, &mut work.line);
         let moved = work.line.found.iter().map(|f| Finding {
             start: f.start + place.start,
             end: f.end + place.start,
             ..*f
         });
         work.findings.extend(moved);
+    }
+
+    /// Cuts the findings of a line at its structure if it is JSON, then unites those that overlap.
+    fn settle(&self, line: &[u8], is_json: bool, found: &mut Vec<Finding>) {
+        if is_json {
+            structure::keep(line, found);
+        }
+        resolve::resolve(&self.rules, found);
     }
 
     /// Sorts findings of one value and unites those that overlap.
@@ -283,8 +306,9 @@ impl Scanner {
             end: value.len(),
             is_prose: false,
         };
+        let line = Line::new(value);
         self.keys.rules_for(&key, usize::MAX, |rule| {
-            confirm::keyed(self, value, &key, tie, rule, &mut |finding| found(finding), &mut |_| {});
+            confirm::keyed(self, &line, &key, tie, rule, &mut |finding| found(finding), &mut |_| {});
         });
     }
 }

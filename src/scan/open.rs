@@ -3,6 +3,7 @@
 
 use super::{Scanner, confirm, pem};
 use crate::carrier::key::Key;
+use crate::carrier::line::Line;
 use crate::carrier::pair;
 use crate::finding::{Finding, RuleIndex};
 
@@ -45,17 +46,17 @@ impl Open {
     /// Takes from `line` what belongs to what is open.
     pub(super) fn next(&mut self, scanner: &Scanner, line: &[u8], found: &mut Vec<Finding>) {
         if let Some((rule, key)) = self.key {
-            let (body, open) = key.next(line);
+            let open = key.next(line, &mut |body| found.push(confirm::pem_finding(rule, body)));
             self.key = open.map(|open| (rule, open));
-            found.extend(body.map(|body| confirm::pem_finding(rule, body)));
         }
+        let line = Line::new(line);
         if let Some(name) = self.name.take()
-            && let Some((key, tie)) = pair::value_of_line(line, name.column)
+            && let Some((key, tie)) = pair::value_of_line(&line, name.column)
         {
             scanner.keys.rules_for(&name.key, usize::MAX, |rule| {
                 confirm::keyed(
                     scanner,
-                    line,
+                    &line,
                     &key,
                     tie,
                     rule,

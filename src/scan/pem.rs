@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use crate::carrier::placeholder::holds_marker;
 use crate::rules::Block;
 use crate::rules::pattern::Match;
 
@@ -61,6 +62,9 @@ fn begin_ppk(line: &[u8], label: Match) -> Begin {
 
 fn begin_pem(line: &[u8], from: usize) -> Begin {
     let rest = &line[from..];
+    // The next key in the line looks for an end of its own.
+    let next = memchr::memmem::find(rest, b"-----BEGIN");
+    let rest = &rest[..next.unwrap_or(rest.len())];
     if let Some(end) = memchr::memmem::find(rest, b"-----END") {
         let body = trim(line, from..from + end);
         if !body.is_empty() {
@@ -72,7 +76,7 @@ fn begin_pem(line: &[u8], from: usize) -> Begin {
     let end = memchr::memchr3(b'"', b'\'', b'<', rest).unwrap_or(rest.len());
     let end = end - crate::carrier::quote::backslashes_before(&rest[..end], end);
     let body = trim(line, from..from + end);
-    if body.is_empty() {
+    if body.is_empty() && next.is_none() {
         Begin::Open(Open::new(Block::Pem, MAX_LINES))
     } else if line[body.clone()].split(|b| !is_body_byte(*b)).any(|run| run.len() >= 16) {
         Begin::Body(body)
@@ -87,61 +91,67 @@ impl Open {
         Self { block, lines, strangers: MAX_STRANGERS, column: None }
     }
 
-    /// The body in the next line, and what is open after it.
-    pub(super) fn next(self, line: &[u8]) -> (Option<Range<usize>>, Option<Self>) {
+    /// Calls `found` with the body in the next line; gives what is open after it.
+    pub(super) fn next(self, line: &[u8], found: &mut dyn FnMut(Range<usize>)) -> Option<Self> {
         if self.lines == 0 {
-            return (None, None);
+            return None;
         }
         if let Some(end) = memchr::memmem::find(line, self.block.end()) {
-            return (body_in(&line[..end], Some(0)), None);
+            body_in(&line[..end], Some(0), found);
+            return None;
         }
         if memchr::memmem::find(line, Block::Pem.start()).is_some() {
-            return (None, None);
+            return None;
         }
-        let body = body_in(line, self.column);
+        let body = body_in(line, self.column, found);
         let is_counted = self.block == Block::Pem || body.is_some();
         let next = Self { lines: self.lines - u32::from(is_counted), ..self };
         match body {
-            Some(body) => {
-                let column = Some(body.start);
-                (Some(body), Some(Self { column, strangers: MAX_STRANGERS, ..next }))
-            }
-            None if self.strangers == 0 => (None, None),
+            Some(column) => Some(Self { column: Some(column), strangers: MAX_STRANGERS, ..next }),
+            None if self.strangers == 0 => None,
             None => {
                 let column = self.column.or(Some(usize::MAX));
-                (None, Some(Self { strangers: self.strangers - 1, column, ..next }))
+                Some(Self { strangers: self.strangers - 1, column, ..next })
             }
         }
     }
 }
 
-/// The body of a key in a line: its longest run of base64 if that is long enough, or what stands where the body stood
-/// in the line before.
-fn body_in(line: &[u8], column: Option<usize>) -> Option<Range<usize>> {
-    let mut best = 0..0;
+/// The body of a key in a line: its runs of base64 that are long enough, or what stands where the body stood in the
+/// line before. Gives where it starts.
+fn body_in(line: &[u8], column: Option<usize>, found: &mut dyn FnMut(Range<usize>)) -> Option<usize> {
+    let mut first = None;
     let mut at = 0;
     while at < line.len() {
         let run = line[at..].iter().take_while(|&&b| is_body_byte(b)).count();
-        if run > best.len() && is_mixed(&line[at..at + run]) {
-            best = at..at + run;
+        if run >= SURE_RUN && is_mixed(&line[at..at + run]) {
+            first = first.or(Some(at));
+            found(at..at + run);
         }
         at += run + 1;
     }
-    if best.len() >= SURE_RUN {
-        return Some(best);
+    // Where a marker stands the body was, and is no more.
+    if first.is_some() || holds_marker(line) {
+        return first;
     }
     let Some(column) = column else {
         // Right behind the first line: whatever the line ends with, if it can be body.
         let text = trim(line, 0..line.len());
         let run = line[text.clone()].iter().rev().take_while(|&&b| is_body_byte(b)).count();
-        return (run >= 16).then(|| text.end - run..text.end);
+        return (run >= 16).then(|| {
+            found(text.end - run..text.end);
+            text.end - run
+        });
     };
     if column >= line.len() {
         return None;
     }
     let run = line[column..].iter().take_while(|&&b| is_body_byte(b)).count();
     let ends = matches!(line.get(column + run), None | Some(b'\r' | b'"' | b'\\' | b'\'' | b'<'));
-    (run > 0 && ends).then_some(column..column + run)
+    (run > 0 && ends).then(|| {
+        found(column..column + run);
+        column
+    })
 }
 
 /// Upper and lower case: base64, and neither hex digits nor a word.

@@ -62,6 +62,22 @@ proptest! {
             "{}", text
         );
     }
+
+    #[test]
+    fn a_document_in_a_string_stays_one(inner in document(), depth in 1..4usize) {
+        let mut text = inner.to_string();
+        for _ in 0..depth {
+            text = serde_json::json!({ "level": "info", "message": text }).to_string();
+        }
+        let mut out = String::from_utf8(clean(&DEFAULT, text.as_bytes())).expect("valid UTF-8 stays so");
+        for level in 0..depth {
+            let parsed = serde_json::from_str::<Value>(&out);
+            prop_assert!(parsed.is_ok(), "{text} became {out} at level {level}");
+            out = parsed.expect("checked")["message"].as_str().unwrap_or_default().to_owned();
+        }
+        let parsed = serde_json::from_str::<Value>(&out);
+        prop_assert!(parsed.is_ok(), "{text} became {out} inside");
+    }
 }
 
 /// A document with a blank behind every `:` and `,` that is not in a string, as Python's `json.dumps` writes it.

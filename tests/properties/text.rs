@@ -1,7 +1,5 @@
 //! Generated texts: what logs are made of, and what makes trouble in them, in any order.
 
-#![allow(dead_code, reason = "some pieces wait for the properties named in properties.rs")]
-
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;

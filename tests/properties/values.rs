@@ -117,18 +117,11 @@ fn carried() -> impl Strategy<Value = (Vec<String>, String)> {
     })
 }
 
-/// What is known to be missed: under a key that is itself percent-encoded, an encoded `&` ends the value, since it
-/// cannot be told from the `&` of a query inside a query.
-fn is_known_miss(line: &str) -> bool {
-    (line.contains("p%61ss") || line.contains("%2561")) && line.contains("%26")
-}
-
 proptest! {
     #![proptest_config(times(6000))]
 
     #[test]
     fn no_word_of_a_password_survives((words, line) in carried()) {
-        prop_assume!(!is_known_miss(&line));
         let out = clean(&DEFAULT, line.as_bytes());
         for word in words {
             let is_there = out.windows(word.len()).any(|window| window == word.as_bytes());
@@ -141,7 +134,6 @@ proptest! {
         (words, line) in carried(),
         before in select(&["INFO ", "[app] ", "\u{1b}[32mINFO\u{1b}[0m ", "a=1 ", "\u{feff}"][..]),
     ) {
-        prop_assume!(!is_known_miss(&line));
         let out = clean(&DEFAULT, format!("{before}{line}").as_bytes());
         for word in words {
             let is_there = out.windows(word.len()).any(|window| window == word.as_bytes());

@@ -1,0 +1,120 @@
+//! Looking again beside findings: once a finding is a marker, a word may begin where none did. Without this, cleaning
+//! twice would not equal cleaning once.
+
+use std::ops::Range;
+
+use super::confirm::Looker;
+use super::{LineWork, Scanner};
+use crate::finding::Finding;
+
+/// How often a line is looked at again.
+const ROUNDS: usize = 4;
+/// How far from a new marker something may begin that was none before: to the next break, at most so far,
+const TO_BREAK: usize = 4096;
+/// and then so far again, for a key and what it is tied to.
+const BEYOND: usize = 256;
+
+/// Looks again beside findings of `line` that stand without a break beside something else.
+pub(super) fn look_again(scanner: &Scanner, line: &[u8], is_json: bool, work: &mut LineWork) {
+    let LineWork { found, hits, buffers } = work;
+    let mut before: Vec<Finding> = Vec::new();
+    for _ in 0..ROUNDS {
+        let is_new = |finding: &Finding| {
+            let place = before.partition_point(|old| old.start < finding.start);
+            before.get(place).is_none_or(|old| old.range() != finding.range())
+        };
+        let is_due = |finding: &Finding| is_tight(line, finding) && is_new(finding);
+        if !found.iter().any(is_due) {
+            return;
+        }
+        let Marked { text, runs, windows } = Marked::new(line, found, is_due);
+        hits.clear();
+        for window in windows {
+            let first = hits.len();
+            scanner.prefilter.scan(&text[window.clone()], hits);
+            hits[first..].iter_mut().for_each(|hit| hit.at += window.start);
+        }
+        let mut more = Vec::new();
+        Looker { scanner, buffers, left: &mut |_| {} }.look(&text, 0, hits, &mut more);
+        before.clone_from(found);
+        for finding in more {
+            // Runs of the line itself, by where they stand in the text.
+            let run = runs.partition_point(|&(at, _)| at <= finding.start);
+            let Some(&(at, source)) = runs[..run].last() else { continue };
+            let (start, end) = (finding.start - at + source, finding.end - at + source);
+            let next = before.partition_point(|old| old.end <= start);
+            if end <= line.len() && before.get(next).is_none_or(|old| old.start >= end) {
+                found.push(Finding { start, end, ..finding });
+            }
+        }
+        if found.len() == before.len() {
+            return;
+        }
+        scanner.settle(line, is_json, found);
+    }
+}
+
+/// Whether what stands right before or behind a finding could become a word of its own.
+fn is_tight(line: &[u8], finding: &Finding) -> bool {
+    let before = finding.start.checked_sub(1).map(|i| line[i]);
+    let after = line.get(finding.end);
+    // A quote behind one of these opens a string.
+    let opens = line[..finding.end].last().is_some_and(|b| matches!(b, b'[' | b'{' | b',' | b':' | b'('));
+    opens
+        || before.is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b']'))
+        || after.is_some_and(|b| {
+            !b.is_ascii_whitespace()
+                && !matches!(b, b'"' | b'\'' | b'&' | b',' | b';' | b')' | b']' | b'}' | b'<' | b'>' | b'\\')
+        })
+}
+
+/// A line with a marker in place of each finding.
+struct Marked {
+    text: Vec<u8>,
+    /// Where the line's own runs stand: in the text, in the line.
+    runs: Vec<(usize, usize)>,
+    /// What stands around the markers of findings that are due, in order and none overlapping.
+    windows: Vec<Range<usize>>,
+}
+
+impl Marked {
+    fn new(line: &[u8], found: &[Finding], is_due: impl Fn(&Finding) -> bool) -> Self {
+        const MARKER: &[u8] = b"[REDACTED:x]";
+        let mut text = Vec::with_capacity(line.len());
+        let mut runs = vec![(0, 0)];
+        let mut due = Vec::new();
+        let mut done = 0;
+        for finding in found {
+            text.extend_from_slice(&line[done..finding.start]);
+            if is_due(finding) {
+                due.push(text.len());
+            }
+            text.extend_from_slice(MARKER);
+            done = finding.end;
+            runs.push((text.len(), done));
+        }
+        text.extend_from_slice(&line[done..]);
+        let mut windows: Vec<Range<usize>> = Vec::new();
+        for start in due {
+            let floor = windows.last().map_or(0, |last| last.end);
+            if start + MARKER.len() + BEYOND <= floor {
+                continue;
+            }
+            let end = start + MARKER.len();
+            let back = text[floor.min(start)..start].iter().rev().take(TO_BREAK);
+            let from = start - back.take_while(|&&b| !is_break(b)).count();
+            let ahead = text[end..].iter().take(TO_BREAK).take_while(|&&b| !is_break(b)).count();
+            let window = from.saturating_sub(BEYOND)..text.len().min(end + ahead + BEYOND);
+            match windows.last_mut() {
+                Some(last) if window.start <= last.end => last.end = last.end.max(window.end),
+                _ => windows.push(window),
+            }
+        }
+        Self { text, runs, windows }
+    }
+}
+
+/// Whether no token goes on beyond `byte`.
+fn is_break(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'`')
+}
