@@ -72,7 +72,8 @@ pub fn is_placeholder(value: &[u8]) -> bool {
     if value.is_empty() || holds_marker(value) {
         return true;
     }
-    if is_mask(value) {
+    // What opens a list or an object that cannot be seen.
+    if matches!(value, b"[" | b"{" | b"(") || is_mask(value) {
         return true;
     }
     let inner = unwrap_brackets(value);

@@ -17,13 +17,15 @@ const BEYOND: usize = 256;
 /// Looks again beside findings of `line` that stand without a break beside something else.
 pub(super) fn look_again(scanner: &Scanner, line: &[u8], is_json: bool, work: &mut LineWork) {
     let LineWork { found, hits, buffers } = work;
+    // What was refused for a marker in it may end sooner once there are more.
+    let is_over_marker = buffers.is_over_marker;
     let mut before: Vec<Finding> = Vec::new();
     for _ in 0..ROUNDS {
         let is_new = |finding: &Finding| {
             let place = before.partition_point(|old| old.start < finding.start);
             before.get(place).is_none_or(|old| old.range() != finding.range())
         };
-        let is_due = |finding: &Finding| is_tight(line, finding) && is_new(finding);
+        let is_due = |finding: &Finding| (is_over_marker || is_tight(line, finding)) && is_new(finding);
         if !found.iter().any(is_due) {
             return;
         }
@@ -58,8 +60,9 @@ pub(super) fn look_again(scanner: &Scanner, line: &[u8], is_json: bool, work: &m
 fn is_tight(line: &[u8], finding: &Finding) -> bool {
     let before = finding.start.checked_sub(1).map(|i| line[i]);
     let after = line.get(finding.end);
-    // A quote behind one of these opens a string.
-    let opens = line[..finding.end].last().is_some_and(|b| matches!(b, b'[' | b'{' | b',' | b':' | b'('));
+    // A quote in a value, or one behind one of these, may have been taken for the start of a string.
+    let opens = memchr::memchr2(b'"', b'\'', &line[finding.range()]).is_some()
+        || line[..finding.end].last().is_some_and(|b| matches!(b, b'[' | b'{' | b',' | b':' | b'('));
     opens
         || before.is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b']'))
         || after.is_some_and(|b| {

@@ -41,8 +41,10 @@ impl Looker<'_> {
     /// Adds what is found in `line` to `found`; `hits` are places in a text where the line starts at `base`. Gives
     /// what the line leaves open.
     pub(super) fn look(self, line: &[u8], base: usize, hits: &[Hit], found: &mut Vec<Finding>) -> Open {
-        let Self { scanner, buffers: Buffers { candidates, rules, view, view_hits }, left } = self;
-        let mut lane = Lane { scanner, candidates, rules, opened: Open::default() };
+        let Self { scanner, buffers, left } = self;
+        let Buffers { candidates, rules, view, view_hits, is_over_marker } = buffers;
+        *is_over_marker = false;
+        let mut lane = Lane { scanner, candidates, rules, opened: Open::default(), is_over_marker };
         let before = found.len();
         let escapes = lane.look(line, base, hits, found, left);
         if escapes.line && memchr::memchr(0x1B, line).is_some() {
@@ -81,7 +83,10 @@ impl Looker<'_> {
             let mut done = 0;
             for hit in hits {
                 let Some(at) = hit.at.checked_sub(base) else { continue };
-                if at >= done && scanner.owners[hit.anchor as usize].contains(&Owner::Percent) {
+                if at >= done
+                    && scanner.owners[hit.anchor as usize].contains(&Owner::Percent)
+                    && !is_of_marker(line, at)
+                {
                     let region = url_around(line, at, done);
                     done = region.end;
                     view_region(region.clone(), Percent::Unreserved);
@@ -123,6 +128,12 @@ fn drop_misread(line: &[u8], found: &mut Vec<Finding>, raw: Range<usize>) {
     });
 }
 
+/// Whether the percent-encoded byte at `at` is one of a marker of ours, which hides nothing.
+fn is_of_marker(line: &[u8], at: usize) -> bool {
+    let is_bracket_or_colon = matches!(line[at..], [b'%', b'5', b'B' | b'D', ..] | [b'%', b'3', b'A', ..]);
+    is_bracket_or_colon && touches_marker(line, at..at + 1)
+}
+
 /// The run of bytes around `at` that a percent-encoded text can be made of.
 fn url_around(line: &[u8], at: usize, floor: usize) -> Range<usize> {
     let ends = |b: &u8| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'<' | b'>' | b'`' | 0x1B);
@@ -144,6 +155,7 @@ struct Lane<'s> {
     candidates: &'s mut Vec<(RuleIndex, usize, bool)>,
     rules: &'s mut Vec<RuleIndex>,
     opened: Open,
+    is_over_marker: &'s mut bool,
 }
 
 impl Lane<'_> {
@@ -158,7 +170,6 @@ impl Lane<'_> {
         let scanner = self.scanner;
         let mut escapes = Escapes::default();
         let from = found.len();
-        let mut inside = false;
         let text = Line::new(line);
         self.candidates.clear();
         for hit in hits {
@@ -169,11 +180,7 @@ impl Lane<'_> {
                     Owner::Prefix(rule, offset) => {
                         self.candidates.extend(at.checked_sub(offset).map(|start| (rule, start, true)));
                     }
-                    Owner::Inside(rule) => {
-                        self.candidates.push((rule, at, false));
-                        // Where its match starts is not known, so neither is whether a `\n` hides it.
-                        inside = true;
-                    }
+                    Owner::Inside(rule) => self.candidates.push((rule, at, false)),
                     Owner::Lines(rule) => self.lines(line, rule, at, found),
                     Owner::Key => {
                         // The last set of a key's anchor is what follows the key.
@@ -185,7 +192,11 @@ impl Lane<'_> {
                 }
             }
         }
-        escapes.line |= inside && memchr::memchr(b'\\', line).is_some();
+        // Where a match starts whose anchor is inside it is not known, so neither is whether a `\n` hides it.
+        let is_hidden = |&(_, at, is_prefix): &(RuleIndex, usize, bool)| {
+            !is_prefix && at < line.len() && !touches_marker(line, at..at + 1)
+        };
+        escapes.line |= memchr::memchr(b'\\', line).is_some() && self.candidates.iter().any(is_hidden);
         self.candidates.extend(scanner.everywhere.iter().map(|&rule| (rule, 0, false)));
         self.candidates.sort_unstable();
         let mut rest = &self.candidates[..];
@@ -193,7 +204,8 @@ impl Lane<'_> {
             let (own, others) = rest.split_at(rest.partition_point(|c| c.0 == rule));
             rest = others;
             if let Detect::Regex { pattern, anchors, by_keyword } = &scanner.rules[rule].detect {
-                let mut confirm = Confirm { scanner, line, rule, pattern, found, left };
+                let is_over_marker = &mut *self.is_over_marker;
+                let mut confirm = Confirm { scanner, line, rule, pattern, found, left, is_over_marker };
                 if !confirm.has_keyword() {
                     continue;
                 }
@@ -359,6 +371,7 @@ struct Confirm<'a> {
     pattern: &'a Pattern,
     found: &'a mut Vec<Finding>,
     left: &'a mut dyn FnMut(Left),
+    is_over_marker: &'a mut bool,
 }
 
 impl Confirm<'_> {
@@ -459,6 +472,7 @@ impl Confirm<'_> {
                 true
             }
             Err(reason) => {
+                *self.is_over_marker |= reason == Reason::Placeholder && secret_start < secret_end;
                 (self.left)(Left { rule: self.rule, start: secret_start, end: secret_end, reason });
                 false
             }

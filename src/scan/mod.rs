@@ -112,6 +112,8 @@ struct Buffers {
     rules: Vec<RuleIndex>,
     view: View,
     view_hits: Vec<Hit>,
+    /// A match was refused because something in it had been cleaned before.
+    is_over_marker: bool,
 }
 
 impl Work {

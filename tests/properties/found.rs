@@ -103,6 +103,13 @@ fn a_marker_is_an_edge_to_its_neighbours_from_the_start() {
     );
     stable("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJlLXRoYXQtaXMtZGVhZA+14155552671");
     stable("jane.doe@example.com--password hunter2 ");
+    strict_is_stable(
+        r#"password': '":"': 'Digest username="u", response="6629fae49393a05397450978507c4ef1""#,
+    );
+    stable("postgres://kasm:hunter2@db:5432/kasmpassword:password('password', 'hunter2')");
+    stable("session_token\\n=passwd=\"status=200 ");
+    stable("postgres://kasm:hunter2@db:5432/kasmpassword:[\":\"");
+    stable("://u:p@h[REDACTED:password]password=@");
     stable("://u:p@h[email:k1:0123456789abcdef01234567]jane.doe@example.comtoken");
     strict_is_stable("\u{1b}hvs.AAAAAQAAAAAAAAAAAAAAAAAAAAAAAAAA2026-03-01T12:00:00.123Z ");
     strict_is_stable("postgres://kasm:hunter2@db:5432/kasmDB_PASSWORD:Bearer abcDEF123456ghiJKL789");

@@ -189,7 +189,8 @@ fn whole(line: &[u8], mut found: Vec<Range<usize>>) -> Vec<Range<usize>> {
 fn has_neighbour(line: &[u8], found: &Range<usize>) -> bool {
     let before = found.start.checked_sub(1).map(|at| line[at]);
     let behind = line.get(found.end);
-    b"[{,:(".contains(&line[found.end - 1])
+    line[found.clone()].iter().any(|b| b"\"'".contains(b))
+        || b"[{,:(".contains(&line[found.end - 1])
         || before.is_some_and(|b| b.is_ascii_alphanumeric() || b"_]".contains(&b))
         || behind.is_some_and(|b| !b.is_ascii_whitespace() && !b"\"'&,;)]}<>\\".contains(b))
 }
