@@ -1,7 +1,7 @@
 //! How text carries values: which value belongs to a key, where it starts and ends, how it is escaped.
 //!
 //! Everything here works on one line, looks only around the place it is asked about, and allocates nothing
-//! but the decoded view of a line that holds escapes.
+//! but the decoded view of a line that holds escapes, and the content of a string whose document is to be kept.
 
 pub mod escape;
 pub mod grammar;
