@@ -96,3 +96,28 @@ impl Out for Sink {
         self.tally.count(finding);
     }
 }
+
+/// What was collected is clean: it leaves also when the engine fails on what came after it.
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_clean_leaves_before_a_failure() {
+        let output = tempfile::NamedTempFile::new().expect("file");
+        let file = output.reopen().expect("file");
+        let failed = std::panic::catch_unwind(|| {
+            let mut sink = Sink::new(file, 0);
+            sink.write(b"clean\n");
+            panic!("as the engine might");
+        });
+        assert!(failed.is_err());
+        assert_eq!(std::fs::read(output.path()).expect("file"), b"clean\n");
+    }
+}
