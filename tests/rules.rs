@@ -1,7 +1,7 @@
 //! The built-in rules: what each must say of itself, and what each must do.
 
 use kasm_scrub::rules::example::Example;
-use kasm_scrub::rules::{Detect, Profile, Ruleset};
+use kasm_scrub::rules::{Detect, Profile, Ruleset, derived};
 
 fn builtin() -> Ruleset {
     Ruleset::load(true, &[]).unwrap_or_else(|faults| panic!("{faults}"))
@@ -56,4 +56,28 @@ fn regexes_compile_and_have_anchors() {
             Detect::Lines { pattern, .. } => assert!(pattern.is_compilable(), "{at}: does not compile"),
         }
     }
+}
+
+/// `UPDATE=1` writes the file anew.
+#[test]
+fn what_is_known_of_regexes_is_what_they_are() {
+    let rules = builtin();
+    let sources = rules.rules().iter().flat_map(|rule| {
+        let own = match &rule.detect {
+            Detect::Regex { pattern, .. } | Detect::Lines { pattern, .. } => Some(pattern),
+            Detect::Keys(keyed) => keyed.pattern.as_ref(),
+        };
+        let lists = rule.allow.iter().chain(rule.file_allow.iter());
+        own.into_iter().chain(lists.flat_map(|list| &list.regexes)).map(|pattern| pattern.source())
+    });
+    let text = derived::text(sources);
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write("patterns/derived.txt", &text).expect("patterns/derived.txt");
+        return;
+    }
+    let is_current = text == derived::FILE;
+    assert!(
+        is_current,
+        "patterns/derived.txt is stale: UPDATE=1 cargo test --locked what_is_known_of_regexes"
+    );
 }

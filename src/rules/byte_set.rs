@@ -90,6 +90,20 @@ impl ByteSet {
         })
     }
 
+    /// The set as 64 hexadecimal digits.
+    pub fn to_hex(self) -> String {
+        self.0.iter().map(|word| format!("{word:016x}")).collect()
+    }
+
+    /// A set that [`to_hex`](Self::to_hex) wrote.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let mut words = [0; 4];
+        for (i, word) in words.iter_mut().enumerate() {
+            *word = u64::from_str_radix(text.get(16 * i..16 * (i + 1))?, 16).ok()?;
+        }
+        Some(Self(words))
+    }
+
     /// How often a byte of the set turns up in logs, between 0 and 1.
     pub fn frequency(&self) -> f32 {
         let shares = self.0.iter().zip(&EIGHTS).flat_map(|(word, eights)| {

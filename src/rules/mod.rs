@@ -5,6 +5,7 @@ pub mod allow;
 pub mod anchor;
 pub mod builtin;
 pub mod byte_set;
+pub mod derived;
 pub mod entropy;
 pub mod example;
 pub mod fault;

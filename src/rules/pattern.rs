@@ -58,31 +58,20 @@ pub struct BadPattern(pub String);
 impl Pattern {
     /// Reads a pattern; the second value is its anchors, if it has telling ones.
     pub fn parse(source: &str, group: Option<usize>) -> Result<(Self, Option<Vec<Anchor>>), BadPattern> {
-        let (hir, unicode) = match hir(source, false) {
-            Ok(hir) => (hir, false),
-            Err(error) => (hir(source, true).map_err(|_| BadPattern(error))?, true),
-        };
-        let states = states(&hir, 0);
-        if states > MAX_STATES {
-            return Err(BadPattern(format!(
-                "needs about {states} states when compiled, more than the {MAX_STATES} allowed; shorten its repeats"
-            )));
-        }
-        let groups = hir.properties().explicit_captures_len();
-        if groups * 2 + 2 > SLOTS {
-            return Err(BadPattern(format!(
-                "has {groups} groups, more than the 15 allowed; use (?:…) for the others"
-            )));
-        }
+        Self::with(source, group, Facts::of(source)?)
+    }
+
+    /// A pattern of which all is known.
+    pub(super) fn with(
+        source: &str,
+        group: Option<usize>,
+        facts: Facts,
+    ) -> Result<(Self, Option<Vec<Anchor>>), BadPattern> {
+        let Facts { unicode, groups, max_len, states, anchors } = facts;
         let group = group.unwrap_or(usize::from(groups > 0));
         if group > groups {
             return Err(BadPattern(format!("has {groups} groups, so group {group} cannot be the secret")));
         }
-        if hir.properties().minimum_len() == Some(0) {
-            return Err(BadPattern("matches the empty string; make a part of it required".to_owned()));
-        }
-        let anchors = anchor::derive(&hir, TELLING);
-        let max_len = hir.properties().maximum_len();
         Ok((Self { source: source.into(), unicode, group, max_len, states, regex: OnceLock::new() }, anchors))
     }
 
@@ -144,6 +133,43 @@ impl Pattern {
     /// Compiles now rather than at the first candidate; `false` if the engine refuses.
     pub fn is_compilable(&self) -> bool {
         self.regex.get_or_init(|| compile(&self.source, self.unicode)).is_some()
+    }
+}
+
+/// What parsing a regex tells.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub(super) unicode: bool,
+    pub(super) groups: usize,
+    pub(super) max_len: Option<usize>,
+    pub(super) states: usize,
+    /// As [`anchor::derive`] gives them.
+    pub(super) anchors: Option<Vec<Anchor>>,
+}
+
+impl Facts {
+    pub(super) fn of(source: &str) -> Result<Self, BadPattern> {
+        let (hir, unicode) = match hir(source, false) {
+            Ok(hir) => (hir, false),
+            Err(error) => (hir(source, true).map_err(|_| BadPattern(error))?, true),
+        };
+        let states = states(&hir, 0);
+        if states > MAX_STATES {
+            return Err(BadPattern(format!(
+                "needs about {states} states when compiled, more than the {MAX_STATES} allowed; shorten its repeats"
+            )));
+        }
+        let groups = hir.properties().explicit_captures_len();
+        if groups * 2 + 2 > SLOTS {
+            return Err(BadPattern(format!(
+                "has {groups} groups, more than the 15 allowed; use (?:…) for the others"
+            )));
+        }
+        if hir.properties().minimum_len() == Some(0) {
+            return Err(BadPattern("matches the empty string; make a part of it required".to_owned()));
+        }
+        let anchors = anchor::derive(&hir, TELLING);
+        Ok(Self { unicode, groups, max_len: hir.properties().maximum_len(), states, anchors })
     }
 }
 

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use super::anchor::Anchor;
+use super::derived;
 use super::pattern::{BadPattern, Pattern};
 
 /// Patterns with more states than a few thousand are compiled when loaded, to be sure that they can be.
@@ -32,8 +33,12 @@ pub(crate) fn read(source: &str, group: Option<usize>, is_tested: bool) -> Resul
     if is_whole {
         text = without_groups(&text).into();
     }
-    let (pattern, anchors) =
-        Pattern::parse(&text, group).map_err(|BadPattern(why)| format!("the regex cannot be used: {why}"))?;
+    let known = if is_tested { derived::of(&text) } else { None };
+    let pattern = match known {
+        Some(facts) => Pattern::with(&text, group, facts),
+        None => Pattern::parse(&text, group),
+    };
+    let (pattern, anchors) = pattern.map_err(|BadPattern(why)| format!("the regex cannot be used: {why}"))?;
     if !is_tested && pattern.states() > COMPILE_EAGERLY_ABOVE && !pattern.is_compilable() {
         return Err("the regex is too large to compile; shorten its repeats".to_owned());
     }
