@@ -88,9 +88,13 @@ impl Folded {
             *class_of = class(byte);
         }
         self.classes[..at].fill(0);
-        self.classes[at + text.len()..].fill(0);
+        // As much of nothing as a window may reach into.
+        let end = at + text.len();
+        let reach = self.classes.len().min(end + AROUND);
+        self.classes[end..reach].fill(0);
+        let pairs = &mut self.pairs[..(end - AROUND + WINDOW).min(CHUNK + WINDOW)];
         let (left, right) = (&self.classes[AROUND..], &self.classes[AROUND + 1..]);
-        for ((pair, &left), &right) in self.pairs.iter_mut().zip(left).zip(right) {
+        for ((pair, &left), &right) in pairs.iter_mut().zip(left).zip(right) {
             *pair = u16::from(left) | u16::from(right) << 5;
         }
     }

@@ -146,14 +146,15 @@ impl Prefilter {
     /// Whether `anchor` stands at `at`, an escape in front of it being no part of its word.
     #[inline]
     pub fn stands_at(&self, anchor: u32, text: &[u8], at: usize) -> bool {
-        let (from, to) = (self.starts[anchor as usize], self.starts[anchor as usize + 1]);
-        let sets = &self.places[from as usize..to as usize];
-        let reads = text.len() - at.min(text.len()) >= sets.len()
-            && sets.iter().zip(&text[at..]).all(|(&set, &byte)| self.sets[set as usize].has(byte));
-        reads && {
-            let anchor = &self.anchors[anchor as usize];
-            anchor.before.is_none() || anchor.is_free_at(text, at) || ends_before(text, at)
+        let (from, to) = (self.starts[anchor as usize] as usize, self.starts[anchor as usize + 1] as usize);
+        let known = &self.anchors[anchor as usize];
+        // What stands in front says no sooner than the bytes do, in long runs of digits.
+        if !known.is_free_at(text, at) && !ends_before(text, at) {
+            return false;
         }
+        let sets = &self.places[from..to];
+        text.len() - at.min(text.len()) >= sets.len()
+            && sets.iter().zip(&text[at..]).all(|(&set, &byte)| self.sets[set as usize].has(byte))
     }
 
     /// Appends every place in `text` where an anchor stands, in order.
@@ -164,7 +165,7 @@ impl Prefilter {
             let len = (text.len() - from).min(CHUNK);
             folded.fold(text, from);
             let mut noted = [0; CHUNK];
-            let count = self.note(&folded, &mut noted);
+            let count = self.note(&folded, len, &mut noted);
             let count = self.note_again(&folded, &mut noted, count);
             for &place in &noted[..count] {
                 if usize::from(place) < len {
@@ -175,13 +176,14 @@ impl Prefilter {
         hits[before..].sort_unstable();
     }
 
-    /// Notes the places of a chunk where a window may stand; tells how many there are.
-    fn note(&self, folded: &Folded, noted: &mut [u16; CHUNK]) -> usize {
+    /// Notes the first `len` places of a chunk where a window may stand; tells how many there are.
+    fn note(&self, folded: &Folded, len: usize, noted: &mut [u16; CHUNK]) -> usize {
         let mut count = 0;
         // For the even and the odd places: the buckets whose windows go on after their first, second and third pair.
         let mut going_on = [[0; WINDOW / 2 - 1]; 2];
         // The last place is told by the pair six bytes behind it.
-        let (pairs, _) = folded.pairs[..CHUNK + WINDOW - 2].as_chunks::<2>();
+        let (pairs, _) =
+            folded.pairs[..(len + len % 2 + WINDOW - 2).min(CHUNK + WINDOW - 2)].as_chunks::<2>();
         for (i, pairs) in pairs.iter().enumerate() {
             for (odd, (&pair, [first, second, third])) in pairs.iter().zip(&mut going_on).enumerate() {
                 let [one, two, three, four] = self.buckets[usize::from(pair) & (PAIRS - 1)];
