@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::key::Key;
 use super::line::Line;
 use super::placeholder::{holds_marker, is_placeholder, marker_at};
-use super::quote;
+use super::quote::{self, Quote};
 use super::tie::{self, Shape, Tie};
 use crate::finding::{Link, Reason};
 use crate::rules::Values;
@@ -152,7 +152,7 @@ pub fn secrets(
         Values::Secret => one(line, without_scheme(line, tie), tie, is_prose_word, found),
         Values::Token => one(line, without_scheme(line, tie), tie, is_no_token, found),
         Values::Number => one(line, tie.range(), tie, is_no_number, found),
-        Values::Line => one(line, to_string_end(line, key, tie), tie, |_, _, _| false, found),
+        Values::Line => one(line, to_string_end(line, key, tie, false), tie, |_, _, _| false, found),
         Values::Words => one(line, to_field_end(line, key, tie), tie, is_prose_word, found),
         Values::Authorization => authorization(line, key, tie, found),
         Values::Cookies => cookies(line, key, tie, found),
@@ -267,7 +267,8 @@ fn without_scheme(line: &Line<'_>, tie: Tie) -> Range<usize> {
 }
 
 /// A bare value goes on to the end of its line or of the string around it; an escaped line end ends it, too.
-fn to_string_end(line: &Line<'_>, key: &Key, tie: Tie) -> Range<usize> {
+/// `has_strings`: it may hold strings, behind equals signs.
+fn to_string_end(line: &Line<'_>, key: &Key, tie: Tie, has_strings: bool) -> Range<usize> {
     if tie.shape != Shape::Bare {
         return tie.range();
     }
@@ -279,7 +280,15 @@ fn to_string_end(line: &Line<'_>, key: &Key, tie: Tie) -> Range<usize> {
         at += found;
         let run = line[at..limit].iter().take_while(|&&b| b == b'\\').count();
         match line[..limit].get(at + run) {
-            Some(b'"') if around.is_none() => break at,
+            Some(b'"') if around.is_none() => {
+                let open = Quote { mark: b'"', escapes: run };
+                let start = at + open.width();
+                let end = tie::content_end(line, start, open).min(limit);
+                if !has_strings || line[at - 1] != b'=' || quote::at(line, end) != Some(open) {
+                    break at;
+                }
+                at = end + open.width();
+            }
             Some(b'n' | b'r') if run > 0 => break at,
             _ => at += run.max(1),
         }
@@ -293,7 +302,7 @@ fn to_field_end(line: &Line<'_>, key: &Key, tie: Tie) -> Range<usize> {
     if tie.shape != Shape::Bare || tie.link == Link::Query || tie.link == Link::Flag {
         return tie.range();
     }
-    let all = to_string_end(line, key, tie);
+    let all = to_string_end(line, key, tie, false);
     let value = &line[all.clone()];
     let end = match memchr::memchr3(b'=', b',', b';', value) {
         Some(at) if value[at] == b'=' => {
@@ -312,7 +321,7 @@ fn authorization(
     tie: Tie,
     found: &mut dyn FnMut(Range<usize>),
 ) -> Result<(), Reason> {
-    let mut region = trimmed(line, to_string_end(line, key, tie));
+    let mut region = trimmed(line, to_string_end(line, key, tie, false));
     // Go prints a header as `Authorization:[Bearer …]`.
     if line[region.clone()].starts_with(b"[") && marker_at(line, region.start).is_none() {
         region.start += 1;
@@ -410,7 +419,7 @@ fn parameters(
 }
 
 fn cookies(line: &Line<'_>, key: &Key, tie: Tie, found: &mut dyn FnMut(Range<usize>)) -> Result<(), Reason> {
-    let region = to_string_end(line, key, tie);
+    let region = to_string_end(line, key, tie, true);
     let mut any = Err(Reason::Placeholder);
     let mut at = region.start;
     while at < region.end {
@@ -482,6 +491,8 @@ mod tests {
         let check = |line, want| check(Values::Cookies, "Cookie", line, want);
         check("Cookie: a=1x; b=2y", &["1x", "2y"]);
         check("Set-Cookie: sid=abc; Path=/; HttpOnly", &["abc"]);
+        check("Cookie: username=\"bob\"; sid=abc1; x=def2", &["bob", "abc1", "def2"]);
+        check(r#"{"m":"Cookie: a=\"b1\"; c=d2","z":"e"}"#, &["b1", "d2"]);
         check(r#"{"Cookie":"a=1x; b=2y","z":1}"#, &["1x", "2y"]);
         check(r#"headers: Cookie: a=1x\r\nHost: h"#, &["1x"]);
     }

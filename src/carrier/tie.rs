@@ -15,6 +15,8 @@ use crate::finding::Link;
 pub(super) const GAP: usize = 64;
 /// How far back the start of the string around a key is looked for.
 const STRING_GAP: usize = 512;
+/// The most bytes of attributes in a tag.
+const MAX_ATTRIBUTES: usize = 512;
 /// The most elements of an array that are taken as values.
 const MAX_ELEMENTS: usize = 4096;
 /// What an element counts for, beside its bytes.
@@ -88,7 +90,10 @@ pub fn value_of(line: &Line<'_>, key: &Key) -> Option<Tie> {
         [b':', next, ..] => {
             let defines = usize::from(*next == b'=');
             if is_quoted {
-                return value_at(line, after + 1 + defines, Link::Json, Some(key));
+                // A blank in a form is a plus.
+                let from = after + 1 + defines;
+                let plus = usize::from(line.get(from) == Some(&b'+') && quote::at(line, from + 1).is_some());
+                return value_at(line, from + plus, Link::Json, Some(key));
             }
             // `https://x-access-token:…@host`: a user name, which rules for URLs look at.
             if line[..key.start].ends_with(b"//") && !next.is_ascii_whitespace() {
@@ -102,6 +107,13 @@ pub fn value_of(line: &Line<'_>, key: &Key) -> Option<Tie> {
         // FULLWIDTH COLON
         [0xEF, 0xBC, 0x9A, ..] => value_at(line, after + 3, Link::Assign, Some(key)),
         [b'>', ..] if blank == 0 && !is_quoted && opens_tag(line, key.start) => element(line, after + 1),
+        [_, ..] if blank > 0 && !is_quoted && opens_tag(line, key.start) && is_assigned(line, after) => {
+            // Attributes come first.
+            let reach = &line[after..line.len().min(after + MAX_ATTRIBUTES)];
+            let close =
+                memchr::memchr2(b'<', b'>', reach).filter(|&i| reach[i] == b'>' && reach[i - 1] != b'/')?;
+            element(line, after + close + 1)
+        }
         [b',', ..] if is_quoted => {
             let link = if key.is_flag { Link::Flag } else { Link::Pair };
             let tie = (key.is_flag || is_in_list(line, key))
@@ -469,6 +481,8 @@ pub fn elements(line: &Line<'_>, key: Option<&Key>, at: usize, mut found: impl F
         line.read(ELEMENT);
         found(tie);
         let closing = match tie.shape {
+            // Cut off by the end of a string around it: nothing of the array follows.
+            Shape::Quoted(open) if quote::at(line, tie.end) != Some(open) => return,
             Shape::Quoted(open) => open.width(),
             _ => 0,
         };
@@ -549,5 +563,7 @@ mod tests {
         check("<password>hunter2</password>", "hunter2");
         check("<ns:password>hunter2</ns:password>", "hunter2");
         check("<password><![CDATA[hunter2]]></password>", "hunter2");
+        check("<w:password Type=\"a#b\" x='y'>hunter2</w:password>", "hunter2");
+        check("<password type=\"x\"/>", "-");
     }
 }

@@ -24,7 +24,7 @@ const MAX_KEY: u64 = 64 << 10;
 /// Which rules.
 #[derive(Debug, clap::Args)]
 pub(super) struct RuleOptions {
-    /// How much is looked for [default: default, or what --config says]
+    /// How much is looked for [default: default; a configuration may say otherwise]
     #[arg(short, long, value_name = "PROFILE", value_parser = profiles())]
     pub(super) profile: Option<Profile>,
     /// A rule file (this project's or gitleaks' format), on top of the built-in rules; may be given more than once

@@ -124,6 +124,16 @@ mod tests {
     }
 
     #[test]
+    fn a_private_key_with_more_in_its_lines() {
+        let body = "DEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdead";
+        let text = format!(
+            "-----BEGIN PRIVATE KEY----- host=a\n{body} host=a\nDEADdead12 host=a\n-----END PRIVATE KEY----- host=a\n"
+        );
+        check(&text, &[body, "DEADdead12"]);
+        check("a -----BEGIN PRIVATE KEY----- is wanted\nnone here\nnor here\n{body}\n", &[]);
+    }
+
+    #[test]
     fn the_private_lines_of_a_putty_key() {
         let body = "DEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdead";
         let text = format!("Public-Lines: 1\n{body}\nPrivate-Lines: 2\n{body}\nDEAD12==\nDEADdead\n");

@@ -80,8 +80,10 @@ fn begin_pem(line: &[u8], from: usize) -> Begin {
         Begin::Open(Open::new(Block::Pem, MAX_LINES))
     } else if line[body.clone()].split(|b| !is_body_byte(*b)).any(|run| run.len() >= 16) {
         Begin::Body(body)
+    } else if next.is_none() && !holds_marker(&line[body]) {
+        // A sentence about keys, or what a log puts behind each line: the next lines tell, if they are sure.
+        Begin::Open(Open { strangers: 1, column: Some(usize::MAX), ..Open::new(Block::Pem, MAX_LINES) })
     } else {
-        // A sentence about keys.
         Begin::Nothing
     }
 }
@@ -147,8 +149,13 @@ fn body_in(line: &[u8], column: Option<usize>, found: &mut dyn FnMut(Range<usize
         return None;
     }
     let run = line[column..].iter().take_while(|&&b| is_body_byte(b)).count();
-    let ends = matches!(line.get(column + run), None | Some(b'\r' | b'"' | b'\\' | b'\'' | b'<'));
-    (run > 0 && ends).then(|| {
+    let ends = match line.get(column + run) {
+        None | Some(b'\r' | b'"' | b'\\' | b'\'' | b'<' | 0x1B) => run > 0,
+        // Something else in the line: what it follows must look like a body by itself.
+        Some(b' ' | b';' | b',') => run >= 8 && is_mixed(&line[column..column + run]),
+        Some(_) => false,
+    };
+    ends.then(|| {
         found(column..column + run);
         column
     })
