@@ -1,7 +1,7 @@
 //! Buckets: which windows are looked for together.
 
-use super::fold::{BETWEEN, CLASSES, ClassSet, DIGITS, OF_CLASS, PAIRS, bits};
-use super::window::{BACK, Cut, WINDOW};
+use super::fold::{BACK, BETWEEN, CLASSES, ClassSet, DIGITS, OF_CLASS, PAIRS, WINDOW, bits};
+use super::window::Cut;
 
 /// At how many places a list of windows may be split.
 const SPLITS: usize = 8;

@@ -1,11 +1,15 @@
 //! Text folded to classes of bytes: letters without case, digits, what stands between words, operators and quotes, signs,
 //! the rest.
 
-use super::window::{BACK, NEAR, WINDOW};
 use crate::rules::byte_set::ByteSet;
 
 /// How much text is folded at once: small enough to stay in the first cache beside the tables.
 pub(super) const CHUNK: usize = 2048;
+/// The bytes of a window.
+pub(super) const WINDOW: usize = 8;
+/// How many bytes in front of a window are compared by their classes before its anchor is, and how many in all.
+pub(super) const BACK: usize = 8;
+pub(super) const NEAR: usize = 16;
 /// The bytes that are folded in front of a chunk and behind it.
 pub(super) const AROUND: usize = NEAR;
 /// Classes of bytes, and pairs of them.

@@ -22,8 +22,8 @@ use crate::carrier::escape::ends_before;
 use crate::rules::anchor::Anchor;
 use crate::rules::byte_set::ByteSet;
 use bucket::{Pairs, Shares, split};
-use fold::{CHUNK, Folded, PAIRS};
-use window::{BACK, Cut, Kind, MAX_READINGS, Readings, WINDOW, Window};
+use fold::{BACK, CHUNK, Folded, PAIRS, WINDOW};
+use window::{Cut, Kind, MAX_READINGS, Readings, Window};
 
 const BUCKETS: usize = 64;
 /// The buckets of windows that could read in too many ways to be looked up by how they read.

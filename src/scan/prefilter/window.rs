@@ -1,14 +1,9 @@
 //! Windows: the eight bytes of an anchor by which it is looked for.
 
-use super::fold::{BETWEEN, ClassSet, DIGITS, OF_CLASS, bits, class};
+use super::fold::{BACK, BETWEEN, ClassSet, DIGITS, NEAR, OF_CLASS, WINDOW, bits, class};
 use crate::rules::anchor::shares;
 use crate::rules::byte_set::ByteSet;
 
-/// The bytes of a window.
-pub(super) const WINDOW: usize = 8;
-/// How many bytes in front of a window are compared by their classes before its anchor is, and how many in all.
-pub(super) const BACK: usize = 8;
-pub(super) const NEAR: usize = 16;
 /// How many ways are too many.
 pub(super) const MAX_READINGS: usize = 256;
 
