@@ -340,8 +340,7 @@ pub(super) fn bare_end(line: &Line<'_>, start: usize, link: Link) -> usize {
             b' ' | b'\t' | b'\r' | 0x0B | 0x0C | 0x1B | 0 => true,
             b'"' => true,
             // Inside a word it is a letter of a password.
-            b'`' => ends_group(line, at + 1),
-            b'\'' => true,
+            b'`' | b'\'' => ends_group(line, at + 1),
             b'<' => at > start,
             b'>' => !in_tag,
             b'\\' => match escape_len(line, at) {
@@ -511,6 +510,8 @@ mod tests {
         check("password := \"hunter2\"", "hunter2");
         check("password->hunter2", "hunter2");
         check("password=a,b;c d", "a,b;c");
+        check("password=it's1 next", "it's1");
+        check("run 'password=abc' next", "abc");
         check("password=abc, user=x", "abc");
         check("password=abc,user=x", "abc");
         check("connect(password=abc)", "abc");
