@@ -338,9 +338,9 @@ pub(super) fn bare_end(line: &Line<'_>, start: usize, link: Link) -> usize {
         };
         let ends = match byte {
             b' ' | b'\t' | b'\r' | 0x0B | 0x0C | 0x1B | 0 => true,
-            b'"' => true,
             // Inside a word it is a letter of a password.
-            b'`' | b'\'' => ends_group(line, at + 1),
+            b'"' | b'\'' => !line.get(at + 1).is_some_and(u8::is_ascii_alphanumeric),
+            b'`' => ends_group(line, at + 1),
             b'<' => at > start,
             b'>' => !in_tag,
             b'\\' => match escape_len(line, at) {
@@ -511,6 +511,9 @@ mod tests {
         check("password->hunter2", "hunter2");
         check("password=a,b;c d", "a,b;c");
         check("password=it's1 next", "it's1");
+        check("password=a\"b1 next", "a\"b1");
+        check("msg=\"password=abc\" next", "abc");
+        check("<a href=\"/x?password=abc\"/>", "abc");
         check("run 'password=abc' next", "abc");
         check("password=abc, user=x", "abc");
         check("password=abc,user=x", "abc");
