@@ -53,14 +53,9 @@ impl Anchor {
 
     /// Whether the anchor stands at `at`.
     pub fn stands_at(&self, text: &[u8], at: usize) -> bool {
-        self.reads_at(text, at) && self.is_free_at(text, at)
-    }
-
-    /// Whether its bytes stand at `at`, whatever is in front.
-    #[inline]
-    pub fn reads_at(&self, text: &[u8], at: usize) -> bool {
         text.len() - at.min(text.len()) >= self.sets.len()
             && self.sets.iter().zip(&text[at..]).all(|(set, &byte)| set.has(byte))
+            && self.is_free_at(text, at)
     }
 
     /// Whether what is in front of `at` is what it asks for.

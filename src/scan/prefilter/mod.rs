@@ -148,7 +148,7 @@ impl Prefilter {
     pub fn stands_at(&self, anchor: u32, text: &[u8], at: usize) -> bool {
         let (from, to) = (self.starts[anchor as usize] as usize, self.starts[anchor as usize + 1] as usize);
         let known = &self.anchors[anchor as usize];
-        // What stands in front says no sooner than the bytes do, in long runs of digits.
+        // Asked first: inside a long run of digits all bytes agree, and only what stands in front does not.
         if !known.is_free_at(text, at) && !ends_before(text, at) {
             return false;
         }
@@ -161,10 +161,10 @@ impl Prefilter {
     pub fn scan(&self, text: &[u8], hits: &mut Vec<Hit>) {
         let before = hits.len();
         let mut folded = Folded::default();
+        let mut noted = [0; CHUNK];
         for from in (0..text.len()).step_by(CHUNK) {
             let len = (text.len() - from).min(CHUNK);
             folded.fold(text, from);
-            let mut noted = [0; CHUNK];
             let count = self.note(&folded, len, &mut noted);
             let count = self.note_again(&folded, &mut noted, count);
             for &place in &noted[..count] {
