@@ -35,7 +35,7 @@ const NAME_NAMES: [&[u8]; 17] = [
     b"n",
     b"headername",
 ];
-pub(super) const VALUE_NAMES: [&[u8]; 16] = [
+const VALUE_NAMES: [&[u8]; 16] = [
     b"value",
     b"val",
     b"v",
@@ -53,6 +53,15 @@ pub(super) const VALUE_NAMES: [&[u8]; 16] = [
     b"newvalue",
     b"plaintext",
 ];
+
+fn is_any_of(name: &[u8], known: &[&[u8]]) -> bool {
+    known.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Whether a value is named so, rather than by what it is for.
+pub(super) fn is_value_name(name: &[u8]) -> bool {
+    is_any_of(name, &VALUE_NAMES)
+}
 
 /// The value tied to a quoted key by neither an operator nor brackets.
 pub(super) fn pair(line: &Line<'_>, key: &Key, closing: Quote) -> Option<Tie> {
@@ -84,7 +93,7 @@ fn told(line: &Line<'_>, open_mark: usize, from: usize) -> Option<Tie> {
     let before = &line[..open_mark - blanks_before(line, open_mark)];
     let len = before.iter().rev().take(16).take_while(|b| b.is_ascii_alphabetic()).count();
     let name = &before[before.len() - len..];
-    if !NAME_NAMES.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+    if !is_any_of(name, &NAME_NAMES) {
         return None;
     }
     let reach = &line[from..line.len().min(from + PAIR_GAP)];
@@ -111,8 +120,7 @@ pub fn named_at_end(line: &[u8], key: &Key) -> Option<usize> {
     let name = end - len;
     let is_first = name <= MAX_COLUMN
         && line[..name].iter().all(|b| matches!(b, b' ' | b'\t' | b'-' | b'{' | b'[' | b'"' | b'\''));
-    let is_name = NAME_NAMES.iter().any(|known| line[name..end].eq_ignore_ascii_case(known));
-    (is_first && is_name).then_some(name)
+    (is_first && is_any_of(&line[name..end], &NAME_NAMES)).then_some(name)
 }
 
 /// The value of a line that reads `value: v` from `column` on or further right, and the key that names it.
@@ -131,7 +139,7 @@ pub fn value_of_line(line: &Line<'_>, column: usize) -> Option<(Key, Tie)> {
 /// `"name": "key", "value": "v"` and `"value": "v", "name": "key"`, as JSON, Python or XML attributes. `from`: where
 /// the key ends, its quote left out.
 fn pair_with(line: &Line<'_>, named: Range<usize>, from: usize, closing: Quote) -> Option<Tie> {
-    if !NAME_NAMES.iter().any(|name| line[named.clone()].eq_ignore_ascii_case(name)) {
+    if !is_any_of(&line[named.clone()], &NAME_NAMES) {
         return None;
     }
     // Forwards to the end of the object, then backwards to its start.
@@ -202,7 +210,7 @@ fn value_named_at(line: &Line<'_>, at: usize) -> Option<Tie> {
     }
     let len = line[at..].iter().take(16).take_while(|b| b.is_ascii_alphabetic() || **b == b'_').count();
     let name = &line[at..at + len];
-    if len == 0 || !VALUE_NAMES.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+    if len == 0 || !is_value_name(name) {
         return None;
     }
     let mut end = at + len;

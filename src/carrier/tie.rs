@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::key::Key;
 use super::line::Line;
-use super::pair::{VALUE_NAMES, pair};
+use super::pair::{is_value_name, pair};
 use super::quote::{self, Quote};
 use crate::finding::Link;
 
@@ -246,9 +246,8 @@ fn wrapped(line: &Line<'_>, at: usize, link: Link) -> Option<Tie> {
     let open = quote::at(line, from)?;
     let name = from + open.width();
     let end = content_end(line, name, open);
-    let is_wrapper = VALUE_NAMES.iter().any(|known| line[name..end].eq_ignore_ascii_case(known));
     let colon = end + open.width() + blanks(line, end + open.width());
-    if !is_wrapper || line.get(colon) != Some(&b':') {
+    if !is_value_name(&line[name..end]) || line.get(colon) != Some(&b':') {
         return None;
     }
     value_at(line, colon + 1, link, None).filter(|tie| tie.shape != Shape::Array)

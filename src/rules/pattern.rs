@@ -16,8 +16,10 @@ use super::anchor::{self, Anchor};
 pub const MAX_STATES: usize = 200_000;
 /// Patterns with anchors more frequent than this (per byte of log text) are taken to have none.
 const TELLING: f32 = 0.002;
-/// Room for the groups of one match: a pattern may have 15.
-const SLOTS: usize = 32;
+/// How many groups a pattern may have.
+pub(super) const MAX_GROUPS: usize = 15;
+/// Room for the groups of one match, and for all of it.
+const SLOTS: usize = 2 * MAX_GROUPS + 2;
 
 /// A byte regex and the group that is the secret.
 pub struct Pattern {
@@ -160,9 +162,9 @@ impl Facts {
             )));
         }
         let groups = hir.properties().explicit_captures_len();
-        if groups * 2 + 2 > SLOTS {
+        if groups > MAX_GROUPS {
             return Err(BadPattern(format!(
-                "has {groups} groups, more than the 15 allowed; use (?:…) for the others"
+                "has {groups} groups, more than the {MAX_GROUPS} allowed; use (?:…) for the others"
             )));
         }
         if hir.properties().minimum_len() == Some(0) {

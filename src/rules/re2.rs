@@ -8,12 +8,10 @@ use std::borrow::Cow;
 
 use super::anchor::Anchor;
 use super::derived;
-use super::pattern::{BadPattern, Pattern};
+use super::pattern::{BadPattern, MAX_GROUPS, Pattern};
 
 /// Patterns with more states than a few thousand are compiled when loaded, to be sure that they can be.
 const COMPILE_EAGERLY_ABOVE: usize = 4096;
-/// How many groups a pattern may have whose groups are told apart.
-const MAX_GROUPS: usize = 15;
 
 /// A pattern that was read.
 #[derive(Debug)]
