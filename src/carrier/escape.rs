@@ -192,7 +192,7 @@ fn unit_at(text: &[u8], at: usize, percent: Percent) -> Unit {
 
 /// The length of the control sequence (ECMA-48, section 5.4) at the start of `text`, as terminals get them from logs:
 /// quotes, slashes and brackets would be part of one, too, but belong to the text around it.
-pub(super) fn sequence_len(text: &[u8]) -> Option<usize> {
+pub fn sequence_len(text: &[u8]) -> Option<usize> {
     // Behind a stray ESC, one of our own markers is one.
     if text.get(1) != Some(&b'[') || super::placeholder::marker_at(text, 1).is_some() {
         return None;

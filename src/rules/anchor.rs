@@ -10,11 +10,16 @@
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
 use super::byte_set::ByteSet;
+use super::gate::{self, Way};
 
 /// How many sets an anchor keeps.
 pub const MAX_SETS: usize = 16;
 /// How many alternatives one part of a regex may spell out before it is left to its neighbours.
-const MAX_ALTERNATIVES: usize = 24;
+const MAX_ALTERNATIVES: usize = 48;
+/// How many different starts or ends of it its neighbours see before they see one that could be any of them.
+const MAX_EDGES: usize = 192;
+/// How much seldomer an anchor is that must reach something.
+const REACHES: f32 = 0.1;
 /// How many bytes at the edges of a part that is not spelled out are kept for its neighbours.
 const EDGE: usize = 16;
 
@@ -28,14 +33,41 @@ pub struct Anchor {
     pub sets: Vec<ByteSet>,
     /// What the byte in front may be, where there is one (a line's end is always in it); `None`: anything.
     pub before: Option<ByteSet>,
+    /// What follows its sets.
+    pub reach: Option<Reach>,
     /// How far behind the start of the match the anchor starts, where that is the same for every match.
     pub offset: Option<usize>,
+}
+
+/// What follows an anchor, any number of bytes behind it: `@example.` is an `@` that reaches a dot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Reach {
+    /// The bytes in between.
+    pub over: ByteSet,
+    /// What ends them; nothing of it is in `over`.
+    pub to: ByteSet,
+    /// What stands behind the first byte of `to`.
+    pub then: ByteSet,
+}
+
+/// How far it is read for what an anchor reaches. What goes on for longer is taken to reach it.
+const MAX_REACH: usize = 256;
+
+impl Reach {
+    /// Whether `text` begins with it.
+    pub fn leads(&self, text: &[u8]) -> bool {
+        let over = text.iter().take(MAX_REACH).take_while(|&&byte| self.over.has(byte)).count();
+        let (first, second) = (text.get(over), text.get(over + 1));
+        over == MAX_REACH
+            || (first.is_some_and(|&byte| self.to.has(byte))
+                && second.is_none_or(|&byte| self.then.has(byte)))
+    }
 }
 
 impl Anchor {
     /// A sequence of sets, wherever it stands.
     pub fn new(sets: Vec<ByteSet>) -> Self {
-        Self { sets, before: None, offset: None }
+        Self { sets, before: None, reach: None, offset: None }
     }
 
     /// A literal, ignoring ASCII case.
@@ -43,12 +75,13 @@ impl Anchor {
         Self::new(text.iter().take(MAX_SETS).map(|&b| ByteSet::caseless(b)).collect())
     }
 
-    /// About how often the anchor turns up at a byte of log text, between 0 and 1, and what looking for it costs, in
-    /// arbitrary units: how often its rarest window turns up, and how often it does.
+    /// About how often the anchor turns up at a byte of log text, between 0 and 1, and what looking for it costs: how
+    /// often it is compared, and how often a rule is run for it.
     fn frequency_and_cost(&self) -> (f32, f32) {
         let shares = shares(&self.sets);
         let frequency = shares.iter().product::<f32>() * self.before.map_or(1.0, |before| before.frequency());
-        (frequency, rarest(&shares, WINDOW, WINDOW).1 + CONFIRM * frequency)
+        let frequency = frequency.max(gate::word_frequency(self)) * self.reach.map_or(1.0, |_| REACHES);
+        (frequency, Way::best(self, 0, self.sets.len()).cost + CONFIRM * frequency)
     }
 
     /// Whether the anchor stands at `at`.
@@ -56,6 +89,7 @@ impl Anchor {
         text.len() - at.min(text.len()) >= self.sets.len()
             && self.sets.iter().zip(&text[at..]).all(|(set, &byte)| set.has(byte))
             && self.is_free_at(text, at)
+            && self.reach.is_none_or(|reach| reach.leads(&text[at + self.sets.len()..]))
     }
 
     /// Whether what is in front of `at` is what it asks for.
@@ -65,10 +99,8 @@ impl Anchor {
     }
 }
 
-/// How many bytes are looked at at once.
-pub const WINDOW: usize = 4;
-/// How much more it costs to confirm an anchor than to compare a window.
-const CONFIRM: f32 = 200.0;
+/// How much more it costs to run a rule than to compare an anchor.
+const CONFIRM: f32 = 30.0;
 
 /// How often each byte of a sequence turns up. They are taken to be independent, but for digits: behind a digit there
 /// is mostly another.
@@ -84,23 +116,10 @@ pub fn shares(sets: &[ByteSet]) -> Vec<f32> {
     sets.iter().map(share).collect()
 }
 
-/// Where the rarest window of bytes with these `shares` starts, and how often it turns up. Of the windows that fit,
-/// stretches of `len` bytes are compared by the rarest window inside them.
-fn rarest(shares: &[f32], window: usize, len: usize) -> (usize, f32) {
-    let windows: Vec<f32> = if shares.len() <= window {
-        vec![shares.iter().product()]
-    } else {
-        shares.windows(window).map(|w| w.iter().product()).collect()
-    };
-    let best = |from: usize| {
-        let to = windows.len().min(from + len.saturating_sub(window) + 1);
-        windows[from..to].iter().copied().fold(f32::INFINITY, f32::min)
-    };
-    let last = shares.len().saturating_sub(len);
-    (0..=last.min(windows.len() - 1))
-        .map(|from| (from, best(from)))
-        .min_by(|a, b| a.1.total_cmp(&b.1))
-        .unwrap_or((0, 1.0))
+/// Where the rarest stretch that an anchor can keep of bytes with these `shares` starts.
+fn rarest(shares: &[f32]) -> usize {
+    let rate = |from: usize| shares[from..from + MAX_SETS].iter().product::<f32>();
+    (0..=shares.len() - MAX_SETS).min_by(|&a, &b| rate(a).total_cmp(&rate(b))).unwrap_or(0)
 }
 
 /// Anchors of a regex, or `None` where no part of it is telling enough (`limit` is the highest frequency taken).
@@ -133,29 +152,36 @@ struct Run {
     /// What stands in front, as in [`Anchor`].
     before: Option<ByteSet>,
     sets: Vec<ByteSet>,
+    /// What follows, where that is known and no more sets are.
+    reach: Option<Reach>,
 }
 
 impl Run {
     fn of(sets: Vec<ByteSet>) -> Self {
-        Self { before: None, sets }
+        Self { sets, ..Self::default() }
     }
 
     fn head(&self) -> Self {
-        Self { before: self.before, sets: self.sets[..self.sets.len().min(EDGE)].to_vec() }
+        let sets = self.sets[..self.sets.len().min(EDGE)].to_vec();
+        Self { before: self.before, sets, reach: self.reach.filter(|_| self.sets.len() <= EDGE) }
     }
 
     fn tail(&self) -> Self {
         let from = self.sets.len().saturating_sub(EDGE);
-        Self { before: self.before.filter(|_| from == 0), sets: self.sets[from..].to_vec() }
+        Self {
+            before: self.before.filter(|_| from == 0),
+            sets: self.sets[from..].to_vec(),
+            reach: self.reach,
+        }
     }
 
     /// This run with `next` behind it.
     fn followed_by(&self, next: &Self) -> Self {
         if self.sets.is_empty() {
             // Two conditions on the same byte: the one that says something, or either.
-            return Self { before: self.before.or(next.before), sets: next.sets.clone() };
+            return Self { before: self.before.or(next.before), ..next.clone() };
         }
-        Self { before: self.before, sets: [&self.sets[..], &next.sets].concat() }
+        Self { before: self.before, sets: [&self.sets[..], &next.sets].concat(), reach: next.reach }
     }
 
     /// This run, with a word's start in front of it if it says so by its first byte.
@@ -182,11 +208,13 @@ struct Part {
     best: Option<Offer>,
     /// The part's length, if every match has the same.
     len: Option<usize>,
+    /// The bytes that it is any number of.
+    over: Option<ByteSet>,
 }
 
 impl Part {
     fn exactly(runs: Vec<Run>, len: Option<usize>) -> Self {
-        Self { exact: Some(runs), heads: Vec::new(), tails: Vec::new(), best: None, len }
+        Self { exact: Some(runs), heads: Vec::new(), tails: Vec::new(), best: None, len, over: None }
     }
 
     fn of_sets(sets: Vec<ByteSet>) -> Self {
@@ -195,7 +223,14 @@ impl Part {
     }
 
     fn opaque(len: Option<usize>) -> Self {
-        Self { exact: None, heads: vec![Run::default()], tails: vec![Run::default()], best: None, len }
+        Self {
+            exact: None,
+            heads: vec![Run::default()],
+            tails: vec![Run::default()],
+            best: None,
+            len,
+            over: None,
+        }
     }
 
     /// What matches start with.
@@ -244,7 +279,7 @@ fn united_tail(runs: &[Run]) -> Run {
 
 /// Every run with every head behind it, as long as that is not too many.
 fn each_followed_by(runs: &[Run], heads: &[Run]) -> Vec<Run> {
-    if runs.len() * heads.len() <= MAX_ALTERNATIVES {
+    if runs.len() * heads.len() <= MAX_EDGES {
         runs.iter().flat_map(|run| heads.iter().map(|head| run.followed_by(head))).collect()
     } else {
         let head = united_head(heads);
@@ -252,19 +287,35 @@ fn each_followed_by(runs: &[Run], heads: &[Run]) -> Vec<Run> {
     }
 }
 
+/// What a run of `over` that goes on to `heads` reaches.
+fn reach(over: ByteSet, heads: &[Run]) -> Option<Reach> {
+    let at = |i: usize| {
+        heads
+            .iter()
+            .fold(ByteSet::NONE, |set, head| set.union(head.sets.get(i).copied().unwrap_or(ByteSet::ANY)))
+    };
+    let reach = Reach { over, to: at(0), then: at(1) };
+    reach.over.intersection(reach.to).is_empty().then_some(reach)
+}
+
 fn as_anchors(runs: &[Run], offset: Option<usize>) -> Option<Offer> {
     if runs.is_empty() || runs.iter().any(|run| run.sets.is_empty()) {
         return None;
     }
     let cut = |run: &Run| {
-        let Run { before, sets } = run.clone().at_boundary();
-        // Of a long run the rarest stretch is kept.
-        let from = if sets.len() > MAX_SETS { rarest(&shares(&sets), WINDOW, MAX_SETS).0 } else { 0 };
-        Anchor {
+        let Run { before, sets, reach } = run.clone().at_boundary();
+        let stretch = |from: usize| Anchor {
             sets: sets[from..sets.len().min(from + MAX_SETS)].to_vec(),
             before: before.filter(|_| from == 0),
+            reach: reach.filter(|_| from + MAX_SETS >= sets.len()),
             offset: offset.map(|o| o + from),
+        };
+        if sets.len() <= MAX_SETS {
+            return stretch(0);
         }
+        // Of a long run the first or the rarest stretch is kept.
+        let [first, rarest] = [0, rarest(&shares(&sets))].map(stretch);
+        if first.frequency_and_cost().1 <= rarest.frequency_and_cost().1 { first } else { rarest }
     };
     Some(Offer::new(runs.iter().map(cut).collect()))
 }
@@ -281,7 +332,7 @@ fn describe(hir: &Hir, depth: u32) -> Part {
                 Look::WordAscii | Look::WordStartAscii | Look::WordStartHalfAscii => Some(BOUNDARY),
                 _ => None,
             };
-            Part::exactly(vec![Run { before, sets: Vec::new() }], Some(0))
+            Part::exactly(vec![Run { before, ..Run::default() }], Some(0))
         }
         HirKind::Literal(literal) => Part::of_sets(literal.0.iter().map(|&b| ByteSet::of(b)).collect()),
         HirKind::Class(class) => match byte_set(class) {
@@ -316,6 +367,10 @@ fn byte_set(class: &Class) -> Option<ByteSet> {
 
 fn repeat(sub: Part, min: u32, max: Option<u32>) -> Part {
     let len = sub.len.and_then(|len| (max == Some(min)).then(|| len.saturating_mul(min as usize)));
+    let over = match sub.exact.as_deref() {
+        Some([Run { before: None, sets, .. }]) if sets.len() == 1 => Some(sets[0]),
+        _ => None,
+    };
     if min == 0 {
         // Optional: known exactly if it is here once or not at all.
         return match (max, sub.exact) {
@@ -324,17 +379,17 @@ fn repeat(sub: Part, min: u32, max: Option<u32>) -> Part {
                 runs.push(Run::default());
                 Part::exactly(runs, len)
             }
-            _ => Part::opaque(len),
+            _ => Part { over, ..Part::opaque(len) },
         };
     }
     let (heads, tails) = (sub.heads(), sub.tails());
-    let mut part = Part { exact: None, heads, tails, best: sub.best, len };
+    let mut part = Part { exact: None, heads, tails, best: sub.best, len, over };
     if let Some(runs) = sub.exact {
         if let [run] = &runs[..] {
             // A few copies tell as much as many, but an exact run goes on to what follows it.
             let most = if max == Some(min) { MAX_SETS } else { EDGE };
             let copies = (min as usize).min(most / run.sets.len().max(1)).max(1);
-            let all = Run { before: run.before, sets: run.sets.repeat(copies) };
+            let all = Run { sets: run.sets.repeat(copies), ..run.clone() };
             if max == Some(min) && copies == min as usize {
                 return Part { best: part.best, ..Part::exactly(vec![all], len) };
             }
@@ -358,7 +413,8 @@ fn concat(parts: impl Iterator<Item = Part>) -> Part {
     // The runs under construction, and their distance from the start of the whole.
     let mut runs = vec![Run::default()];
     let mut offset = Some(0);
-    for part in parts {
+    let mut parts = parts.peekable();
+    while let Some(part) = parts.next() {
         let (part_heads, part_tails) = (part.heads(), part.tails());
         if let Some(best) = part.best {
             let anchors = best
@@ -375,7 +431,10 @@ fn concat(parts: impl Iterator<Item = Part>) -> Part {
             }
             exact => {
                 // The start of the part still belongs to the runs before it, and its end to those behind it.
-                let ended = each_followed_by(&runs, &part_heads);
+                let mut ended = each_followed_by(&runs, &part_heads);
+                if let Some(reach) = part.over.and_then(|over| reach(over, &parts.peek()?.heads())) {
+                    ended.iter_mut().for_each(|run| run.reach = Some(reach));
+                }
                 if let Some(anchors) = as_anchors(&ended, offset) {
                     whole.offer(anchors);
                 }
@@ -417,10 +476,10 @@ fn alternate(mut parts: Vec<Part>) -> Part {
     }
     let mut heads: Vec<Run> = parts.iter().flat_map(Part::heads).collect();
     let mut tails: Vec<Run> = parts.iter().flat_map(Part::tails).collect();
-    if heads.len() > MAX_ALTERNATIVES {
+    if heads.len() > MAX_EDGES {
         heads = vec![united_head(&heads)];
     }
-    if tails.len() > MAX_ALTERNATIVES {
+    if tails.len() > MAX_EDGES {
         tails = vec![united_tail(&tails)];
     }
     let mut best = Some(Offer { anchors: Vec::new(), frequency: 0.0, cost: 0.0 });
@@ -431,7 +490,7 @@ fn alternate(mut parts: Vec<Part>) -> Part {
             Offer { frequency: all.frequency + offer.frequency, cost: all.cost + offer.cost, ..all }
         });
     }
-    Part { exact: None, heads, tails, best, len }
+    Part { exact: None, heads, tails, best, len, over: None }
 }
 
 #[cfg(test)]

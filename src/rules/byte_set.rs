@@ -50,6 +50,15 @@ impl ByteSet {
         Self::of(byte.to_ascii_lowercase()).with(byte.to_ascii_uppercase())
     }
 
+    /// The bytes whose lower half is one of `low` and whose upper half is one of `high`, a bit for each.
+    pub fn of_halves(low: u16, high: u16) -> Self {
+        let quarter = |word: usize, i: usize| {
+            let is_one = high >> (4 * word + i) & 1 == 1;
+            if is_one { u64::from(low) << (16 * i) } else { 0 }
+        };
+        Self(std::array::from_fn(|word| (0..4).map(|i| quarter(word, i)).sum()))
+    }
+
     /// Whether `byte` is in the set.
     #[inline]
     pub const fn has(&self, byte: u8) -> bool {
@@ -59,6 +68,11 @@ impl ByteSet {
     /// What is in either set.
     pub fn union(self, other: Self) -> Self {
         Self(std::array::from_fn(|i| self.0[i] | other.0[i]))
+    }
+
+    /// What is in both sets.
+    pub fn intersection(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] & other.0[i]))
     }
 
     /// Every byte that is not in the set.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::LazyLock;
 
-use super::anchor::Anchor;
+use super::anchor::{Anchor, Reach};
 use super::byte_set::ByteSet;
 use super::pattern::Facts;
 
@@ -53,7 +53,15 @@ fn anchor(text: &str, sets: &[ByteSet]) -> Option<Anchor> {
         "-" => None,
         text => Some(set(text)?),
     };
-    Some(Anchor { sets: fields.next()?.split('.').map(set).collect::<Option<_>>()?, before, offset })
+    let sets = fields.next()?.split('.').map(set).collect::<Option<_>>()?;
+    let reach = match fields.next() {
+        None => None,
+        Some(text) => {
+            let mut sets = text.split('.').map(set);
+            Some(Reach { over: sets.next()??, to: sets.next()??, then: sets.next()?? })
+        }
+    };
+    Some(Anchor { sets, before, reach, offset })
 }
 
 /// A number, or `-` for none; the outer `None` is what is neither.
@@ -81,7 +89,11 @@ pub fn text<'s>(sources: impl Iterator<Item = &'s str>) -> String {
             .map(|anchor| {
                 let numbers: Vec<String> = anchor.sets.iter().map(|set| number_of(set).to_string()).collect();
                 let before = or_none(anchor.before.as_ref().map(&mut number_of));
-                format!("{},{before},{}", or_none(anchor.offset), numbers.join("."))
+                let reach = anchor.reach.map_or(String::new(), |Reach { over, to, then }| {
+                    let [over, to, then] = [over, to, then].map(|set| number_of(&set));
+                    format!(",{over}.{to}.{then}")
+                });
+                format!("{},{before},{}{reach}", or_none(anchor.offset), numbers.join("."))
             })
             .collect();
         let anchors = if anchors.is_empty() { "-".to_owned() } else { anchors.join(";") };

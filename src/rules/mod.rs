@@ -9,6 +9,7 @@ pub mod derived;
 pub mod entropy;
 pub mod example;
 pub mod fault;
+pub mod gate;
 mod load;
 pub mod pattern;
 pub mod profile;

@@ -170,7 +170,7 @@ impl Scanner {
         wanted.extend(KeyIndex::anchors(&rules).into_iter().map(|anchor| (anchor, Owner::Key)));
         wanted.extend(escape_anchors());
         // The same bytes asked for by several owners are looked for once.
-        let key = |anchor: &Anchor| (anchor.sets.clone(), anchor.before);
+        let key = |anchor: &Anchor| (anchor.sets.clone(), anchor.before, anchor.reach);
         wanted.sort_by_cached_key(|(anchor, _)| key(anchor));
         let mut anchors: Vec<Anchor> = Vec::new();
         let mut owners: Vec<Vec<Owner>> = Vec::new();

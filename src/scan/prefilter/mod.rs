@@ -1,35 +1,32 @@
 //! Where to look: one pass over a block that finds every place where an anchor stands.
 //!
-//! Bytes are folded to 32 classes (letters without case, digits, what stands between words, operators and quotes, the
-//! rest). Each anchor is known by its rarest window of eight bytes, and windows are spread over 64 buckets. A table tells
-//! for every pair of classes in which buckets it may be the first, second, third and fourth pair of a window; the AND of
-//! four look-ups is zero nearly everywhere in clean text. Where it is not, the place is noted, and afterwards the
-//! anchors whose windows read like the text are compared with it byte by byte. (The buckets are Teddy's idea, from
-//! Hyperscan; pairs of classes replace its nibble masks.)
+//! Every byte is read once, for the kinds of bytes: letters, digits, what tokens are made of, what may follow a key
+//! (`kind`). They come as words of bits, and a few operations on those tell 64 places at a time where words and tokens
+//! begin, where keys end, where numbers and rare signs stand (`gate`). Four bytes at each such place are looked up in a
+//! table of what anchors begin or end with (`window`); it says no nearly always. Where it does not, the anchors are
+//! compared with the text. Anchors that stand in no such place are looked for by masks of their own (`rare`).
 //!
-//! Nothing depends on what is found until the places are noted, so the processor can run ahead; folding is written so
-//! that the compiler makes vector instructions of it; the tables stay in the first cache.
+//! Nothing depends on what is found until the places are noted, so the processor can run ahead. Only reading has more
+//! than one way to be done: portably, or with the vectors of the processor at hand.
 //!
 //! The hits are exactly the places where anchors stand: no place is lost, and none is reported that is not there.
 
-mod bucket;
-mod fold;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod gate;
+mod kind;
+mod rare;
 mod window;
 
 use std::collections::HashMap;
 
-use crate::carrier::escape::ends_before;
+use crate::carrier::escape::{ends_before, sequence_len};
 use crate::rules::anchor::Anchor;
 use crate::rules::byte_set::ByteSet;
-use bucket::{Pairs, Shares, split};
-use fold::{BACK, CHUNK, Folded, PAIRS, WINDOW};
-use window::{Cut, Kind, MAX_READINGS, Readings, Window};
-
-const BUCKETS: usize = 64;
-/// The buckets of windows that could read in too many ways to be looked up by how they read.
-const VAGUE: usize = 8;
-/// A bucket with fewer windows is gone through.
-const FEW: usize = 12;
+use crate::rules::gate::{FOLD, Key};
+use kind::{CHUNK, Kind, WORD, Words};
+use rare::Rare;
+use window::{BACK, BEYOND, NEAR, Table, Tables, Window};
 
 /// An anchor that stands at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,15 +45,9 @@ pub struct Prefilter {
     sets: Vec<ByteSet>,
     places: Vec<u32>,
     starts: Vec<u32>,
-    /// For each pair of classes: the buckets in which it may be the first, second, third and fourth of a window.
-    buckets: Box<[[u64; WINDOW / 2]; PAIRS]>,
-    /// The same once more with other buckets: what passes one by chance does not pass both.
-    again: Box<[[u64; WINDOW / 2]; PAIRS]>,
-    /// Windows by how their first four bytes read.
-    readings: Readings,
-    /// The other windows, by bucket, and which buckets have such.
-    listed: [Vec<Window>; BUCKETS],
-    is_listed: u64,
+    tables: Tables,
+    #[cfg(target_arch = "x86_64")]
+    has_avx2: bool,
 }
 
 impl std::fmt::Debug for Prefilter {
@@ -83,58 +74,17 @@ impl Prefilter {
             }
             starts.push(places.len() as u32);
         }
-        let kinds: Vec<Kind> = sets.iter().map(|&set| Kind::of(set)).collect();
-        let cuts: Vec<Cut> = starts
-            .windows(2)
-            .zip(0u32..)
-            .map(|(w, anchor)| {
-                let places = &places[w[0] as usize..w[1] as usize];
-                Cut::of(anchor, &places.iter().map(|&set| kinds[set as usize]).collect::<Vec<Kind>>())
-            })
-            .collect();
-        let mut buckets = Box::new([[0; WINDOW / 2]; PAIRS]);
-        let (mut clear, mut unclear): (Vec<u32>, Vec<u32>) =
-            (0..cuts.len() as u32).partition(|&i| cuts[i as usize].readings() <= MAX_READINGS);
-        let order = |list: &mut [u32]| list.sort_by_cached_key(|&i| cuts[i as usize].order(false));
-        order(&mut clear);
-        order(&mut unclear);
-        let pairs: Vec<Pairs> = cuts.iter().map(Pairs::of).collect();
-        let shares = Shares::new();
-        // The same windows once more, grouped by how they end.
-        let mut again = Box::new([[0; WINDOW / 2]; PAIRS]);
-        let mut all: Vec<u32> = (0..cuts.len() as u32).collect();
-        all.sort_by_cached_key(|&i| cuts[i as usize].order(true));
-        for (bucket, list) in split(&all, &pairs, &shares, BUCKETS).into_iter().enumerate() {
-            list.iter().for_each(|&i| pairs[i as usize].add(&mut again, bucket));
-        }
-        let mut listed = std::array::from_fn(|_| Vec::new());
-        let mut is_listed = 0;
-        let mut by_reading = Vec::new();
-        let parts = split(&unclear, &pairs, &shares, VAGUE).into_iter();
-        let others = split(&clear, &pairs, &shares, BUCKETS - VAGUE).into_iter();
-        for (bucket, list) in parts.chain(others).enumerate() {
-            let is_few = list.len() < FEW;
-            for &i in list {
-                let cut = &cuts[i as usize];
-                pairs[i as usize].add(&mut buckets, bucket);
-                if is_few || cut.readings() > MAX_READINGS {
-                    listed[bucket].push(cut.window());
-                    is_listed |= 1 << bucket;
-                } else {
-                    cut.each_reading(&mut |key| by_reading.push((key, cut.window())));
-                }
-            }
-        }
         Self {
-            readings: Readings::new(by_reading),
+            tables: Tables::new(&anchors),
             anchors,
             sets,
             places,
             starts,
-            buckets,
-            again,
-            listed,
-            is_listed,
+            #[cfg(target_arch = "x86_64")]
+            has_avx2: is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("bmi1")
+                && is_x86_feature_detected!("bmi2")
+                && is_x86_feature_detected!("popcnt"),
         }
     }
 
@@ -155,111 +105,301 @@ impl Prefilter {
         let sets = &self.places[from..to];
         text.len() - at.min(text.len()) >= sets.len()
             && sets.iter().zip(&text[at..]).all(|(&set, &byte)| self.sets[set as usize].has(byte))
+            && known.reach.is_none_or(|reach| reach.leads(&text[at + sets.len()..]))
     }
 
     /// Appends every place in `text` where an anchor stands, in order.
     pub fn scan(&self, text: &[u8], hits: &mut Vec<Hit>) {
+        #[cfg(target_arch = "x86_64")]
+        if self.has_avx2 {
+            // SAFETY: the processor has been asked for what the function was compiled for.
+            #[allow(unsafe_code)]
+            return unsafe { self.scan_avx2(text, hits) };
+        }
+        self.scan_portable(text, hits);
+    }
+
+    fn scan_portable(&self, text: &[u8], hits: &mut Vec<Hit>) {
+        self.scan_with(text, hits, kind::read_portable, |rare, block| rare.read_portable(block));
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
+    fn scan_avx2(&self, text: &[u8], hits: &mut Vec<Hit>) {
+        self.scan_with(text, hits, |block| avx2::read(block), |rare, block| avx2::read_rare(rare, block));
+    }
+
+    /// `read` and `read_rare` read 64 bytes; all else is the same for every processor.
+    #[inline(always)]
+    fn scan_with(
+        &self,
+        text: &[u8],
+        hits: &mut Vec<Hit>,
+        read: impl Fn(&[u8; WORD]) -> kind::Word,
+        read_rare: impl Fn(&Rare, &[u8; WORD + rare::BYTES]) -> u64,
+    ) {
         let before = hits.len();
-        let mut folded = Folded::default();
-        let mut noted = [0; CHUNK];
+        let mut words = kind::NOTHING;
+        let mut places = Noted::new();
         for from in (0..text.len()).step_by(CHUNK) {
-            let len = (text.len() - from).min(CHUNK);
-            folded.fold(text, from);
-            let count = self.note(&folded, len, &mut noted);
-            let count = self.note_again(&folded, &mut noted, count);
-            for &place in &noted[..count] {
-                if usize::from(place) < len {
-                    self.look(&folded, usize::from(place), text, from, hits);
+            let count = kind::read_chunk(text, from, &mut words, &read);
+            mark_colours(text, from, &mut words);
+            places.clear();
+            for i in 0..count {
+                let open = gate::open(&words[i], &words[i + 1], &words[i + 2]);
+                let rare = match &self.tables.rare {
+                    Some(rare) => read_rare(rare, &block_at(text, from + WORD * i)),
+                    None => 0,
+                };
+                places.words.note::<8>(i, open.words);
+                places.shorts.note::<2>(i, open.shorts | rare);
+                places.signs.note::<2>(i, open.signs);
+                places.numbers.note::<2>(i, open.numbers);
+                if !self.tables.runs.is_empty() {
+                    self.compare_runs(text, from + WORD * i, open.runs, hits);
                 }
             }
+            let chunk = Chunk { text, from, words: &words };
+            let Noted { words, shorts, signs, numbers } = &mut places;
+            self.look_at_each(chunk, words, &self.tables.words, hits, |at| chunk.word_at(at));
+            self.look_at_each(chunk, shorts, &self.tables.shorts, hits, |at| chunk.short_at(at));
+            self.look_at_each(chunk, signs, &self.tables.signs, hits, |at| chunk.sign_at(at));
+            self.look_at_each(chunk, numbers, &self.tables.shapes, hits, |at| chunk.shape_at(at));
+        }
+        // A key of three letters at the very start has its place one byte in front of it.
+        self.look(&self.tables.words, word_at(text, -1), text, -1, hits);
+        self.look(&self.tables.shorts, word_at(text, -1) & SHORT, text, -1, hits);
+        for window in &self.tables.everywhere {
+            (0..text.len()).for_each(|at| self.compare(window, text, at as isize, hits));
         }
         hits[before..].sort_unstable();
+        debug_assert!(hits[before..].windows(2).all(|pair| pair[0] != pair[1]), "a place is looked at once");
     }
 
-    /// Notes the first `len` places of a chunk where a window may stand; tells how many there are.
-    fn note(&self, folded: &Folded, len: usize, noted: &mut [u16; CHUNK]) -> usize {
-        let mut count = 0;
-        // For the even and the odd places: the buckets whose windows go on after their first, second and third pair.
-        let mut going_on = [[0; WINDOW / 2 - 1]; 2];
-        // The last place is told by the pair six bytes behind it.
-        let (pairs, _) =
-            folded.pairs[..(len + len % 2 + WINDOW - 2).min(CHUNK + WINDOW - 2)].as_chunks::<2>();
-        for (i, pairs) in pairs.iter().enumerate() {
-            for (odd, (&pair, [first, second, third])) in pairs.iter().zip(&mut going_on).enumerate() {
-                let [one, two, three, four] = self.buckets[usize::from(pair) & (PAIRS - 1)];
-                let found = *third & four;
-                (*first, *second, *third) = (one, *first & two, *second & three);
-                // What is found at a pair started six bytes before.
-                noted[count & (CHUNK - 1)] = (2 * i + odd).wrapping_sub(WINDOW - 2) as u16;
-                count += usize::from(found != 0);
-            }
-        }
-        count.min(CHUNK)
-    }
-
-    /// Keeps those of the noted places where a window may stand by the other buckets, too.
-    fn note_again(&self, folded: &Folded, noted: &mut [u16; CHUNK], count: usize) -> usize {
-        let mut kept = 0;
-        for i in 0..count {
-            let place = usize::from(noted[i]).min(CHUNK - 1);
-            let pair = |nth: usize| self.again[usize::from(folded.pairs[place + 2 * nth]) & (PAIRS - 1)][nth];
-            noted[kept] = noted[i];
-            kept += usize::from(pair(0) & pair(1) & pair(2) & pair(3) != 0);
-        }
-        kept
-    }
-
-    /// Looks closer at a place of a chunk.
-    fn look(&self, folded: &Folded, place: usize, text: &[u8], from: usize, hits: &mut Vec<Hit>) {
-        let near = folded.near(place);
-        let pairs = [0, 2, 4, 6].map(|i| self.buckets[usize::from(folded.pairs[place + i]) & (PAIRS - 1)]);
-        let buckets = pairs[0][0] & pairs[1][1] & pairs[2][2] & pairs[3][3];
-        if buckets & !self.is_listed != 0 {
-            for window in self.readings.of((near >> (8 * BACK)) as u32) {
-                if near & window.mask == window.near {
-                    self.compare(window, text, from + place, hits);
-                }
-            }
-        }
-        let mut listed = buckets & self.is_listed;
-        while listed != 0 {
-            for window in &self.listed[listed.trailing_zeros() as usize] {
-                if near & window.mask == window.near {
-                    self.compare(window, text, from + place, hits);
-                }
-            }
-            listed &= listed - 1;
+    /// Looks closer at those places that have a key of the table.
+    #[inline(always)]
+    fn look_at_each(
+        &self,
+        chunk: Chunk<'_>,
+        places: &mut Places,
+        table: &Table,
+        hits: &mut Vec<Hit>,
+        key_at: impl Fn(usize) -> Key,
+    ) {
+        places.keep(|at| table.knows(key_at(at)));
+        for at in places.iter() {
+            self.look(table, key_at(at), chunk.text, (chunk.from + at) as isize, hits);
         }
     }
 
-    /// Compares the anchor of a window with the text, where the window stands at `at`.
+    /// Compares the anchors that tokens are looked through for, where a token goes on.
+    fn compare_runs(&self, text: &[u8], from: usize, mut runs: u64, hits: &mut Vec<Hit>) {
+        while runs != 0 {
+            let at = (from + runs.trailing_zeros() as usize) as isize;
+            self.tables.runs.iter().for_each(|window| self.compare(window, text, at, hits));
+            runs &= runs - 1;
+        }
+    }
+
+    /// Compares the anchors with a key with the text at a place.
     #[inline(never)]
-    fn compare(&self, window: &Window, text: &[u8], at: usize, hits: &mut Vec<Hit>) {
-        if let Some(start) = at.checked_sub(usize::from(window.offset))
-            && self.stands_at(window.anchor, text, start)
+    fn look(&self, table: &Table, key: Key, text: &[u8], place: isize, hits: &mut Vec<Hit>) {
+        let near = near(text, place);
+        for window in table.of(key) {
+            if near & window.mask == window.near {
+                self.compare(window, text, place, hits);
+            }
+        }
+    }
+
+    /// Compares the anchor of a window with the text, where the window stands at a place.
+    fn compare(&self, window: &Window, text: &[u8], place: isize, hits: &mut Vec<Hit>) {
+        if let Ok(at) = usize::try_from(place - window.place as isize)
+            && self.stands_at(window.anchor, text, at)
         {
-            hits.push(Hit { at: start, anchor: window.anchor });
+            hits.push(Hit { at, anchor: window.anchor });
         }
     }
 }
 
+/// Where a terminal colour ends, an escape of two bytes does for the gates.
+fn mark_colours(text: &[u8], from: usize, words: &mut Words) {
+    let start = from.saturating_sub(WORD);
+    let region = &text[start..text.len().min(from + CHUNK)];
+    for at in memchr::memchr_iter(0x1B, region) {
+        let end = sequence_len(&text[start + at..]).map(|len| start + at + len);
+        if let Some(bit) = end.and_then(|end| (end + WORD - 2).checked_sub(from)) {
+            words[bit / WORD][Kind::Escape as usize] |= 1 << (bit % WORD);
+        }
+    }
+}
+
+/// A chunk of text, read.
+#[derive(Clone, Copy)]
+struct Chunk<'t> {
+    text: &'t [u8],
+    from: usize,
+    words: &'t Words,
+}
+
+impl Chunk<'_> {
+    #[inline(always)]
+    fn word_at(self, at: usize) -> Key {
+        word_at(self.text, (self.from + at) as isize)
+    }
+
+    #[inline(always)]
+    fn short_at(self, at: usize) -> Key {
+        self.word_at(at) & SHORT
+    }
+
+    /// The two bytes at a place, folded.
+    #[inline(always)]
+    fn sign_at(self, at: usize) -> Key {
+        let at = self.from + at;
+        let two = self.text.get(at + 1).map_or(BEYOND, |&byte| byte);
+        Key::from(self.text[at] | FOLD) | Key::from(two | FOLD) << 8
+    }
+
+    /// Which of sixteen bytes are digits.
+    #[inline(always)]
+    fn shape_at(self, at: usize) -> Key {
+        let digits = |i: usize| u128::from(self.words[i][Kind::Digit as usize]);
+        let word = at / WORD + 1;
+        Key::from(((digits(word) | digits(word + 1) << WORD) >> (at % WORD)) as u16)
+    }
+}
+
+/// Places of a chunk, by how they are looked up.
+struct Noted {
+    words: Places,
+    shorts: Places,
+    signs: Places,
+    numbers: Places,
+}
+
+impl Noted {
+    fn new() -> Self {
+        Self { words: Places::new(), shorts: Places::new(), signs: Places::new(), numbers: Places::new() }
+    }
+
+    fn clear(&mut self) {
+        let Self { words, shorts, signs, numbers } = self;
+        [words, shorts, signs, numbers].into_iter().for_each(|places| places.count = 0);
+    }
+}
+
+/// Places of a chunk.
+struct Places {
+    /// With room for what is written at once.
+    list: [u16; CHUNK + WORD],
+    count: usize,
+}
+
+impl Places {
+    fn new() -> Self {
+        Self { list: [0; CHUNK + WORD], count: 0 }
+    }
+
+    /// Notes the places of a word. At least `AT_ONCE` are written, more than are there mostly, for it is quicker than
+    /// to know when to stop.
+    #[inline(always)]
+    fn note<const AT_ONCE: usize>(&mut self, word: usize, mut bits: u64) {
+        let base = word * WORD;
+        let count = bits.count_ones() as usize;
+        let Some(free) = self.list.get_mut(self.count..self.count + WORD) else { return };
+        for place in &mut free[..AT_ONCE] {
+            *place = (base + (bits.trailing_zeros() as usize & (WORD - 1))) as u16;
+            bits &= bits.wrapping_sub(1);
+        }
+        if count > AT_ONCE {
+            for place in &mut free[AT_ONCE..count] {
+                *place = (base + bits.trailing_zeros() as usize) as u16;
+                bits &= bits.wrapping_sub(1);
+            }
+        }
+        self.count += count;
+    }
+
+    /// Keeps the places that `is_kept` says; no branch, for it cannot be foretold.
+    #[inline(always)]
+    fn keep(&mut self, is_kept: impl Fn(usize) -> bool) {
+        let mut kept = 0;
+        for i in 0..self.count.min(CHUNK) {
+            let place = self.list[i];
+            self.list[kept] = place;
+            kept += usize::from(is_kept(usize::from(place)));
+        }
+        self.count = kept;
+    }
+
+    fn iter(&self) -> impl Iterator<Item = usize> {
+        self.list[..self.count].iter().map(|&place| usize::from(place))
+    }
+}
+
+/// Of four bytes the first three.
+const SHORT: Key = 0x00FF_FFFF;
+
+/// The four bytes at a place, folded.
+#[inline(always)]
+fn word_at(text: &[u8], at: isize) -> Key {
+    let bytes = usize::try_from(at).ok().and_then(|at| text.get(at..at.checked_add(4)?)?.first_chunk());
+    let bytes = bytes.copied().unwrap_or_else(|| beyond(text, at));
+    Key::from_le_bytes(bytes) | Key::from_le_bytes([FOLD; 4])
+}
+
+/// The folded bytes near a place, from [`BACK`] bytes in front of it on, the first in the lowest byte.
+fn near(text: &[u8], place: isize) -> u128 {
+    let from = place - BACK as isize;
+    let bytes =
+        usize::try_from(from).ok().and_then(|from| text[from.min(text.len())..].first_chunk::<NEAR>());
+    let bytes = bytes.copied().unwrap_or_else(|| beyond(text, from));
+    u128::from_le_bytes(bytes) | u128::from_le_bytes([FOLD; NEAR])
+}
+
+/// Bytes of which some are beyond the text.
+#[cold]
+fn beyond<const N: usize>(text: &[u8], at: isize) -> [u8; N] {
+    std::array::from_fn(|i| {
+        let at = usize::try_from(at + i as isize).ok();
+        at.and_then(|at| text.get(at)).copied().unwrap_or(BEYOND)
+    })
+}
+
+/// A word of bytes and those that a window that begins in it may reach; nothing stands beyond the text.
+fn block_at(text: &[u8], at: usize) -> [u8; WORD + rare::BYTES] {
+    text[at.min(text.len())..].first_chunk().copied().unwrap_or_else(|| beyond(text, at as isize))
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::rules::anchor::Reach;
+
+    /// What comparing every anchor at every byte finds.
+    fn compared(anchors: &[Anchor], text: &[u8]) -> Vec<Hit> {
+        let prefilter = Prefilter::new(anchors.to_vec());
+        let places =
+            (0..text.len()).flat_map(|at| (0..anchors.len() as u32).map(move |anchor| Hit { at, anchor }));
+        places.filter(|hit| prefilter.stands_at(hit.anchor, text, hit.at)).collect()
+    }
+
+    fn check_all(anchors: &[Anchor], text: &[u8]) {
+        let prefilter = Prefilter::new(anchors.to_vec());
+        let want = compared(anchors, text);
+        let (mut portable, mut got) = (Vec::new(), Vec::new());
+        prefilter.scan_portable(text, &mut portable);
+        prefilter.scan(text, &mut got);
+        assert_eq!(portable, want, "{anchors:?} in {:?}", String::from_utf8_lossy(text));
+        assert_eq!(got, want, "{anchors:?} in {:?}", String::from_utf8_lossy(text));
+    }
 
     fn check(anchors: &[&str], text: &str) {
         let anchors: Vec<Anchor> = anchors.iter().map(|a| Anchor::caseless(a.as_bytes())).collect();
-        let mut got = Vec::new();
-        Prefilter::new(anchors.clone()).scan(text.as_bytes(), &mut got);
-        let mut want = Vec::new();
-        for at in 0..text.len() {
-            for (i, anchor) in anchors.iter().enumerate() {
-                if anchor.stands_at(text.as_bytes(), at) {
-                    want.push(Hit { at, anchor: i as u32 });
-                }
-            }
-        }
-        assert_eq!(got, want, "{text}");
+        check_all(&anchors, text.as_bytes());
     }
 
     #[test]
@@ -275,6 +415,97 @@ mod tests {
             let text = "-".repeat(pad) + "authentication 12-34 7z" + &"-".repeat(40 - pad);
             check(&["authentication", "auth", "cation", "12-3", "34 7", "7z", "z", "-"], &text);
             check(&["authentication 12-", "n "], &text.repeat(200));
+        }
+    }
+
+    /// Sets as anchors have them: one letter in either case, kinds of bytes, anything.
+    fn set() -> impl Strategy<Value = ByteSet> {
+        let of = |bytes: &'static [u8]| bytes.iter().copied().fold(ByteSet::NONE, ByteSet::with);
+        let digits = ByteSet::NONE.with_range(b'0', b'9');
+        let letters = ByteSet::NONE.with_range(b'a', b'z').with_range(b'A', b'Z');
+        prop_oneof![
+            6 => prop::sample::select(&b"aabetyJ"[..]).prop_map(ByteSet::caseless),
+            2 => prop::sample::select(&b"1:=_ -.%@\\/"[..]).prop_map(ByteSet::of),
+            2 => prop::sample::select(vec![
+                digits,
+                letters,
+                letters.union(digits),
+                letters.union(digits).with(b'-').with(b'_'),
+                of(b" =:\""),
+                letters.complement(),
+                ByteSet::ANY,
+            ]),
+        ]
+    }
+
+    fn anchor() -> impl Strategy<Value = Anchor> {
+        let word =
+            ByteSet::NONE.with_range(b'a', b'z').with_range(b'A', b'Z').with_range(b'0', b'9').with(b'_');
+        let before =
+            prop::option::weighted(0.4, prop::sample::select(vec![word.complement(), ByteSet::of(b'\n')]));
+        let reach = Reach { over: word, to: ByteSet::of(b'.'), then: ByteSet::ANY };
+        let reach = prop::option::weighted(0.1, Just(reach));
+        let sets = prop_oneof![
+            prop::collection::vec(set(), 1..8),
+            // A few bytes and a long run.
+            (prop::collection::vec(set(), 1..5), set())
+                .prop_map(|(head, tail)| [head, vec![tail; 12]].concat()),
+            (set(), prop::collection::vec(set(), 1..5))
+                .prop_map(|(head, tail)| [vec![head; 12], tail].concat()),
+        ];
+        (sets, before, reach).prop_map(|(sets, before, reach)| Anchor { before, reach, ..Anchor::new(sets) })
+    }
+
+    fn text() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            4 => "[aabetyJ]{1,6}",
+            2 => "[a-zA-Z0-9_-]{1,20}",
+            2 => "[0-9 .-]{1,14}",
+            4 => "[ =:@%/\"\\\\._\n-]",
+            2 => prop::sample::select(vec![
+                "\\n", "%4a", "\\u0022", "\x1b[1;31m", "\x1b[0m", "\x1b", "é", "\u{ff1a}", "0123456789012345",
+            ]).prop_map(str::to_owned),
+        ];
+        (0..80usize, prop::collection::vec(piece, 0..60))
+            .prop_map(|(pad, pieces)| [" ".repeat(pad), pieces.concat()].concat().into_bytes())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn anchors_are_found_where_they_stand(anchors in prop::collection::vec(anchor(), 1..12), text in text()) {
+            check_all(&anchors, &text);
+        }
+
+        #[test]
+        fn long_texts_are_read_in_chunks(anchor in anchor(), text in text(), pad in 0..200usize) {
+            let pad = vec![b'-'; CHUNK - pad];
+            check_all(&[anchor], &[&pad[..], &text].concat());
+        }
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn vectors_read_what_is_read_portably() {
+        if !is_x86_feature_detected!("avx2") {
+            return;
+        }
+        let mut dice = 1u64;
+        let sets = |byte: u8| vec![ByteSet::of(byte | FOLD); rare::BYTES];
+        let rare = Rare::new(&[sets(b'a'), sets(b'5'), sets(0xC3)]).expect("windows");
+        for round in 0..2000 {
+            let block: [u8; WORD + rare::BYTES] = std::array::from_fn(|_| {
+                dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                // Of all bytes, or of few.
+                if round % 2 == 0 { (dice >> 33) as u8 } else { b"aA5\xC3\xE3%"[(dice >> 33) as usize % 6] }
+            });
+            let word = block.first_chunk().expect("a word");
+            // SAFETY: the processor has been asked.
+            #[allow(unsafe_code)]
+            let (kinds, rares) = unsafe { (avx2::read(word), avx2::read_rare(&rare, &block)) };
+            assert_eq!(kinds, kind::read_portable(word));
+            assert_eq!(rares, rare.read_portable(&block));
         }
     }
 }

@@ -1,0 +1,320 @@
+//! Gates: the few kinds of places where anchors are looked for. Most anchors begin where a word begins or end where a
+//! key ends, some hold a sign that is rare, some are written in digits; the prefilter looks nowhere else, but for the
+//! few that no gate leads to.
+//!
+//! Here a gate is what can be said of an anchor: whether it only ever stands where the gate is open, by what bytes it is
+//! looked up there, and about what that costs. The prefilter says the same of text.
+
+use super::anchor::{Anchor, shares};
+use super::byte_set::ByteSet;
+
+/// Letters.
+pub const LETTERS: ByteSet = ByteSet::NONE.with_range(b'a', b'z').with_range(b'A', b'Z');
+/// Digits.
+pub const DIGITS: ByteSet = ByteSet::NONE.with_range(b'0', b'9');
+/// Letters and digits.
+pub const ALPHANUMERIC: ByteSet = LETTERS.with_range(b'0', b'9');
+/// What tokens are made of.
+pub const TOKEN: ByteSet = ALPHANUMERIC.with(b'_').with(b'-').with(b'+').with(b'/').with(b'=').with(b'.');
+/// What numbers are written with.
+pub const NUMBER: ByteSet = DIGITS.with(b' ').with(b'-').with(b'+').with(b'.');
+/// What may follow a key.
+pub const AFTER_KEY: ByteSet =
+    of(b" \t\r\n\x0B\x0C=:->],\"'`\\\x1B").with_range(b'0', b'9').with_range(0x80, 0xFF);
+/// Signs that are rare in logs.
+pub const SIGNS: ByteSet = of(b"$@%\\\x1B+#{<>!*~`&^|?");
+/// The colon.
+pub const COLON: ByteSet = ByteSet::of(b':');
+/// What escapes begin with.
+pub const ESCAPES: ByteSet = of(b"\\%\x1B");
+
+const fn of(bytes: &[u8]) -> ByteSet {
+    let mut set = ByteSet::NONE;
+    let mut i = 0;
+    while i < bytes.len() {
+        set = set.with(bytes[i]);
+        i += 1;
+    }
+    set
+}
+
+/// A kind of place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// Where a word of at least four letters begins.
+    Letters,
+    /// Where something begins that goes on for at least [`TOKEN_RUN`] bytes, as tokens do.
+    Token,
+    /// One byte in front of the last three letters of what may be a key.
+    Key,
+    /// Where a word of two or three letters begins that may be a key.
+    Short,
+    /// A rare sign, or a colon before something that is neither a letter, a digit nor a blank.
+    Sign,
+    /// Two letters and two digits.
+    Code,
+    /// Where digits begin that go on, with what numbers are written with between them, for at least
+    /// [`NUMBER_RUN`] bytes.
+    Number,
+    /// Where at least [`TOKEN_RUN`] bytes of a token follow, begun before or here.
+    Run,
+}
+
+/// The least bytes of a token.
+pub const TOKEN_RUN: usize = 12;
+/// The least bytes of a number.
+pub const NUMBER_RUN: usize = 11;
+
+impl Gate {
+    /// All gates.
+    pub const ALL: [Self; 8] =
+        [Self::Letters, Self::Token, Self::Key, Self::Short, Self::Sign, Self::Code, Self::Number, Self::Run];
+
+    /// Whether it is open wherever bytes of these sets stand around a place; `at` tells the set of the byte so far
+    /// behind the place. `is_free`: what stands in front is not a part of the anchor, and an escape may end there.
+    pub fn is_open(self, at: impl Fn(isize) -> ByteSet) -> bool {
+        let is = |offset: isize, set: ByteSet| is_within(at(offset), set);
+        let is_not = |offset: isize, set: ByteSet| is_within(at(offset), set.complement());
+        let run = |len: usize, set: ByteSet| (0..len as isize).all(|i| is(i, set));
+        match self {
+            Self::Letters => is_not(-1, LETTERS) && run(4, LETTERS),
+            Self::Token => is_not(-1, ALPHANUMERIC) && is(0, ALPHANUMERIC) && run(TOKEN_RUN, TOKEN),
+            Self::Key => (1..4).all(|i| is(i, LETTERS)) && is(4, AFTER_KEY),
+            Self::Short => {
+                let ends = is(2, AFTER_KEY) || (is(2, LETTERS) && is(3, AFTER_KEY));
+                is_not(-1, LETTERS) && run(2, LETTERS) && ends
+            }
+            Self::Sign => {
+                let stops = TOKEN.union(SIGNS).union(COLON).intersection(ALPHANUMERIC.complement());
+                is(0, SIGNS) || (is(0, COLON) && is(1, stops))
+            }
+            Self::Code => is(0, LETTERS) && is(1, LETTERS) && is(2, DIGITS) && is(3, DIGITS),
+            Self::Number => is_not(-1, DIGITS) && is(0, DIGITS) && run(NUMBER_RUN, NUMBER),
+            Self::Run => run(TOKEN_RUN, TOKEN),
+        }
+    }
+}
+
+fn is_within(set: ByteSet, of: ByteSet) -> bool {
+    set.intersection(of.complement()).is_empty()
+}
+
+/// How the anchors of a place are told from each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Four bytes, folded.
+    Word,
+    /// Three bytes, folded.
+    Short,
+    /// Two bytes, folded.
+    Sign,
+    /// Which of sixteen bytes are digits.
+    Shape,
+    /// Not at all.
+    Nothing,
+}
+
+/// What stands for the bytes of a place: the first one lowest.
+pub type Key = u32;
+
+/// Letters lose their case by this bit; other bytes are paired by it, too, which does no harm.
+pub const FOLD: u8 = 0x20;
+
+impl Gate {
+    /// How anchors are looked up where it is open.
+    pub fn by(self) -> By {
+        match self {
+            Self::Letters | Self::Token | Self::Key => By::Word,
+            Self::Short => By::Short,
+            Self::Sign | Self::Code => By::Sign,
+            Self::Number => By::Shape,
+            Self::Run => By::Nothing,
+        }
+    }
+}
+
+/// Where an anchor is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Where {
+    /// Where this gate is open.
+    Gate(Gate),
+    /// Where three of its bytes may stand.
+    Rare,
+    /// At every byte.
+    Everywhere,
+}
+
+/// One way to look for an anchor.
+#[derive(Clone, Copy, Debug)]
+pub struct Way {
+    /// Which places are looked at.
+    pub at: Where,
+    /// How far behind the anchor's start the place is; -1 is the byte in front of it.
+    pub place: isize,
+    /// About how often the anchor is compared with a byte of log text.
+    pub cost: f32,
+}
+
+impl Way {
+    /// The best way to look for `anchor`. What is more than `near` bytes behind its place, or more than `back` bytes in
+    /// front of it, is only compared after the rest.
+    pub fn best(anchor: &Anchor, back: usize, near: usize) -> Self {
+        let shares = shares(&anchor.sets);
+        let share = |at: isize| usize::try_from(at).ok().and_then(|i| shares.get(i).copied()).unwrap_or(1.0);
+        let rate = |place: isize, bytes: isize| (0..bytes).map(|i| share(place + i)).product::<f32>();
+        let mut best = Self { at: Where::Everywhere, place: 0, cost: 1.0 };
+        let mut offer = |at: Where, place: isize, cost: f32| {
+            let hidden =
+                (place - back as isize).max(0) + (anchor.sets.len() as isize - place - near as isize).max(0);
+            let is_vague = anchor.sets.iter().all(|&set| folded(set).len() > 1);
+            let cost = cost * (1.0 + 0.1 * hidden as f32) * if is_vague { VAGUE } else { 1.0 };
+            let way = Self { at, place, cost };
+            let readings =
+                way.readings(anchor).iter().fold(1, |all: usize, set| all.saturating_mul(set.len() as usize));
+            let cost = way.cost + readings as f32 * KEY;
+            if readings <= MAX_READINGS && cost < best.cost {
+                best = Self { cost, ..way };
+            }
+        };
+        for place in -1..anchor.sets.len() as isize {
+            for gate in Gate::ALL {
+                if !gate.is_open(|offset| set_at(anchor, place + offset)) {
+                    continue;
+                }
+                // How often the gate is open in logs, and how much likelier its bytes are there than anywhere.
+                let cost = match gate {
+                    Gate::Letters => 0.06 * (10.0 * rate(place, 4)).max(common(anchor, place, true)),
+                    Gate::Token => 0.03 * 2.0 * rate(place, 4),
+                    Gate::Key => 0.05 * (10.0 * rate(place, 4)).max(common(anchor, place, false)),
+                    Gate::Short => 0.02 * 10.0 * rate(place, 3),
+                    Gate::Sign => 0.005 * 20.0 * rate(place, 2),
+                    Gate::Code => 0.004 * 10.0 * rate(place, 2),
+                    Gate::Number => 0.002,
+                    Gate::Run => 0.2,
+                };
+                offer(Where::Gate(gate), place, cost);
+            }
+            // Looking at every byte costs, however few there are.
+            offer(Where::Rare, place, 0.002 + rate(place, 3));
+        }
+        best
+    }
+
+    /// How it is looked up at its places; `None`: it is compared at every byte.
+    pub fn by(&self) -> Option<By> {
+        match self.at {
+            Where::Gate(gate) => Some(gate.by()),
+            Where::Rare => Some(By::Short),
+            Where::Everywhere => None,
+        }
+    }
+
+    /// What each byte may be that `anchor` is looked up by; of digits, whether it is one (1) or not (0).
+    pub fn readings(&self, anchor: &Anchor) -> Vec<ByteSet> {
+        let bytes = |count: isize| (0..count).map(|i| folded(byte_at(anchor, self.place + i))).collect();
+        let is_digit = |i: isize| {
+            let set = byte_at(anchor, self.place + i);
+            let kinds = [DIGITS.complement(), DIGITS].map(|kind| !set.intersection(kind).is_empty());
+            (0..2).filter(|&kind| kinds[usize::from(kind)]).fold(ByteSet::NONE, ByteSet::with)
+        };
+        match self.by() {
+            Some(By::Word) => bytes(4),
+            Some(By::Short) => bytes(3),
+            Some(By::Sign) => bytes(2),
+            Some(By::Shape) => (0..16).map(is_digit).collect(),
+            Some(By::Nothing) | None => Vec::new(),
+        }
+    }
+
+    /// Gives every key that the anchor may be looked up by.
+    pub fn each_key(&self, anchor: &Anchor, found: &mut impl FnMut(Key)) {
+        fn go(rest: &[ByteSet], bits: u32, shift: u32, key: Key, found: &mut impl FnMut(Key)) {
+            let Some((set, rest)) = rest.split_first() else { return found(key) };
+            set.iter().for_each(|byte| go(rest, bits, shift + bits, key | Key::from(byte) << shift, found));
+        }
+        let bits = if self.by() == Some(By::Shape) { 1 } else { u8::BITS };
+        go(&self.readings(anchor), bits, 0, 0, found);
+    }
+}
+
+/// In how many ways the bytes that an anchor is looked up by may read.
+const MAX_READINGS: usize = 2048;
+/// How much more an anchor costs that cannot be compared by bytes it must have.
+const VAGUE: f32 = 10.0;
+/// What a key costs, however seldom it stands in text: others hash like it.
+const KEY: f32 = 1e-6;
+
+/// What may stand so far behind an anchor's start. In front of it an escape may end, which the gates see to.
+fn set_at(anchor: &Anchor, offset: isize) -> ByteSet {
+    match usize::try_from(offset) {
+        Ok(i) => anchor.sets.get(i).copied().unwrap_or(ByteSet::ANY),
+        Err(_) if offset == -1 => anchor.before.unwrap_or(ByteSet::ANY),
+        Err(_) => ByteSet::ANY,
+    }
+}
+
+/// The same, with the last bytes of escapes.
+pub fn byte_at(anchor: &Anchor, offset: isize) -> ByteSet {
+    const ENDS: ByteSet = of(b"0123456789abcdefABCDEFnrtm");
+    let set = set_at(anchor, offset);
+    if offset == -1 { set.union(ENDS) } else { set }
+}
+
+/// A set without case.
+pub fn folded(set: ByteSet) -> ByteSet {
+    set.iter().fold(ByteSet::NONE, |all, byte| all.with(byte | FOLD))
+}
+
+/// How often four letters begin or end a word of those that logs are full of.
+fn common(anchor: &Anchor, place: isize, begins: bool) -> f32 {
+    let mut letters = [0; 4];
+    for (letter, i) in letters.iter_mut().zip(0..) {
+        let set = folded(set_at(anchor, place + i));
+        let Some(only) = set.iter().next().filter(|_| set.len() == 1) else { return 0.0 };
+        *letter = only;
+    }
+    if is_common(|word| if begins { word.starts_with(&letters) } else { word.ends_with(&letters) }) {
+        0.01
+    } else {
+        0.0
+    }
+}
+
+/// Whether one of the words that logs are full of is such.
+fn is_common(is: impl Fn(&[u8]) -> bool) -> bool {
+    COMMON.split_ascii_whitespace().any(|word| is(word.as_bytes()))
+}
+
+/// About how often the words of an anchor turn up at a byte of log text, if they are common ones: oftener than their
+/// letters would.
+pub fn word_frequency(anchor: &Anchor) -> f32 {
+    let sets: Vec<ByteSet> = anchor.sets.iter().map(|&set| folded(set)).collect();
+    let is_letter = |set: &ByteSet| set.len() == 1 && set.intersection(LETTERS) == *set;
+    let words: Vec<Vec<u8>> = sets
+        .split(|set| !is_letter(set))
+        .map(|word| word.iter().filter_map(|set| set.iter().next()).collect())
+        .filter(|word: &Vec<u8>| !word.is_empty())
+        .collect();
+    let is_alone = sets.iter().all(|set| is_letter(set) || set.has(b' '));
+    let share = |letters: &Vec<u8>| match letters.len() {
+        0..=3 if !is_alone => 0.0,
+        0..=2 => 1e-3,
+        3 => 2e-4,
+        _ if is_common(|word| word.starts_with(letters) || word.ends_with(letters)) => 2e-4,
+        _ => 0.0,
+    };
+    let Some(rarest) = words.iter().map(share).min_by(f32::total_cmp) else { return 0.0 };
+    let others = sets.iter().filter(|set| !is_letter(set) && !set.has(b' '));
+    // One word behind another is seldom.
+    rarest * 0.02f32.powi(words.len() as i32 - 1) * others.map(ByteSet::frequency).product::<f32>()
+}
+
+/// Words that logs are full of.
+const COMMON: &str = "connection connected session service server username user node information info error warning \
+    debug authentication authorization password client request response received data blocked version status state \
+    system kernel process thread manager master worker task container application message event started starting \
+    stopped opened closed failed failure invalid unknown check root administrator admin login http https www org java \
+    exception class file path port host address timestamp time date from with for and the not key value type size \
+    length count total index main default config update create created delete getting post proxy packet remote local \
+    source destination device driver memory register interface network cluster running hadoop name number internal \
+    sending active change block account access token verify confirm result answer signature installation code";

@@ -1,0 +1,125 @@
+//! Kinds of bytes, and where in a chunk of text bytes of each kind stand: 64 bytes to a word, a bit for each byte.
+//!
+//! This is all that reads every byte of the text. What is made of it is told one way only, whoever reads: the portable
+//! reader here, or one that uses the processor's vectors.
+
+use crate::rules::byte_set::ByteSet;
+use crate::rules::gate::{AFTER_KEY, COLON, DIGITS, ESCAPES, LETTERS, NUMBER, SIGNS, TOKEN};
+
+/// The bytes of a word.
+pub(super) const WORD: usize = 64;
+/// The words of a chunk: few enough that all that is known of it stays in the first cache.
+pub(super) const WORDS: usize = 64;
+pub(super) const CHUNK: usize = WORD * WORDS;
+
+/// What a byte is looked at as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub(super) enum Kind {
+    Letter,
+    Digit,
+    /// What tokens are made of.
+    Token,
+    /// What numbers are written with.
+    Number,
+    /// What may follow a key.
+    AfterKey,
+    /// Signs that are seldom in logs.
+    Sign,
+    Colon,
+    /// What escapes begin with.
+    Escape,
+}
+
+pub(super) const KINDS: usize = 8;
+
+/// The bytes of each kind.
+pub(super) const SETS: [ByteSet; KINDS] = [LETTERS, DIGITS, TOKEN, NUMBER, AFTER_KEY, SIGNS, COLON, ESCAPES];
+
+/// For each kind, which of 64 bytes are of it.
+pub(super) type Word = [u64; KINDS];
+
+/// What is known of a chunk's bytes. The first word is of what stands in front of the chunk, the last of what stands
+/// behind it; beyond the text nothing stands.
+pub(super) type Words = [Word; WORDS + 2];
+
+pub(super) const NOTHING: Words = [[0; KINDS]; WORDS + 2];
+
+/// The kinds of each byte, a bit for each.
+static KINDS_OF: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut kind = 0;
+        while kind < KINDS {
+            if SETS[kind].has(byte as u8) {
+                table[byte] |= 1 << kind;
+            }
+            kind += 1;
+        }
+        byte += 1;
+    }
+    table
+};
+
+/// Reads the chunk of `text` that starts at `from`, and a word on either side. `read` is what reads 64 bytes. Tells how
+/// many words of the chunk have text.
+#[inline(always)]
+pub(super) fn read_chunk(
+    text: &[u8],
+    from: usize,
+    words: &mut Words,
+    read: impl Fn(&[u8; WORD]) -> Word,
+) -> usize {
+    let count = (text.len() - from).div_ceil(WORD).min(WORDS);
+    words[0] =
+        from.checked_sub(WORD).map_or([0; KINDS], |at| text[at..].first_chunk().map_or([0; KINDS], &read));
+    let (full, rest) = text[from..text.len().min(from + CHUNK + WORD)].as_chunks::<WORD>();
+    for (word, block) in words[1..].iter_mut().zip(full) {
+        *word = read(block);
+    }
+    let mut next = full.len() + 1;
+    if !rest.is_empty() {
+        // No kind has a byte of zero.
+        let mut block = [0; WORD];
+        block[..rest.len()].copy_from_slice(rest);
+        words[next] = read(&block);
+        next += 1;
+    }
+    if next <= count + 1 {
+        words[count + 1] = [0; KINDS];
+    }
+    count
+}
+
+/// Reads 64 bytes on any processor: the kinds of eight bytes are gathered to a byte for each kind by a multiplication.
+pub(super) fn read_portable(block: &[u8; WORD]) -> Word {
+    let mut word = [0; KINDS];
+    for (i, eight) in block.as_chunks::<8>().0.iter().enumerate() {
+        let kinds = u64::from_le_bytes(eight.map(|byte| KINDS_OF[usize::from(byte)]));
+        for (kind, bits) in word.iter_mut().enumerate() {
+            let ones = kinds >> kind & 0x0101_0101_0101_0101;
+            *bits |= (ones.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
+        }
+    }
+    word
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_is_of_its_kinds() {
+        for first in (0..=255).step_by(WORD) {
+            let block: [u8; WORD] = std::array::from_fn(|i| (first + i) as u8);
+            let word = read_portable(&block);
+            for (i, &byte) in block.iter().enumerate() {
+                for kind in 0..KINDS {
+                    assert_eq!(word[kind] >> i & 1 == 1, SETS[kind].has(byte), "{byte:#x} {kind}");
+                }
+            }
+        }
+        assert!(SETS.iter().all(|set| !set.has(0)));
+    }
+}
