@@ -14,7 +14,7 @@ pub(super) const MAX_KEY: usize = 96;
 /// From this length on a name may be the end of a longer word (`PGPASSWORD`, `authsecret`).
 const GLUES_FROM: usize = 6;
 /// From this many letters on a name is looked for wherever it stands.
-const FREE_FROM: usize = 5;
+const FREE_FROM: usize = 4;
 
 /// All sensitive key names, to be looked up by the last words of a key.
 #[derive(Debug, Default)]
@@ -65,9 +65,25 @@ pub struct Key {
     token: usize,
 }
 
-/// Bytes that may follow a key's last word: blanks, line ends, operators, what closes a string or a bracket, digits of
-/// its own.
+/// Bytes that may follow a key's last word: line ends, operators, what closes a string or a bracket, digits of its own.
 const AFTER_KEY: ByteSet = ByteSet::NONE
+    .with(b'\r')
+    .with(b'\n')
+    .with(0x1B)
+    .with(b'=')
+    .with(b':')
+    .with(b'>')
+    .with(b']')
+    .with(b'"')
+    .with(b'\'')
+    .with(b'`')
+    .with(b'\\')
+    .with(0xEF)
+    .with_range(b'0', b'9');
+/// A blank may, too, or the first byte of an arrow, but only if one of [`AFTER_BLANK`] is next. What only a blank parts
+/// from its value is an argument: it begins with a dash or opens a tag, and is looked for from there.
+const BLANK: ByteSet = ByteSet::NONE.with(b' ').with(b'\t').with(b'-');
+const AFTER_BLANK: ByteSet = ByteSet::NONE
     .with(b' ')
     .with(b'\t')
     .with(b'\r')
@@ -77,13 +93,7 @@ const AFTER_KEY: ByteSet = ByteSet::NONE
     .with(b':')
     .with(b'-')
     .with(b'>')
-    .with(b']')
-    .with(b'"')
-    .with(b'\'')
-    .with(b'`')
-    .with(b'\\')
-    .with(0xEF)
-    .with_range(b'0', b'9');
+    .with(0xEF);
 /// Bytes that make what follows them another word.
 const LETTERS: ByteSet = ByteSet::NONE.with_range(b'a', b'z').with_range(b'A', b'Z');
 const ALPHANUMERIC: ByteSet = LETTERS.with_range(b'0', b'9');
@@ -106,8 +116,9 @@ impl KeyIndex {
         index
     }
 
-    /// Anchors for all names: one of them stands at the end of every key that is in the index.
-    pub fn anchors(rules: &Ruleset) -> Vec<Anchor> {
+    /// Anchors for all names: one of them stands at the end of every key that is in the index, but for those of arguments.
+    /// With each, how many of its bytes stand behind the key.
+    pub fn anchors(rules: &Ruleset) -> Vec<(Anchor, usize)> {
         let mut names: Vec<&KeyName> = Vec::new();
         for rule in rules.rules() {
             if let Detect::Keys(keyed) = &rule.detect {
@@ -133,29 +144,17 @@ impl KeyIndex {
                 if ends.iter().any(|&(gap, end)| is_free(end) || (is_spaced(gap) && !end.whole)) {
                     continue;
                 }
-                let mut sets = Vec::new();
+                let mut spelled = Vec::new();
                 for (i, word) in words.iter().enumerate() {
                     if i > 0 && is_spaced(i - 1) {
-                        sets.push(BETWEEN_WORDS);
+                        spelled.push(BETWEEN_WORDS);
                     }
-                    sets.extend(word.bytes().map(ByteSet::caseless));
+                    spelled.extend(word.bytes().map(ByteSet::caseless));
                 }
-                sets.push(AFTER_KEY);
-                let from = sets.len().saturating_sub(MAX_SETS);
-                let anchor = Anchor::new(sets.split_off(from));
-                if from > 0 || is_free(name) {
-                    anchors.push(anchor);
-                } else if name.whole {
-                    anchors.push(Anchor { before: Some(ALPHANUMERIC.complement()), ..anchor });
-                } else {
-                    // A word starts behind what is no letter, or with a capital.
-                    let capital = anchor.sets[0].iter().filter(u8::is_ascii_uppercase);
-                    let mut sets = anchor.sets.clone();
-                    sets[0] = capital.fold(ByteSet::NONE, ByteSet::with);
-                    if !sets[0].is_empty() {
-                        anchors.push(Anchor::new(sets));
-                    }
-                    anchors.push(Anchor { before: Some(LETTERS.complement()), ..anchor });
+                for behind in [&[AFTER_KEY][..], &[BLANK, AFTER_BLANK]] {
+                    each_start(name, [&spelled[..], behind].concat(), &mut |anchor| {
+                        anchors.push((anchor, behind.len()));
+                    });
                 }
             }
         }
@@ -190,6 +189,53 @@ impl KeyIndex {
             }
         }
     }
+}
+
+/// Anchors for a name that is spelled so, with all that may stand in front of it.
+fn each_start(name: &KeyName, mut sets: Vec<ByteSet>, found: &mut impl FnMut(Anchor)) {
+    let from = sets.len().saturating_sub(MAX_SETS);
+    let anchor = Anchor::new(sets.split_off(from));
+    if from > 0 || is_free(name) {
+        found(anchor);
+    } else if name.whole {
+        found(Anchor { before: Some(ALPHANUMERIC.complement()), ..anchor });
+    } else {
+        // A word starts behind what is no letter, or with a capital.
+        let capital = anchor.sets[0].iter().filter(u8::is_ascii_uppercase);
+        let mut sets = anchor.sets.clone();
+        sets[0] = capital.fold(ByteSet::NONE, ByteSet::with);
+        if !sets[0].is_empty() {
+            found(Anchor::new(sets));
+        }
+        found(Anchor { before: Some(LETTERS.complement()), ..anchor });
+    }
+}
+
+/// Anchors for arguments: where a flag begins, and where a tag does. See [`argument`].
+pub fn argument_anchors() -> [Anchor; 3] {
+    let key_bytes = (0..=u8::MAX).filter(|&byte| is_key_byte(byte)).fold(ByteSet::NONE, ByteSet::with);
+    let flag = |second: ByteSet| Anchor {
+        before: Some(key_bytes.complement()),
+        ..Anchor::new(vec![ByteSet::of(b'-'), second])
+    };
+    [flag(LETTERS), flag(ByteSet::of(b'-')), Anchor::new(vec![ByteSet::of(b'<'), ALPHANUMERIC])]
+}
+
+/// The last word of the flag or tag that begins at `at`, with and without digits at its end, if nothing but a blank
+/// follows it: no other anchor stands there.
+pub fn argument(line: &[u8], at: usize) -> impl Iterator<Item = Range<usize>> {
+    let is_tag = line[at] == b'<';
+    let reach = line[at + 1..].iter().take(MAX_KEY);
+    let len = reach.take_while(|&&byte| is_key_byte(byte) || (is_tag && byte == b':')).count();
+    let end = at + 1 + len;
+    let follows = |at: usize, set: ByteSet| line.get(at).is_some_and(|&byte| set.has(byte));
+    let is_blank = follows(end, BLANK) && !follows(end + 1, AFTER_BLANK);
+    let digits = line[..end].iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let ends = [Some(end), (1..=4).contains(&digits).then(|| end - digits)];
+    ends.into_iter().flatten().filter(move |_| is_blank).filter_map(move |end| {
+        let letters = line[at + 1..end].iter().rev().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        (letters > 0).then_some(end - letters..end)
+    })
 }
 
 /// The key whose last word ends at `word_end`, or `None` if no key ends there.
@@ -278,12 +324,13 @@ mod tests {
         let index = KeyIndex::new(&rules);
         let line = format!("{key}=");
         let mut found = false;
-        for anchor in KeyIndex::anchors(&rules) {
+        for (anchor, behind) in KeyIndex::anchors(&rules) {
+            let len = anchor.sets.len() - behind;
             for at in 0..line.len() {
                 if anchor.stands_at(line.as_bytes(), at)
-                    && let Some(key) = around(line.as_bytes(), at..at + anchor.sets.len() - 1)
+                    && let Some(key) = around(line.as_bytes(), at..at + len)
                 {
-                    index.rules_for(&key, anchor.sets.len() - 1, |_| found = true);
+                    index.rules_for(&key, len, |_| found = true);
                 }
             }
         }

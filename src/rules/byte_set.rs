@@ -75,6 +75,18 @@ impl ByteSet {
         Self(std::array::from_fn(|i| self.0[i] & other.0[i]))
     }
 
+    /// The bytes of the set, each with the bit that makes a letter a small one.
+    pub const fn folded(self) -> Self {
+        let [a, b, c, d] = self.0;
+        // In each word, the upper 32 bytes are the lower ones with that bit.
+        Self([
+            (a | a << 32) >> 32 << 32,
+            (b | b << 32) >> 32 << 32,
+            (c | c << 32) >> 32 << 32,
+            (d | d << 32) >> 32 << 32,
+        ])
+    }
+
     /// Every byte that is not in the set.
     pub fn complement(self) -> Self {
         Self(self.0.map(|word| !word))

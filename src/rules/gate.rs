@@ -5,6 +5,8 @@
 //! Here a gate is what can be said of an anchor: whether it only ever stands where the gate is open, by what bytes it is
 //! looked up there, and about what that costs. The prefilter says the same of text.
 
+use std::sync::LazyLock;
+
 use super::anchor::{Anchor, shares};
 use super::byte_set::ByteSet;
 
@@ -21,6 +23,12 @@ pub const NUMBER: ByteSet = DIGITS.with(b' ').with(b'-').with(b'+').with(b'.');
 /// What may follow a key.
 pub const AFTER_KEY: ByteSet =
     of(b" \t\r\n\x0B\x0C=:->],\"'`\\\x1B").with_range(b'0', b'9').with_range(0x80, 0xFF);
+/// What of it says little: the next byte must be one of [`AFTER_BLANK`].
+pub const BLANK: ByteSet = of(b" \t-");
+/// The one byte of [`TOKEN`] and of [`BLANK`].
+pub const DASH: ByteSet = ByteSet::of(b'-');
+/// What may follow a blank behind a key.
+pub const AFTER_BLANK: ByteSet = of(b" \t\r\n\x0B\x0C\x1B=:->").with_range(0x80, 0xFF);
 /// Signs that are rare in logs.
 pub const SIGNS: ByteSet = of(b"$@%\\\x1B+#{<>!*~`&^|?");
 /// The colon.
@@ -45,11 +53,12 @@ pub enum Gate {
     Letters,
     /// Where something begins that goes on for at least [`TOKEN_RUN`] bytes, as tokens do.
     Token,
-    /// One byte in front of the last three letters of what may be a key.
+    /// One byte in front of the last three letters of what may be a key with an operator behind it.
     Key,
     /// Where a word of two or three letters begins that may be a key.
     Short,
-    /// A rare sign, or a colon before something that is neither a letter, a digit nor a blank.
+    /// A rare sign, a colon before something that is neither a letter, a digit nor a blank, or a dash that begins a
+    /// flag.
     Sign,
     /// Two letters and two digits.
     Code,
@@ -70,33 +79,67 @@ impl Gate {
     pub const ALL: [Self; 8] =
         [Self::Letters, Self::Token, Self::Key, Self::Short, Self::Sign, Self::Code, Self::Number, Self::Run];
 
-    /// Whether it is open wherever bytes of these sets stand around a place; `at` tells the set of the byte so far
-    /// behind the place. `is_free`: what stands in front is not a part of the anchor, and an escape may end there.
-    pub fn is_open(self, at: impl Fn(isize) -> ByteSet) -> bool {
-        let is = |offset: isize, set: ByteSet| is_within(at(offset), set);
-        let is_not = |offset: isize, set: ByteSet| is_within(at(offset), set.complement());
-        let run = |len: usize, set: ByteSet| (0..len as isize).all(|i| is(i, set));
+    /// Whether it is open wherever such bytes stand around a place; `at` tells what is known of the byte so far behind
+    /// the place.
+    fn is_open(self, at: impl Fn(isize) -> Kinds) -> bool {
+        let is = |offset: isize, kind: u16| at(offset).within & kind != 0;
+        let is_not = |offset: isize, kinds: u16| at(offset).without & kinds == kinds;
+        let run = |len: usize, kind: u16| (0..len as isize).all(|i| is(i, kind));
         match self {
-            Self::Letters => is_not(-1, LETTERS) && run(4, LETTERS),
-            Self::Token => is_not(-1, ALPHANUMERIC) && is(0, ALPHANUMERIC) && run(TOKEN_RUN, TOKEN),
-            Self::Key => (1..4).all(|i| is(i, LETTERS)) && is(4, AFTER_KEY),
+            Self::Letters => is(0, LETTER) && is_not(-1, LETTER) && run(4, LETTER),
+            Self::Token => is(0, WORD) && is_not(-1, LETTER | DIGIT) && run(TOKEN_RUN, IN_TOKEN),
+            Self::Key => {
+                let says = || is_not(4, BEHIND) || is(5, THEN);
+                is(1, LETTER) && is(2, LETTER) && is(3, LETTER) && is(4, AFTER) && says()
+            }
             Self::Short => {
-                let ends = is(2, AFTER_KEY) || (is(2, LETTERS) && is(3, AFTER_KEY));
-                is_not(-1, LETTERS) && run(2, LETTERS) && ends
+                let ends = || is(2, AFTER) || (is(2, LETTER) && is(3, AFTER));
+                run(2, LETTER) && is_not(-1, LETTER) && ends()
             }
             Self::Sign => {
-                let stops = TOKEN.union(SIGNS).union(COLON).intersection(ALPHANUMERIC.complement());
-                is(0, SIGNS) || (is(0, COLON) && is(1, stops))
+                let stops = || is_not(1, LETTER | DIGIT) && is(1, IN_TOKEN | SIGN | COLONS);
+                let flag = || is_not(-1, LETTER | DIGIT | DASHES) && (is(1, LETTER) || is(1, DASHES));
+                is(0, SIGN) || (is(0, COLONS) && stops()) || (is(0, DASHES) && flag())
             }
-            Self::Code => is(0, LETTERS) && is(1, LETTERS) && is(2, DIGITS) && is(3, DIGITS),
-            Self::Number => is_not(-1, DIGITS) && is(0, DIGITS) && run(NUMBER_RUN, NUMBER),
-            Self::Run => run(TOKEN_RUN, TOKEN),
+            Self::Code => run(2, LETTER) && is(2, DIGIT) && is(3, DIGIT),
+            Self::Number => is(0, DIGIT) && is_not(-1, DIGIT) && run(NUMBER_RUN, IN_NUMBER),
+            Self::Run => run(TOKEN_RUN, IN_TOKEN),
         }
     }
 }
 
-fn is_within(set: ByteSet, of: ByteSet) -> bool {
-    set.intersection(of.complement()).is_empty()
+/// What gates ask of a set: a bit for each kind of byte.
+const ASKED: [ByteSet; 11] =
+    [LETTERS, DIGITS, ALPHANUMERIC, TOKEN, NUMBER, AFTER_KEY, BLANK, AFTER_BLANK, SIGNS, COLON, DASH];
+const LETTER: u16 = 1;
+const DIGIT: u16 = 1 << 1;
+const WORD: u16 = 1 << 2;
+const IN_TOKEN: u16 = 1 << 3;
+const IN_NUMBER: u16 = 1 << 4;
+const AFTER: u16 = 1 << 5;
+const BEHIND: u16 = 1 << 6;
+const THEN: u16 = 1 << 7;
+const SIGN: u16 = 1 << 8;
+const COLONS: u16 = 1 << 9;
+const DASHES: u16 = 1 << 10;
+
+/// The kinds that all bytes of a set are of, and those that none is of.
+#[derive(Clone, Copy, Default)]
+struct Kinds {
+    within: u16,
+    without: u16,
+}
+
+impl Kinds {
+    fn of(set: ByteSet) -> Self {
+        let mut kinds = Self::default();
+        for (i, kind) in ASKED.iter().enumerate() {
+            let shared = set.intersection(*kind);
+            kinds.within |= u16::from(shared == set) << i;
+            kinds.without |= u16::from(shared.is_empty()) << i;
+        }
+        kinds
+    }
 }
 
 /// How the anchors of a place are told from each other.
@@ -162,40 +205,55 @@ impl Way {
         let shares = shares(&anchor.sets);
         let share = |at: isize| usize::try_from(at).ok().and_then(|i| shares.get(i).copied()).unwrap_or(1.0);
         let rate = |place: isize, bytes: isize| (0..bytes).map(|i| share(place + i)).product::<f32>();
+        // From one byte in front of the anchor on. Most sets are the same as the one before.
+        let mut kinds = Vec::with_capacity(anchor.sets.len() + 1);
+        kinds.push(Kinds::of(set_at(anchor, -1)));
+        for (i, &set) in anchor.sets.iter().enumerate() {
+            let is_same = i > 0 && anchor.sets[i - 1] == set;
+            kinds.push(if is_same { kinds[i] } else { Kinds::of(set) });
+        }
+        let kinds_at =
+            |at: isize| usize::try_from(at + 1).ok().and_then(|i| kinds.get(i).copied()).unwrap_or_default();
+        let is_vague = anchor.sets.iter().all(|set| set.folded().len() > 1);
         let mut best = Self { at: Where::Everywhere, place: 0, cost: 1.0 };
-        let mut offer = |at: Where, place: isize, cost: f32| {
+        for place in -1..anchor.sets.len() as isize {
             let hidden =
                 (place - back as isize).max(0) + (anchor.sets.len() as isize - place - near as isize).max(0);
-            let is_vague = anchor.sets.iter().all(|&set| folded(set).len() > 1);
-            let cost = cost * (1.0 + 0.1 * hidden as f32) * if is_vague { VAGUE } else { 1.0 };
-            let way = Self { at, place, cost };
-            let readings =
-                way.readings(anchor).iter().fold(1, |all: usize, set| all.saturating_mul(set.len() as usize));
-            let cost = way.cost + readings as f32 * KEY;
-            if readings <= MAX_READINGS && cost < best.cost {
-                best = Self { cost, ..way };
-            }
-        };
-        for place in -1..anchor.sets.len() as isize {
+            let factor = (1.0 + 0.1 * hidden as f32) * if is_vague { VAGUE } else { 1.0 };
+            let mut offer = |at: Where, cost: f32, part: Option<Part>| {
+                // What costs time to know is asked for last.
+                if cost * factor >= best.cost {
+                    return;
+                }
+                let cost = factor * part.map_or(cost, |part| cost.max(part.cost(anchor, place)));
+                let way = Self { at, place, cost };
+                let readings = way.readings(anchor);
+                let readings =
+                    readings.iter().fold(1, |all: usize, set| all.saturating_mul(set.len() as usize));
+                let cost = cost + readings as f32 * KEY;
+                if readings <= MAX_READINGS && cost < best.cost {
+                    best = Self { cost, ..way };
+                }
+            };
             for gate in Gate::ALL {
-                if !gate.is_open(|offset| set_at(anchor, place + offset)) {
+                if !gate.is_open(|offset| kinds_at(place + offset)) {
                     continue;
                 }
                 // How often the gate is open in logs, and how much likelier its bytes are there than anywhere.
-                let cost = match gate {
-                    Gate::Letters => 0.06 * (10.0 * rate(place, 4)).max(common(anchor, place, true)),
-                    Gate::Token => 0.03 * 2.0 * rate(place, 4),
-                    Gate::Key => 0.05 * (10.0 * rate(place, 4)).max(common(anchor, place, false)),
-                    Gate::Short => 0.02 * 10.0 * rate(place, 3),
-                    Gate::Sign => 0.005 * 20.0 * rate(place, 2),
-                    Gate::Code => 0.004 * 10.0 * rate(place, 2),
-                    Gate::Number => 0.002,
-                    Gate::Run => 0.2,
+                let (cost, part) = match gate {
+                    Gate::Letters => (0.6 * rate(place, 4), Some(Part::Start)),
+                    Gate::Token => (0.06 * rate(place, 4), None),
+                    Gate::Key => (0.5 * rate(place, 4), Some(Part::End)),
+                    Gate::Short => (0.2 * rate(place, 3), None),
+                    Gate::Sign => (0.1 * rate(place, 2), None),
+                    Gate::Code => (0.04 * rate(place, 2), None),
+                    Gate::Number => (0.001, None),
+                    Gate::Run => (0.2, None),
                 };
-                offer(Where::Gate(gate), place, cost);
+                offer(Where::Gate(gate), cost, part);
             }
             // Looking at every byte costs, however few there are.
-            offer(Where::Rare, place, 0.002 + rate(place, 3));
+            offer(Where::Rare, 0.002 + rate(place, 3), Some(Part::Inside));
         }
         best
     }
@@ -211,7 +269,7 @@ impl Way {
 
     /// What each byte may be that `anchor` is looked up by; of digits, whether it is one (1) or not (0).
     pub fn readings(&self, anchor: &Anchor) -> Vec<ByteSet> {
-        let bytes = |count: isize| (0..count).map(|i| folded(byte_at(anchor, self.place + i))).collect();
+        let bytes = |count: isize| (0..count).map(|i| byte_at(anchor, self.place + i).folded()).collect();
         let is_digit = |i: isize| {
             let set = byte_at(anchor, self.place + i);
             let kinds = [DIGITS.complement(), DIGITS].map(|kind| !set.intersection(kind).is_empty());
@@ -260,23 +318,53 @@ pub fn byte_at(anchor: &Anchor, offset: isize) -> ByteSet {
     if offset == -1 { set.union(ENDS) } else { set }
 }
 
-/// A set without case.
-pub fn folded(set: ByteSet) -> ByteSet {
-    set.iter().fold(ByteSet::NONE, |all, byte| all.with(byte | FOLD))
+/// A part of a word: its first four letters, its last four, or any three.
+#[derive(Clone, Copy)]
+enum Part {
+    Start,
+    End,
+    Inside,
 }
 
-/// How often four letters begin or end a word of those that logs are full of.
-fn common(anchor: &Anchor, place: isize, begins: bool) -> f32 {
-    let mut letters = [0; 4];
-    for (letter, i) in letters.iter_mut().zip(0..) {
-        let set = folded(set_at(anchor, place + i));
-        let Some(only) = set.iter().next().filter(|_| set.len() == 1) else { return 0.0 };
-        *letter = only;
+/// A bit for the hash of each part of the words that logs are full of. Another part may hash like it, which makes a
+/// choice a little worse.
+static COMMON_PARTS: LazyLock<[u64; 1024]> = LazyLock::new(|| {
+    let mut known = [0; 1024];
+    let mut learn = |part: Part, letters: &[u8]| {
+        let hash = part.hash(letters);
+        known[hash / 64] |= 1 << (hash % 64);
+    };
+    for word in COMMON.split_ascii_whitespace().map(str::as_bytes) {
+        if word.len() >= 4 {
+            learn(Part::Start, &word[..4]);
+            learn(Part::End, &word[word.len() - 4..]);
+        }
+        word.windows(3).for_each(|letters| learn(Part::Inside, letters));
     }
-    if is_common(|word| if begins { word.starts_with(&letters) } else { word.ends_with(&letters) }) {
-        0.01
-    } else {
-        0.0
+    known
+});
+
+impl Part {
+    fn hash(self, letters: &[u8]) -> usize {
+        let key = letters.iter().fold(self as u32, |key, &letter| key << 8 ^ u32::from(letter));
+        (key.wrapping_mul(0x9E37_79B1) >> 16) as usize
+    }
+
+    /// What looking for an anchor costs that has such a part of a common word at a place.
+    fn cost(self, anchor: &Anchor, place: isize) -> f32 {
+        let mut letters = [0; 4];
+        let (len, cost) = match self {
+            Self::Start => (4, 6e-4),
+            Self::End => (4, 5e-4),
+            Self::Inside => (3, 1e-3),
+        };
+        for (letter, i) in letters[..len].iter_mut().zip(0..) {
+            let set = set_at(anchor, place + i).folded();
+            let Some(only) = set.iter().next().filter(|_| set.len() == 1) else { return 0.0 };
+            *letter = only;
+        }
+        let hash = self.hash(&letters[..len]);
+        if COMMON_PARTS[hash / 64] >> (hash % 64) & 1 == 1 { cost } else { 0.0 }
     }
 }
 
@@ -288,7 +376,7 @@ fn is_common(is: impl Fn(&[u8]) -> bool) -> bool {
 /// About how often the words of an anchor turn up at a byte of log text, if they are common ones: oftener than their
 /// letters would.
 pub fn word_frequency(anchor: &Anchor) -> f32 {
-    let sets: Vec<ByteSet> = anchor.sets.iter().map(|&set| folded(set)).collect();
+    let sets: Vec<ByteSet> = anchor.sets.iter().map(|set| set.folded()).collect();
     let is_letter = |set: &ByteSet| set.len() == 1 && set.intersection(LETTERS) == *set;
     let words: Vec<Vec<u8>> = sets
         .split(|set| !is_letter(set))
@@ -317,4 +405,5 @@ const COMMON: &str = "connection connected session service server username user 
     exception class file path port host address timestamp time date from with for and the not key value type size \
     length count total index main default config update create created delete getting post proxy packet remote local \
     source destination device driver memory register interface network cluster running hadoop name number internal \
-    sending active change block account access token verify confirm result answer signature installation code";
+    sending active change block account access token verify confirm result answer signature installation code \
+    open unix core sent init initial application current temporary link base with new data";

@@ -182,10 +182,14 @@ impl Lane<'_> {
                     }
                     Owner::Inside(rule) => self.candidates.push((rule, at, false)),
                     Owner::Lines(rule) => self.lines(line, rule, at, found),
-                    Owner::Key => {
-                        // The last set of a key's anchor is what follows the key.
-                        let len = scanner.prefilter.anchors()[hit.anchor as usize].sets.len() - 1;
+                    Owner::Key(behind) => {
+                        let len = scanner.prefilter.anchors()[hit.anchor as usize].sets.len() - behind;
                         self.key(&text, at..at + len, from, found, left);
+                    }
+                    Owner::Argument => {
+                        for word in key::argument(line, at) {
+                            self.key(&text, word, from, found, left);
+                        }
                     }
                     Owner::Percent => escapes.percent = true,
                     Owner::Line => escapes.line = true,

@@ -64,8 +64,10 @@ enum Owner {
     Inside(RuleIndex),
     /// The first line of a private key.
     Lines(RuleIndex),
-    /// The end of a sensitive key.
-    Key,
+    /// The end of a sensitive key, with so many bytes behind it.
+    Key(usize),
+    /// The start of an argument: a flag or a tag that may be a sensitive key.
+    Argument,
     /// `%41` and the like.
     Percent,
     /// `\u0041`, `\x41`, `\/`, a terminal colour.
@@ -167,7 +169,11 @@ impl Scanner {
                 Detect::Keys(_) => {}
             }
         }
-        wanted.extend(KeyIndex::anchors(&rules).into_iter().map(|anchor| (anchor, Owner::Key)));
+        let names = KeyIndex::anchors(&rules);
+        if !names.is_empty() {
+            wanted.extend(key::argument_anchors().map(|anchor| (anchor, Owner::Argument)));
+        }
+        wanted.extend(names.into_iter().map(|(anchor, behind)| (anchor, Owner::Key(behind))));
         wanted.extend(escape_anchors());
         // The same bytes asked for by several owners are looked for once.
         let key = |anchor: &Anchor| (anchor.sets.clone(), anchor.before, anchor.reach);

@@ -82,19 +82,24 @@ fn upper(vector: __m256i) -> __m256i {
 #[target_feature(enable = "avx2")]
 #[inline]
 pub(super) fn read(block: &[u8; WORD]) -> Word {
+    let [low, high] = block.as_chunks::<32>().0 else { return [0; KINDS] };
+    let (low, high) = (load(low), load(high));
+    let upper = [low, high].map(|bytes| _mm256_shuffle_epi8(table(&UPPER), upper(bytes)));
+    let beyond = both(_mm256_movemask_epi8(low).cast_unsigned(), _mm256_movemask_epi8(high).cast_unsigned());
     let mut word = [0; KINDS];
-    for (i, half) in block.as_chunks::<32>().0.iter().enumerate() {
-        let bytes = load(half);
-        let rows = _mm256_shuffle_epi8(table(&UPPER), upper(bytes));
-        let beyond = _mm256_movemask_epi8(bytes).cast_unsigned();
-        for (kind, bits) in word.iter_mut().enumerate() {
-            // Beyond ASCII the shuffle gives zero.
-            let of_kind = _mm256_and_si256(_mm256_shuffle_epi8(table(&HALVES[kind]), bytes), rows);
-            let found = not_zero(of_kind) | if BEYOND_ASCII[kind] { beyond } else { 0 };
-            *bits |= u64::from(found) << (32 * i);
-        }
+    for (kind, bits) in word.iter_mut().enumerate() {
+        // Beyond ASCII the shuffle gives zero.
+        let halves = table(&HALVES[kind]);
+        let low = not_zero(_mm256_and_si256(_mm256_shuffle_epi8(halves, low), upper[0]));
+        let high = not_zero(_mm256_and_si256(_mm256_shuffle_epi8(halves, high), upper[1]));
+        *bits = both(low, high) | if BEYOND_ASCII[kind] { beyond } else { 0 };
     }
     word
+}
+
+/// The bits of 64 bytes.
+fn both(low: u32, high: u32) -> u64 {
+    u64::from(low) | u64::from(high) << 32
 }
 
 /// As [`Rare::read_portable`].

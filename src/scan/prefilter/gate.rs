@@ -55,15 +55,21 @@ pub(super) fn open(before: &Word, word: &Word, after: &Word) -> Open {
     let ends = ahead(Kind::AfterKey, 2) | (ahead(Kind::Letter, 2) & ahead(Kind::AfterKey, 3));
     let shorts = letter & second & begins & ends;
     let tokens = alphanumeric & runs & (!behind_alphanumeric | escaped);
-    let keys = behind_first & ahead(Kind::AfterKey, 4);
+    let says = !ahead(Kind::Blank, 4) | ahead(Kind::AfterBlank, 5);
+    let keys = behind_first & ahead(Kind::AfterKey, 4) & says;
     let stops = (ahead(Kind::Token, 1) & !(second | ahead(Kind::Digit, 1)))
         | ahead(Kind::Sign, 1)
         | ahead(Kind::Colon, 1);
+    // The one byte that is of both kinds.
+    let dash = word[Kind::Token as usize] & word[Kind::Blank as usize];
+    let behind_dash = back(Kind::Token, 1) & back(Kind::Blank, 1);
+    let before_dash = ahead(Kind::Token, 1) & ahead(Kind::Blank, 1);
+    let flags = dash & (!(behind_alphanumeric | behind_dash) | escaped) & (second | before_dash);
     let codes = letter & second & ahead(Kind::Digit, 2) & ahead(Kind::Digit, 3);
     Open {
         words: letters | tokens | keys,
         shorts,
-        signs: word[Kind::Sign as usize] | (word[Kind::Colon as usize] & stops) | codes,
+        signs: word[Kind::Sign as usize] | (word[Kind::Colon as usize] & stops) | flags | codes,
         numbers: digit & run(Kind::Number, NUMBER_RUN) & (!back(Kind::Digit, 1) | escaped),
         runs,
     }

@@ -4,7 +4,9 @@
 //! reader here, or one that uses the processor's vectors.
 
 use crate::rules::byte_set::ByteSet;
-use crate::rules::gate::{AFTER_KEY, COLON, DIGITS, ESCAPES, LETTERS, NUMBER, SIGNS, TOKEN};
+use crate::rules::gate::{
+    AFTER_BLANK, AFTER_KEY, BLANK, COLON, DIGITS, ESCAPES, LETTERS, NUMBER, SIGNS, TOKEN,
+};
 
 /// The bytes of a word.
 pub(super) const WORD: usize = 64;
@@ -24,6 +26,10 @@ pub(super) enum Kind {
     Number,
     /// What may follow a key.
     AfterKey,
+    /// What says little behind a key.
+    Blank,
+    /// What may follow that.
+    AfterBlank,
     /// Signs that are seldom in logs.
     Sign,
     Colon,
@@ -31,10 +37,11 @@ pub(super) enum Kind {
     Escape,
 }
 
-pub(super) const KINDS: usize = 8;
+pub(super) const KINDS: usize = 10;
 
 /// The bytes of each kind.
-pub(super) const SETS: [ByteSet; KINDS] = [LETTERS, DIGITS, TOKEN, NUMBER, AFTER_KEY, SIGNS, COLON, ESCAPES];
+pub(super) const SETS: [ByteSet; KINDS] =
+    [LETTERS, DIGITS, TOKEN, NUMBER, AFTER_KEY, BLANK, AFTER_BLANK, SIGNS, COLON, ESCAPES];
 
 /// For each kind, which of 64 bytes are of it.
 pub(super) type Word = [u64; KINDS];
@@ -46,14 +53,14 @@ pub(super) type Words = [Word; WORDS + 2];
 pub(super) const NOTHING: Words = [[0; KINDS]; WORDS + 2];
 
 /// The kinds of each byte, a bit for each.
-static KINDS_OF: [u8; 256] = {
-    let mut table = [0; 256];
+static KINDS_OF: [[u8; 2]; 256] = {
+    let mut table = [[0; 2]; 256];
     let mut byte = 0;
     while byte < 256 {
         let mut kind = 0;
         while kind < KINDS {
             if SETS[kind].has(byte as u8) {
-                table[byte] |= 1 << kind;
+                table[byte][kind / 8] |= 1 << (kind % 8);
             }
             kind += 1;
         }
@@ -96,9 +103,10 @@ pub(super) fn read_chunk(
 pub(super) fn read_portable(block: &[u8; WORD]) -> Word {
     let mut word = [0; KINDS];
     for (i, eight) in block.as_chunks::<8>().0.iter().enumerate() {
-        let kinds = u64::from_le_bytes(eight.map(|byte| KINDS_OF[usize::from(byte)]));
+        let kinds =
+            [0, 1].map(|part| u64::from_le_bytes(eight.map(|byte| KINDS_OF[usize::from(byte)][part])));
         for (kind, bits) in word.iter_mut().enumerate() {
-            let ones = kinds >> kind & 0x0101_0101_0101_0101;
+            let ones = kinds[kind / 8] >> (kind % 8) & 0x0101_0101_0101_0101;
             *bits |= (ones.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
         }
     }

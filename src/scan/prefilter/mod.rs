@@ -18,6 +18,7 @@ mod kind;
 mod rare;
 mod window;
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use crate::carrier::escape::{ends_before, sequence_len};
@@ -159,12 +160,12 @@ impl Prefilter {
                     self.compare_runs(text, from + WORD * i, open.runs, hits);
                 }
             }
-            let chunk = Chunk { text, from, words: &words };
+            let chunk = Chunk { text: &text[from..], words: &words };
             let Noted { words, shorts, signs, numbers } = &mut places;
-            self.look_at_each(chunk, words, &self.tables.words, hits, |at| chunk.word_at(at));
-            self.look_at_each(chunk, shorts, &self.tables.shorts, hits, |at| chunk.short_at(at));
-            self.look_at_each(chunk, signs, &self.tables.signs, hits, |at| chunk.sign_at(at));
-            self.look_at_each(chunk, numbers, &self.tables.shapes, hits, |at| chunk.shape_at(at));
+            self.look_at_each(text, from, words, &self.tables.words, hits, |at| chunk.word_at(at));
+            self.look_at_each(text, from, shorts, &self.tables.shorts, hits, |at| chunk.short_at(at));
+            self.look_at_each(text, from, signs, &self.tables.signs, hits, |at| chunk.sign_at(at));
+            self.look_at_each(text, from, numbers, &self.tables.shapes, hits, |at| chunk.shape_at(at));
         }
         // A key of three letters at the very start has its place one byte in front of it.
         self.look(&self.tables.words, word_at(text, -1), text, -1, hits);
@@ -180,15 +181,17 @@ impl Prefilter {
     #[inline(always)]
     fn look_at_each(
         &self,
-        chunk: Chunk<'_>,
+        text: &[u8],
+        from: usize,
         places: &mut Places,
         table: &Table,
         hits: &mut Vec<Hit>,
-        key_at: impl Fn(usize) -> Key,
+        key_at: impl Fn(u16) -> Key,
     ) {
         places.keep(|at| table.knows(key_at(at)));
+        places.keep(|at| table.may_be(key_at(at), near(text, (from + usize::from(at)) as isize)));
         for at in places.iter() {
-            self.look(table, key_at(at), chunk.text, (chunk.from + at) as isize, hits);
+            self.look(table, key_at(at), text, (from + usize::from(at)) as isize, hits);
         }
     }
 
@@ -215,6 +218,7 @@ impl Prefilter {
     /// Compares the anchor of a window with the text, where the window stands at a place.
     fn compare(&self, window: &Window, text: &[u8], place: isize, hits: &mut Vec<Hit>) {
         if let Ok(at) = usize::try_from(place - window.place as isize)
+            && at < text.len()
             && self.stands_at(window.anchor, text, at)
         {
             hits.push(Hit { at, anchor: window.anchor });
@@ -234,39 +238,40 @@ fn mark_colours(text: &[u8], from: usize, words: &mut Words) {
     }
 }
 
-/// A chunk of text, read.
+/// A chunk, read, and all text behind it.
 #[derive(Clone, Copy)]
 struct Chunk<'t> {
     text: &'t [u8],
-    from: usize,
     words: &'t Words,
 }
 
 impl Chunk<'_> {
+    /// The four bytes at a place, folded.
     #[inline(always)]
-    fn word_at(self, at: usize) -> Key {
-        word_at(self.text, (self.from + at) as isize)
+    fn word_at(self, at: u16) -> Key {
+        let at = usize::from(at);
+        match self.text.get(at..at + 4) {
+            Some(&[a, b, c, d]) => Key::from_le_bytes([a, b, c, d]) | Key::from_le_bytes([FOLD; 4]),
+            _ => word_at(self.text, at as isize),
+        }
     }
 
     #[inline(always)]
-    fn short_at(self, at: usize) -> Key {
+    fn short_at(self, at: u16) -> Key {
         self.word_at(at) & SHORT
     }
 
-    /// The two bytes at a place, folded.
     #[inline(always)]
-    fn sign_at(self, at: usize) -> Key {
-        let at = self.from + at;
-        let two = self.text.get(at + 1).map_or(BEYOND, |&byte| byte);
-        Key::from(self.text[at] | FOLD) | Key::from(two | FOLD) << 8
+    fn sign_at(self, at: u16) -> Key {
+        self.word_at(at) & SIGN
     }
 
     /// Which of sixteen bytes are digits.
     #[inline(always)]
-    fn shape_at(self, at: usize) -> Key {
+    fn shape_at(self, at: u16) -> Key {
         let digits = |i: usize| u128::from(self.words[i][Kind::Digit as usize]);
-        let word = at / WORD + 1;
-        Key::from(((digits(word) | digits(word + 1) << WORD) >> (at % WORD)) as u16)
+        let word = usize::from(at) / WORD + 1;
+        Key::from(((digits(word) | digits(word + 1) << WORD) >> (usize::from(at) % WORD)) as u16)
     }
 }
 
@@ -323,26 +328,28 @@ impl Places {
 
     /// Keeps the places that `is_kept` says; no branch, for it cannot be foretold.
     #[inline(always)]
-    fn keep(&mut self, is_kept: impl Fn(usize) -> bool) {
+    fn keep(&mut self, is_kept: impl Fn(u16) -> bool) {
         let mut kept = 0;
-        for i in 0..self.count.min(CHUNK) {
-            let place = self.list[i];
-            self.list[kept] = place;
-            kept += usize::from(is_kept(usize::from(place)));
+        let places = Cell::from_mut(&mut self.list[..self.count]).as_slice_of_cells();
+        for place in places {
+            if let Some(to) = places.get(kept) {
+                to.set(place.get());
+            }
+            kept += usize::from(is_kept(place.get()));
         }
         self.count = kept;
     }
 
-    fn iter(&self) -> impl Iterator<Item = usize> {
-        self.list[..self.count].iter().map(|&place| usize::from(place))
+    fn iter(&self) -> impl Iterator<Item = u16> {
+        self.list[..self.count].iter().copied()
     }
 }
 
-/// Of four bytes the first three.
+/// Of four bytes the first three, and the first two.
 const SHORT: Key = 0x00FF_FFFF;
+const SIGN: Key = 0x0000_FFFF;
 
 /// The four bytes at a place, folded.
-#[inline(always)]
 fn word_at(text: &[u8], at: isize) -> Key {
     let bytes = usize::try_from(at).ok().and_then(|at| text.get(at..at.checked_add(4)?)?.first_chunk());
     let bytes = bytes.copied().unwrap_or_else(|| beyond(text, at));
@@ -350,6 +357,7 @@ fn word_at(text: &[u8], at: isize) -> Key {
 }
 
 /// The folded bytes near a place, from [`BACK`] bytes in front of it on, the first in the lowest byte.
+#[inline(always)]
 fn near(text: &[u8], place: isize) -> u128 {
     let from = place - BACK as isize;
     let bytes =
@@ -415,6 +423,15 @@ mod tests {
             let text = "-".repeat(pad) + "authentication 12-34 7z" + &"-".repeat(40 - pad);
             check(&["authentication", "auth", "cation", "12-3", "34 7", "7z", "z", "-"], &text);
             check(&["authentication 12-", "n "], &text.repeat(200));
+        }
+    }
+
+    #[test]
+    fn an_anchor_may_be_looked_for_in_front_of_its_start() {
+        let blank = ByteSet::NONE.with(b' ').with(b'\t');
+        let anchor = Anchor { before: Some(ByteSet::of(b'\n')), ..Anchor::new(vec![blank, blank]) };
+        for text in ["", " ", "  ", "a", "\n", "\n ", "\n  ", "x\n \t", "x\n"] {
+            check_all(std::slice::from_ref(&anchor), text.as_bytes());
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::rare::Rare;
 use crate::rules::anchor::Anchor;
-use crate::rules::gate::{By, Key, Way, Where, byte_at, folded};
+use crate::rules::gate::{By, Key, Way, Where, byte_at};
 
 /// How many bytes in front of a place are compared before an anchor is, and how many in all.
 pub(super) const BACK: usize = 4;
@@ -25,7 +25,7 @@ impl Window {
     fn of(index: u32, anchor: &Anchor, place: isize) -> Self {
         let (mut near, mut mask) = (0, 0);
         for i in 0..NEAR {
-            let set = folded(byte_at(anchor, place + i as isize - BACK as isize));
+            let set = byte_at(anchor, place + i as isize - BACK as isize).folded();
             if let Some(byte) = set.iter().next().filter(|_| set.len() == 1) {
                 near |= u128::from(byte) << (8 * i);
                 mask |= 0xFF << (8 * i);
@@ -33,6 +33,13 @@ impl Window {
         }
         Self { near, mask, anchor: index, place: place as i32 }
     }
+}
+
+/// A mask of the bytes that are the same in both.
+fn same_bytes(a: u128, b: u128) -> u128 {
+    let same = |(a, b): (u8, u8)| if a == b { 0xFF } else { 0 };
+    let bytes = a.to_le_bytes().into_iter().zip(b.to_le_bytes()).map(same);
+    bytes.rev().fold(0, |mask, byte| mask << 8 | byte)
 }
 
 /// What a table is made of: windows, and which of them each key leads to.
@@ -50,6 +57,8 @@ pub(super) struct Table {
     starts: Vec<u32>,
     list: Vec<(Key, u16)>,
     windows: Vec<Window>,
+    /// For each shorter hash: what its windows have in common, folded bytes and which of them count.
+    common: Vec<(u128, u128)>,
 }
 
 impl Table {
@@ -71,7 +80,18 @@ impl Table {
         for i in 1..starts.len() {
             starts[i] += starts[i - 1];
         }
-        Self { known, starts, list: keys, windows }
+        let both = |(near, mask): (u128, u128), window: &Window| {
+            let mask = mask & window.mask & same_bytes(near, window.near);
+            (near & mask, mask)
+        };
+        let common = |range: &[u32]| {
+            let list = &keys[range[0] as usize..range[1] as usize];
+            let mut windows = list.iter().map(|&(_, window)| &windows[usize::from(window)]);
+            // Where there is none, none may be.
+            let first = windows.next().map_or((u128::MAX, 0), |window| (window.near, window.mask));
+            windows.fold(first, both)
+        };
+        Self { known, common: starts.windows(2).map(common).collect(), starts, list: keys, windows }
     }
 
     /// Fibonacci hashing (Knuth, volume 3, section 6.4): the high bits of a product.
@@ -85,6 +105,13 @@ impl Table {
     pub(super) fn knows(&self, key: Key) -> bool {
         let hash = Self::hash(key);
         self.known[hash / 64] >> (hash % 64) & 1 == 1
+    }
+
+    /// Whether a window with this key, or one that hashes like it, may stand where these bytes are near.
+    #[inline(always)]
+    pub(super) fn may_be(&self, key: Key, seen: u128) -> bool {
+        let (near, mask) = self.common[Self::hash(key) >> (Self::KNOWN - Self::HASHES)];
+        seen & mask == near
     }
 
     /// The windows with this key.
