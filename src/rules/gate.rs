@@ -145,8 +145,10 @@ impl Kinds {
 /// How the anchors of a place are told from each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum By {
-    /// Four bytes, folded.
-    Word,
+    /// Four bytes, folded, that something begins with.
+    Start,
+    /// Four bytes, folded, that something ends with.
+    End,
     /// Three bytes, folded.
     Short,
     /// Two bytes, folded.
@@ -167,7 +169,8 @@ impl Gate {
     /// How anchors are looked up where it is open.
     pub fn by(self) -> By {
         match self {
-            Self::Letters | Self::Token | Self::Key => By::Word,
+            Self::Letters | Self::Token => By::Start,
+            Self::Key => By::End,
             Self::Short => By::Short,
             Self::Sign | Self::Code => By::Sign,
             Self::Number => By::Shape,
@@ -236,7 +239,8 @@ impl Way {
                 }
             };
             for gate in Gate::ALL {
-                if !gate.is_open(|offset| kinds_at(place + offset)) {
+                // In front of the anchor only a key may have its place: at the start of a text, that is not in it.
+                if (place < 0 && gate != Gate::Key) || !gate.is_open(|offset| kinds_at(place + offset)) {
                     continue;
                 }
                 // How often the gate is open in logs, and how much likelier its bytes are there than anywhere.
@@ -276,7 +280,7 @@ impl Way {
             (0..2).filter(|&kind| kinds[usize::from(kind)]).fold(ByteSet::NONE, ByteSet::with)
         };
         match self.by() {
-            Some(By::Word) => bytes(4),
+            Some(By::Start | By::End) => bytes(4),
             Some(By::Short) => bytes(3),
             Some(By::Sign) => bytes(2),
             Some(By::Shape) => (0..16).map(is_digit).collect(),

@@ -9,8 +9,10 @@ use crate::rules::gate::{NUMBER_RUN, TOKEN_RUN};
 /// Of 64 places, those where gates are open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Open {
-    /// [`Gate::Letters`], [`Gate::Token`] and [`Gate::Key`]: what follows is looked up by four bytes.
-    pub(super) words: u64,
+    /// [`Gate::Letters`] and [`Gate::Token`]: what follows is looked up by four bytes.
+    pub(super) starts: u64,
+    /// [`Gate::Key`]: by four bytes.
+    pub(super) ends: u64,
     /// [`Gate::Short`]: by three bytes.
     pub(super) shorts: u64,
     /// [`Gate::Sign`] and [`Gate::Code`]: by two bytes.
@@ -67,7 +69,8 @@ pub(super) fn open(before: &Word, word: &Word, after: &Word) -> Open {
     let flags = dash & (!(behind_alphanumeric | behind_dash) | escaped) & (second | before_dash);
     let codes = letter & second & ahead(Kind::Digit, 2) & ahead(Kind::Digit, 3);
     Open {
-        words: letters | tokens | keys,
+        starts: letters | tokens,
+        ends: keys,
         shorts,
         signs: word[Kind::Sign as usize] | (word[Kind::Colon as usize] & stops) | flags | codes,
         numbers: digit & run(Kind::Number, NUMBER_RUN) & (!back(Kind::Digit, 1) | escaped),

@@ -10,9 +10,8 @@ use crate::rules::gate::{
 
 /// The bytes of a word.
 pub(super) const WORD: usize = 64;
-/// The words of a chunk: few enough that all that is known of it stays in the first cache.
+/// The words of a chunk of a long text: few enough that all that is known of it stays in the first cache.
 pub(super) const WORDS: usize = 64;
-pub(super) const CHUNK: usize = WORD * WORDS;
 
 /// What a byte is looked at as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,12 +45,6 @@ pub(super) const SETS: [ByteSet; KINDS] =
 /// For each kind, which of 64 bytes are of it.
 pub(super) type Word = [u64; KINDS];
 
-/// What is known of a chunk's bytes. The first word is of what stands in front of the chunk, the last of what stands
-/// behind it; beyond the text nothing stands.
-pub(super) type Words = [Word; WORDS + 2];
-
-pub(super) const NOTHING: Words = [[0; KINDS]; WORDS + 2];
-
 /// The kinds of each byte, a bit for each.
 static KINDS_OF: [[u8; 2]; 256] = {
     let mut table = [[0; 2]; 256];
@@ -69,19 +62,21 @@ static KINDS_OF: [[u8; 2]; 256] = {
     table
 };
 
-/// Reads the chunk of `text` that starts at `from`, and a word on either side. `read` is what reads 64 bytes. Tells how
+/// Reads the chunk of `text` that starts at `from`: the first of `words` is of what stands in front of it, the last of
+/// what stands behind it; beyond the text nothing stands. `read` is what reads 64 bytes. Tells how
 /// many words of the chunk have text.
 #[inline(always)]
 pub(super) fn read_chunk(
     text: &[u8],
     from: usize,
-    words: &mut Words,
+    words: &mut [Word],
     read: impl Fn(&[u8; WORD]) -> Word,
 ) -> usize {
-    let count = (text.len() - from).div_ceil(WORD).min(WORDS);
+    let most = words.len() - 2;
+    let count = (text.len() - from).div_ceil(WORD).min(most);
     words[0] =
         from.checked_sub(WORD).map_or([0; KINDS], |at| text[at..].first_chunk().map_or([0; KINDS], &read));
-    let (full, rest) = text[from..text.len().min(from + CHUNK + WORD)].as_chunks::<WORD>();
+    let (full, rest) = text[from..text.len().min(from + (most + 1) * WORD)].as_chunks::<WORD>();
     for (word, block) in words[1..].iter_mut().zip(full) {
         *word = read(block);
     }

@@ -25,7 +25,7 @@ use crate::carrier::escape::{ends_before, sequence_len};
 use crate::rules::anchor::Anchor;
 use crate::rules::byte_set::ByteSet;
 use crate::rules::gate::{FOLD, Key};
-use kind::{CHUNK, Kind, WORD, Words};
+use kind::{KINDS, Kind, WORD, WORDS};
 use rare::Rare;
 use window::{BACK, BEYOND, NEAR, Table, Tables, Window};
 
@@ -111,23 +111,61 @@ impl Prefilter {
 
     /// Appends every place in `text` where an anchor stands, in order.
     pub fn scan(&self, text: &[u8], hits: &mut Vec<Hit>) {
+        self.scan_in_room(text, hits, Self::scan_fast);
+    }
+
+    /// Scans with as much room as the text needs: of a line there are many, and room must be cleared.
+    #[inline]
+    fn scan_in_room(
+        &self,
+        text: &[u8],
+        hits: &mut Vec<Hit>,
+        scan: impl Fn(&Self, &[u8], &mut Vec<Hit>, Room<'_>),
+    ) {
+        const FEW: usize = 8;
+        if text.len() <= FEW * WORD {
+            let (mut words, mut lists) = ([[0; KINDS]; FEW + 2], [[0; FEW * WORD + WORD]; LISTS]);
+            scan(
+                self,
+                text,
+                hits,
+                Room { words: &mut words, places: lists.each_mut().map(|list| Places::new(list)) },
+            );
+        } else {
+            let (mut words, mut lists) = ([[0; KINDS]; WORDS + 2], [[0; WORDS * WORD + WORD]; LISTS]);
+            scan(
+                self,
+                text,
+                hits,
+                Room { words: &mut words, places: lists.each_mut().map(|list| Places::new(list)) },
+            );
+        }
+    }
+
+    fn scan_fast(&self, text: &[u8], hits: &mut Vec<Hit>, room: Room<'_>) {
         #[cfg(target_arch = "x86_64")]
         if self.has_avx2 {
             // SAFETY: the processor has been asked for what the function was compiled for.
             #[allow(unsafe_code)]
-            return unsafe { self.scan_avx2(text, hits) };
+            return unsafe { self.scan_avx2(text, hits, room) };
         }
-        self.scan_portable(text, hits);
+        self.scan_portable(text, hits, room);
     }
 
-    fn scan_portable(&self, text: &[u8], hits: &mut Vec<Hit>) {
-        self.scan_with(text, hits, kind::read_portable, |rare, block| rare.read_portable(block));
+    fn scan_portable(&self, text: &[u8], hits: &mut Vec<Hit>, room: Room<'_>) {
+        self.scan_with(text, hits, room, kind::read_portable, |rare, block| rare.read_portable(block));
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-    fn scan_avx2(&self, text: &[u8], hits: &mut Vec<Hit>) {
-        self.scan_with(text, hits, |block| avx2::read(block), |rare, block| avx2::read_rare(rare, block));
+    fn scan_avx2(&self, text: &[u8], hits: &mut Vec<Hit>, room: Room<'_>) {
+        self.scan_with(
+            text,
+            hits,
+            room,
+            |block| avx2::read(block),
+            |rare, block| avx2::read_rare(rare, block),
+        );
     }
 
     /// `read` and `read_rare` read 64 bytes; all else is the same for every processor.
@@ -136,40 +174,47 @@ impl Prefilter {
         &self,
         text: &[u8],
         hits: &mut Vec<Hit>,
+        room: Room<'_>,
         read: impl Fn(&[u8; WORD]) -> kind::Word,
         read_rare: impl Fn(&Rare, &[u8; WORD + rare::BYTES]) -> u64,
     ) {
         let before = hits.len();
-        let mut words = kind::NOTHING;
-        let mut places = Noted::new();
-        for from in (0..text.len()).step_by(CHUNK) {
-            let count = kind::read_chunk(text, from, &mut words, &read);
-            mark_colours(text, from, &mut words);
-            places.clear();
-            for i in 0..count {
-                let open = gate::open(&words[i], &words[i + 1], &words[i + 2]);
+        let Room { words, places: [mut starts, mut ends, mut shorts, mut signs, mut numbers] } = room;
+        for from in (0..text.len()).step_by((words.len() - 2) * WORD) {
+            let count = kind::read_chunk(text, from, words, &read);
+            mark_colours(text, from, words);
+            for (i, around) in words[..count + 2].windows(3).enumerate() {
+                let open = gate::open(&around[0], &around[1], &around[2]);
                 let rare = match &self.tables.rare {
                     Some(rare) => read_rare(rare, &block_at(text, from + WORD * i)),
                     None => 0,
                 };
-                places.words.note::<8>(i, open.words);
-                places.shorts.note::<2>(i, open.shorts | rare);
-                places.signs.note::<2>(i, open.signs);
-                places.numbers.note::<2>(i, open.numbers);
+                starts.note::<6>(i, open.starts);
+                ends.note::<2>(i, open.ends);
+                shorts.note::<2>(i, open.shorts | rare);
+                signs.note::<2>(i, open.signs);
+                numbers.note::<2>(i, open.numbers);
                 if !self.tables.runs.is_empty() {
                     self.compare_runs(text, from + WORD * i, open.runs, hits);
                 }
             }
-            let chunk = Chunk { text: &text[from..], words: &words };
-            let Noted { words, shorts, signs, numbers } = &mut places;
-            self.look_at_each(text, from, words, &self.tables.words, hits, |at| chunk.word_at(at));
-            self.look_at_each(text, from, shorts, &self.tables.shorts, hits, |at| chunk.short_at(at));
-            self.look_at_each(text, from, signs, &self.tables.signs, hits, |at| chunk.sign_at(at));
-            self.look_at_each(text, from, numbers, &self.tables.shapes, hits, |at| chunk.shape_at(at));
+            let chunk = Chunk { text: &text[from..], words };
+            let Tables { starts: by_start, ends: by_end, shorts: by_short, signs: by_sign, shapes, .. } =
+                &self.tables;
+            self.look_at_each(text, from, &mut starts, by_start, hits, |at| chunk.word_at(at));
+            self.look_at_each(text, from, &mut ends, by_end, hits, |at| chunk.word_at(at));
+            self.look_at_each(text, from, &mut shorts, by_short, hits, |at| chunk.short_at(at));
+            self.look_at_each(text, from, &mut signs, by_sign, hits, |at| chunk.sign_at(at));
+            self.look_at_each(text, from, &mut numbers, shapes, hits, |at| chunk.shape_at(at));
         }
-        // A key of three letters at the very start has its place one byte in front of it.
-        self.look(&self.tables.words, word_at(text, -1), text, -1, hits);
-        self.look(&self.tables.shorts, word_at(text, -1) & SHORT, text, -1, hits);
+        // What ends at the very start of the text may have its place one byte in front of it.
+        for (table, key) in
+            [(&self.tables.ends, word_at(text, -1)), (&self.tables.shorts, word_at(text, -1) & SHORT)]
+        {
+            if table.knows(key) {
+                self.look(table, key, text, -1, hits);
+            }
+        }
         for window in &self.tables.everywhere {
             (0..text.len()).for_each(|at| self.compare(window, text, at as isize, hits));
         }
@@ -183,7 +228,7 @@ impl Prefilter {
         &self,
         text: &[u8],
         from: usize,
-        places: &mut Places,
+        places: &mut Places<'_>,
         table: &Table,
         hits: &mut Vec<Hit>,
         key_at: impl Fn(u16) -> Key,
@@ -193,6 +238,7 @@ impl Prefilter {
         for at in places.iter() {
             self.look(table, key_at(at), text, (from + usize::from(at)) as isize, hits);
         }
+        places.count = 0;
     }
 
     /// Compares the anchors that tokens are looked through for, where a token goes on.
@@ -227,9 +273,9 @@ impl Prefilter {
 }
 
 /// Where a terminal colour ends, an escape of two bytes does for the gates.
-fn mark_colours(text: &[u8], from: usize, words: &mut Words) {
+fn mark_colours(text: &[u8], from: usize, words: &mut [kind::Word]) {
     let start = from.saturating_sub(WORD);
-    let region = &text[start..text.len().min(from + CHUNK)];
+    let region = &text[start..text.len().min(from + (words.len() - 2) * WORD)];
     for at in memchr::memchr_iter(0x1B, region) {
         let end = sequence_len(&text[start + at..]).map(|len| start + at + len);
         if let Some(bit) = end.and_then(|end| (end + WORD - 2).checked_sub(from)) {
@@ -242,7 +288,7 @@ fn mark_colours(text: &[u8], from: usize, words: &mut Words) {
 #[derive(Clone, Copy)]
 struct Chunk<'t> {
     text: &'t [u8],
-    words: &'t Words,
+    words: &'t [kind::Word],
 }
 
 impl Chunk<'_> {
@@ -275,35 +321,25 @@ impl Chunk<'_> {
     }
 }
 
-/// Places of a chunk, by how they are looked up.
-struct Noted {
-    words: Places,
-    shorts: Places,
-    signs: Places,
-    numbers: Places,
-}
+/// How many lists of places there are: for each table.
+const LISTS: usize = 5;
 
-impl Noted {
-    fn new() -> Self {
-        Self { words: Places::new(), shorts: Places::new(), signs: Places::new(), numbers: Places::new() }
-    }
-
-    fn clear(&mut self) {
-        let Self { words, shorts, signs, numbers } = self;
-        [words, shorts, signs, numbers].into_iter().for_each(|places| places.count = 0);
-    }
+/// Room for what is known of a chunk. A chunk has as many bytes as there are bits in all words but two.
+struct Room<'r> {
+    words: &'r mut [kind::Word],
+    places: [Places<'r>; LISTS],
 }
 
 /// Places of a chunk.
-struct Places {
-    /// With room for what is written at once.
-    list: [u16; CHUNK + WORD],
+struct Places<'r> {
+    /// With room for a word more than the chunk has.
+    list: &'r mut [u16],
     count: usize,
 }
 
-impl Places {
-    fn new() -> Self {
-        Self { list: [0; CHUNK + WORD], count: 0 }
+impl<'r> Places<'r> {
+    fn new(list: &'r mut [u16]) -> Self {
+        Self { list, count: 0 }
     }
 
     /// Notes the places of a word. At least `AT_ONCE` are written, more than are there mostly, for it is quicker than
@@ -387,6 +423,9 @@ mod tests {
     use super::*;
     use crate::rules::anchor::Reach;
 
+    /// The bytes of a chunk.
+    const CHUNK: usize = WORDS * WORD;
+
     /// What comparing every anchor at every byte finds.
     fn compared(anchors: &[Anchor], text: &[u8]) -> Vec<Hit> {
         let prefilter = Prefilter::new(anchors.to_vec());
@@ -399,7 +438,7 @@ mod tests {
         let prefilter = Prefilter::new(anchors.to_vec());
         let want = compared(anchors, text);
         let (mut portable, mut got) = (Vec::new(), Vec::new());
-        prefilter.scan_portable(text, &mut portable);
+        prefilter.scan_in_room(text, &mut portable, Prefilter::scan_portable);
         prefilter.scan(text, &mut got);
         assert_eq!(portable, want, "{anchors:?} in {:?}", String::from_utf8_lossy(text));
         assert_eq!(got, want, "{anchors:?} in {:?}", String::from_utf8_lossy(text));

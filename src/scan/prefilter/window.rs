@@ -5,7 +5,7 @@ use crate::rules::anchor::Anchor;
 use crate::rules::gate::{By, Key, Way, Where, byte_at};
 
 /// How many bytes in front of a place are compared before an anchor is, and how many in all.
-pub(super) const BACK: usize = 4;
+pub(super) const BACK: usize = 6;
 pub(super) const NEAR: usize = 16;
 /// What stands beyond the text: an anchor may ask for anything there, but for nothing in particular.
 pub(super) const BEYOND: u8 = b'\n';
@@ -53,51 +53,66 @@ struct Entries {
 pub(super) struct Table {
     /// A bit for each hash of a key that an anchor has.
     known: Box<[u64; (1 << Table::KNOWN) / 64]>,
-    /// For each shorter hash: where its windows start in `list`; one more for the end.
-    starts: Vec<u32>,
+    /// For each shorter hash: which of the slots it has.
+    slots: Box<[u16; 1 << Table::HASHES]>,
+    slot: Vec<Slot>,
     list: Vec<(Key, u16)>,
     windows: Vec<Window>,
-    /// For each shorter hash: what its windows have in common, folded bytes and which of them count.
-    common: Vec<(u128, u128)>,
+}
+
+/// The windows whose keys hash alike.
+struct Slot {
+    /// What they have in common: folded bytes and which of them count.
+    near: u128,
+    mask: u128,
+    /// Where they start in the list, and where they end.
+    start: u32,
+    end: u32,
 }
 
 impl Table {
     const KNOWN: u32 = 16;
-    const HASHES: u32 = 12;
+    const HASHES: u32 = 14;
 
     fn new(entries: Entries) -> Self {
-        let Entries { windows, mut keys } = entries;
-        keys.sort_unstable();
-        keys.dedup();
-        keys.sort_by_key(|&(key, _)| Self::hash(key) >> (Self::KNOWN - Self::HASHES));
+        let Entries { windows, keys: mut list } = entries;
+        list.sort_unstable();
+        list.dedup();
+        list.sort_by_key(|&(key, _)| Self::short_hash(key));
         let mut known = Box::new([0; _]);
-        let mut starts = vec![0; (1 << Self::HASHES) + 1];
-        for &(key, _) in &keys {
+        for &(key, _) in &list {
             let hash = Self::hash(key);
             known[hash / 64] |= 1 << (hash % 64);
-            starts[(hash >> (Self::KNOWN - Self::HASHES)) + 1] += 1;
         }
-        for i in 1..starts.len() {
-            starts[i] += starts[i - 1];
+        let mut slots = Box::new([0; _]);
+        // The first slot is of those that have no windows: nothing may be there.
+        let mut slot = vec![Slot { near: u128::MAX, mask: 0, start: 0, end: 0 }];
+        let mut start = 0;
+        for part in list.chunk_by(|a, b| Self::short_hash(a.0) == Self::short_hash(b.0)) {
+            let mut windows = part.iter().map(|&(_, window)| &windows[usize::from(window)]);
+            let first = windows.next().map_or((0, 0), |window| (window.near, window.mask));
+            let (near, mask) = windows.fold(first, |(near, mask), window| {
+                let mask = mask & window.mask & same_bytes(near, window.near);
+                (near & mask, mask)
+            });
+            let end = start + part.len() as u32;
+            // There are fewer hashes than numbers.
+            slots[Self::short_hash(part[0].0)] = slot.len() as u16;
+            slot.push(Slot { near, mask, start, end });
+            start = end;
         }
-        let both = |(near, mask): (u128, u128), window: &Window| {
-            let mask = mask & window.mask & same_bytes(near, window.near);
-            (near & mask, mask)
-        };
-        let common = |range: &[u32]| {
-            let list = &keys[range[0] as usize..range[1] as usize];
-            let mut windows = list.iter().map(|&(_, window)| &windows[usize::from(window)]);
-            // Where there is none, none may be.
-            let first = windows.next().map_or((u128::MAX, 0), |window| (window.near, window.mask));
-            windows.fold(first, both)
-        };
-        Self { known, common: starts.windows(2).map(common).collect(), starts, list: keys, windows }
+        Self { known, slots, slot, list, windows }
     }
 
     /// Fibonacci hashing (Knuth, volume 3, section 6.4): the high bits of a product.
     #[inline(always)]
     fn hash(key: Key) -> usize {
         (key.wrapping_mul(0x9E37_79B1) >> (Key::BITS - Self::KNOWN)) as usize
+    }
+
+    #[inline(always)]
+    fn short_hash(key: Key) -> usize {
+        Self::hash(key) >> (Self::KNOWN - Self::HASHES)
     }
 
     /// Whether there may be windows with this key.
@@ -107,26 +122,32 @@ impl Table {
         self.known[hash / 64] >> (hash % 64) & 1 == 1
     }
 
+    #[inline(always)]
+    fn slot(&self, key: Key) -> &Slot {
+        &self.slot[usize::from(self.slots[Self::short_hash(key)])]
+    }
+
     /// Whether a window with this key, or one that hashes like it, may stand where these bytes are near.
     #[inline(always)]
     pub(super) fn may_be(&self, key: Key, seen: u128) -> bool {
-        let (near, mask) = self.common[Self::hash(key) >> (Self::KNOWN - Self::HASHES)];
-        seen & mask == near
+        let slot = self.slot(key);
+        seen & slot.mask == slot.near
     }
 
     /// The windows with this key.
     #[inline]
     pub(super) fn of(&self, key: Key) -> impl Iterator<Item = &Window> {
-        let hash = Self::hash(key) >> (Self::KNOWN - Self::HASHES);
-        let range = self.starts[hash] as usize..self.starts[hash + 1] as usize;
-        let same = self.list[range].iter().filter(move |(other, _)| *other == key);
+        let slot = self.slot(key);
+        let same =
+            self.list[slot.start as usize..slot.end as usize].iter().filter(move |(other, _)| *other == key);
         same.map(|&(_, window)| &self.windows[usize::from(window)])
     }
 }
 
 /// All anchors, by how they are looked for.
 pub(super) struct Tables {
-    pub(super) words: Table,
+    pub(super) starts: Table,
+    pub(super) ends: Table,
     pub(super) shorts: Table,
     pub(super) signs: Table,
     pub(super) shapes: Table,
@@ -137,16 +158,17 @@ pub(super) struct Tables {
 
 impl Tables {
     pub(super) fn new(anchors: &[Anchor]) -> Self {
-        let mut parts: [Entries; 4] = Default::default();
+        let mut parts: [Entries; 5] = Default::default();
         let (mut runs, mut everywhere, mut rare) = (Vec::new(), Vec::new(), Vec::new());
         for (anchor, index) in anchors.iter().zip(0..) {
             let way = Way::best(anchor, BACK, NEAR - BACK);
             let window = Window::of(index, anchor, way.place);
             let part = match way.by() {
-                Some(By::Word) => 0,
-                Some(By::Short) => 1,
-                Some(By::Sign) => 2,
-                Some(By::Shape) => 3,
+                Some(By::Start) => 0,
+                Some(By::End) => 1,
+                Some(By::Short) => 2,
+                Some(By::Sign) => 3,
+                Some(By::Shape) => 4,
                 Some(By::Nothing) => {
                     runs.push(window);
                     continue;
@@ -168,7 +190,7 @@ impl Tables {
             way.each_key(anchor, &mut |key| keys.push((key, number)));
             windows.push(window);
         }
-        let [words, shorts, signs, shapes] = parts.map(Table::new);
-        Self { words, shorts, signs, shapes, runs, everywhere, rare: Rare::new(&rare) }
+        let [starts, ends, shorts, signs, shapes] = parts.map(Table::new);
+        Self { starts, ends, shorts, signs, shapes, runs, everywhere, rare: Rare::new(&rare) }
     }
 }
