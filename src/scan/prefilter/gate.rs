@@ -1,79 +1,88 @@
 //! Where gates are open in text, told of words of bits, for 64 places at a time. What each gate asks is said in
 //! [`crate::rules::gate`], of anchors; the two must agree, and tests hold them against each other.
 
-use super::kind::{Kind, Word};
+use super::kind::{KINDS, Kind};
 #[cfg(doc)]
 use crate::rules::gate::Gate;
 use crate::rules::gate::{NUMBER_RUN, TOKEN_RUN};
 
-/// Of 64 places, those where gates are open.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Open {
+/// The lists of places that gates lead to, in the order of [`open`]'s words.
+#[derive(Clone, Copy, Debug)]
+#[repr(usize)]
+pub(super) enum List {
     /// [`Gate::Letters`] and [`Gate::Token`]: what follows is looked up by four bytes.
-    pub(super) starts: u64,
+    Starts,
     /// [`Gate::Key`]: by four bytes.
-    pub(super) ends: u64,
+    Ends,
     /// [`Gate::Short`]: by three bytes.
-    pub(super) shorts: u64,
+    Shorts,
     /// [`Gate::Sign`] and [`Gate::Code`]: by two bytes.
-    pub(super) signs: u64,
+    Signs,
     /// [`Gate::Number`]: by where the digits are.
-    pub(super) numbers: u64,
+    Numbers,
     /// [`Gate::Run`].
-    pub(super) runs: u64,
+    Runs,
 }
 
-/// Which gates are open in the middle one of three words.
+pub(super) const LISTS: usize = 6;
+
+/// Which gates are open at the places of the first `count` words behind the first one. The loop has no branch and its
+/// words do not depend on each other, so that the compiler makes vector instructions of it.
 #[inline(always)]
-pub(super) fn open(before: &Word, word: &Word, after: &Word) -> Open {
-    // Each bit tells of the byte so far behind its place, or in front of it.
-    let ahead = |kind: Kind, bytes: u32| {
-        let (word, after) = (word[kind as usize], after[kind as usize]);
-        word >> bytes | after << (u64::BITS - bytes)
+pub(super) fn open<const N: usize>(words: &[[u64; N]; KINDS], count: usize, lists: &mut [[u64; N]; LISTS]) {
+    let count = count.min(N - 2);
+    let kind = |kind: Kind| {
+        let words = &words[kind as usize];
+        [&words[..count], &words[1..][..count], &words[2..][..count]]
     };
-    let back = |kind: Kind, bytes: u32| {
-        let (before, word) = (before[kind as usize], word[kind as usize]);
-        word << bytes | before >> (u64::BITS - bytes)
+    // Each bit tells of the byte so far behind its place, or in front of it.
+    let ahead = |[_, word, after]: [&[u64]; 3], i: usize, bytes: u32| {
+        word[i] >> bytes | after[i] << (u64::BITS - bytes)
+    };
+    let back = |[before, word, _]: [&[u64]; 3], i: usize, bytes: u32| {
+        word[i] << bytes | before[i] >> (u64::BITS - bytes)
     };
     // Bytes of a kind go on from here for at least so long.
-    let run = |kind: Kind, len: usize| {
-        let all = u128::from(word[kind as usize]) | u128::from(after[kind as usize]) << u64::BITS;
-        let two = all & all >> 1;
-        let four = two & two >> 2;
-        let eight = four & four >> 4;
-        (eight & eight >> (len - 8)) as u64
+    let run = |[_, word, after]: [&[u64]; 3], i: usize, len: usize| {
+        let longer = |(word, after): (u64, u64), by: usize| {
+            (word & (word >> by | after << (64 - by)), after & after >> by)
+        };
+        let eight = longer(longer(longer((word[i], after[i]), 1), 2), 4);
+        longer(eight, len - 8).0
     };
-    let letter = word[Kind::Letter as usize];
-    let digit = word[Kind::Digit as usize];
-    let second = ahead(Kind::Letter, 1);
-    let behind_first = second & ahead(Kind::Letter, 2) & ahead(Kind::Letter, 3);
-    // An escape may end here, whatever its last letter: `\n`, `%20`, `\u0022`. Terminal colours are seen to elsewhere.
-    let escaped = back(Kind::Escape, 2) | back(Kind::Escape, 3) | back(Kind::Escape, 6);
-    let alphanumeric = letter | digit;
-    let behind_alphanumeric = back(Kind::Letter, 1) | back(Kind::Digit, 1);
-    let runs = run(Kind::Token, TOKEN_RUN);
-    let begins = !back(Kind::Letter, 1) | escaped;
-    let letters = letter & behind_first & begins;
-    let ends = ahead(Kind::AfterKey, 2) | (ahead(Kind::Letter, 2) & ahead(Kind::AfterKey, 3));
-    let shorts = letter & second & begins & ends;
-    let tokens = alphanumeric & runs & (!behind_alphanumeric | escaped);
-    let says = !ahead(Kind::Blank, 4) | ahead(Kind::AfterBlank, 5);
-    let keys = behind_first & ahead(Kind::AfterKey, 4) & says;
-    let stops = (ahead(Kind::Token, 1) & !(second | ahead(Kind::Digit, 1)))
-        | ahead(Kind::Sign, 1)
-        | ahead(Kind::Colon, 1);
-    // The one byte that is of both kinds.
-    let dash = word[Kind::Token as usize] & word[Kind::Blank as usize];
-    let behind_dash = back(Kind::Token, 1) & back(Kind::Blank, 1);
-    let before_dash = ahead(Kind::Token, 1) & ahead(Kind::Blank, 1);
-    let flags = dash & (!(behind_alphanumeric | behind_dash) | escaped) & (second | before_dash);
-    let codes = letter & second & ahead(Kind::Digit, 2) & ahead(Kind::Digit, 3);
-    Open {
-        starts: letters | tokens,
-        ends: keys,
-        shorts,
-        signs: word[Kind::Sign as usize] | (word[Kind::Colon as usize] & stops) | flags | codes,
-        numbers: digit & run(Kind::Number, NUMBER_RUN) & (!back(Kind::Digit, 1) | escaped),
-        runs,
+    let [letter, digit, token, number, escape] =
+        [Kind::Letter, Kind::Digit, Kind::Token, Kind::Number, Kind::Escape].map(kind);
+    let [after_key, blank, after_blank, sign, colon] =
+        [Kind::AfterKey, Kind::Blank, Kind::AfterBlank, Kind::Sign, Kind::Colon].map(kind);
+    let [starts, ends, shorts, signs, numbers, runs] = lists.each_mut().map(|list| &mut list[..count]);
+    for i in 0..count {
+        let letters = letter[1][i];
+        let digits = digit[1][i];
+        let (second, third) = (ahead(letter, i, 1), ahead(letter, i, 2));
+        let behind_first = second & third & ahead(letter, i, 3);
+        // An escape may end here, whatever its last letter: `\n`, `%20`, `\u0022`. Colours are marked as such.
+        let escaped = back(escape, i, 2) | back(escape, i, 3) | back(escape, i, 6);
+        let behind_letter = back(letter, i, 1);
+        let behind_digit = back(digit, i, 1);
+        let behind_alphanumeric = behind_letter | behind_digit;
+        let begins = !behind_letter | escaped;
+        let run_of_token = run(token, i, TOKEN_RUN);
+        let tokens = (letters | digits) & run_of_token & (!behind_alphanumeric | escaped);
+        starts[i] = (letters & behind_first & begins) | tokens;
+        let says = !ahead(blank, i, 4) | ahead(after_blank, i, 5);
+        ends[i] = behind_first & ahead(after_key, i, 4) & says;
+        let is_short = ahead(after_key, i, 2) | (third & ahead(after_key, i, 3));
+        shorts[i] = letters & second & begins & is_short;
+        let stops = ahead(token, i, 1) & !(second | ahead(digit, i, 1));
+        let stops = stops | ahead(sign, i, 1) | ahead(colon, i, 1);
+        // The one byte that is of both kinds.
+        let dash = token[1][i] & blank[1][i];
+        let behind_dash = back(token, i, 1) & back(blank, i, 1);
+        let before_dash = ahead(token, i, 1) & ahead(blank, i, 1);
+        let flags = dash & (!(behind_alphanumeric | behind_dash) | escaped) & (second | before_dash);
+        let codes = letters & second & ahead(digit, i, 2) & ahead(digit, i, 3);
+        signs[i] = sign[1][i] | (colon[1][i] & stops) | flags | codes;
+        numbers[i] = digits & run(number, i, NUMBER_RUN) & (!behind_digit | escaped);
+        runs[i] = run_of_token;
     }
 }

@@ -62,34 +62,35 @@ static KINDS_OF: [[u8; 2]; 256] = {
     table
 };
 
-/// Reads the chunk of `text` that starts at `from`: the first of `words` is of what stands in front of it, the last of
-/// what stands behind it; beyond the text nothing stands. `read` is what reads 64 bytes. Tells how
-/// many words of the chunk have text.
+/// Reads the chunk of `text` that starts at `from`: the first of the words of each kind is of what stands in front of it,
+/// the last of what stands behind it; beyond the text nothing stands. `read` is what reads 64 bytes. Tells how many words
+/// of the chunk have text.
 #[inline(always)]
-pub(super) fn read_chunk(
+pub(super) fn read_chunk<const N: usize>(
     text: &[u8],
     from: usize,
-    words: &mut [Word],
+    words: &mut [[u64; N]; KINDS],
     read: impl Fn(&[u8; WORD]) -> Word,
 ) -> usize {
-    let most = words.len() - 2;
-    let count = (text.len() - from).div_ceil(WORD).min(most);
-    words[0] =
-        from.checked_sub(WORD).map_or([0; KINDS], |at| text[at..].first_chunk().map_or([0; KINDS], &read));
-    let (full, rest) = text[from..text.len().min(from + (most + 1) * WORD)].as_chunks::<WORD>();
-    for (word, block) in words[1..].iter_mut().zip(full) {
-        *word = read(block);
+    let count = (text.len() - from).div_ceil(WORD).min(N - 2);
+    let mut note = |at: usize, word: Word| {
+        words.iter_mut().zip(word).for_each(|(words, bits)| words[at] = bits);
+    };
+    note(0, from.checked_sub(WORD).and_then(|at| text[at..].first_chunk()).map_or([0; KINDS], &read));
+    let (full, rest) = text[from..text.len().min(from + (N - 1) * WORD)].as_chunks::<WORD>();
+    for (i, block) in full.iter().enumerate().take(N - 1) {
+        note(1 + i, read(block));
     }
     let mut next = full.len() + 1;
-    if !rest.is_empty() {
+    if !rest.is_empty() && next < N {
         // No kind has a byte of zero.
         let mut block = [0; WORD];
         block[..rest.len()].copy_from_slice(rest);
-        words[next] = read(&block);
+        note(next, read(&block));
         next += 1;
     }
     if next <= count + 1 {
-        words[count + 1] = [0; KINDS];
+        note(count + 1, [0; KINDS]);
     }
     count
 }

@@ -25,6 +25,7 @@ use crate::carrier::escape::{ends_before, sequence_len};
 use crate::rules::anchor::Anchor;
 use crate::rules::byte_set::ByteSet;
 use crate::rules::gate::{FOLD, Key};
+use gate::{LISTS, List};
 use kind::{KINDS, Kind, WORD, WORDS};
 use rare::Rare;
 use window::{BACK, BEYOND, NEAR, Table, Tables, Window};
@@ -111,61 +112,23 @@ impl Prefilter {
 
     /// Appends every place in `text` where an anchor stands, in order.
     pub fn scan(&self, text: &[u8], hits: &mut Vec<Hit>) {
-        self.scan_in_room(text, hits, Self::scan_fast);
-    }
-
-    /// Scans with as much room as the text needs: of a line there are many, and room must be cleared.
-    #[inline]
-    fn scan_in_room(
-        &self,
-        text: &[u8],
-        hits: &mut Vec<Hit>,
-        scan: impl Fn(&Self, &[u8], &mut Vec<Hit>, Room<'_>),
-    ) {
-        const FEW: usize = 8;
-        if text.len() <= FEW * WORD {
-            let (mut words, mut lists) = ([[0; KINDS]; FEW + 2], [[0; FEW * WORD + WORD]; LISTS]);
-            scan(
-                self,
-                text,
-                hits,
-                Room { words: &mut words, places: lists.each_mut().map(|list| Places::new(list)) },
-            );
-        } else {
-            let (mut words, mut lists) = ([[0; KINDS]; WORDS + 2], [[0; WORDS * WORD + WORD]; LISTS]);
-            scan(
-                self,
-                text,
-                hits,
-                Room { words: &mut words, places: lists.each_mut().map(|list| Places::new(list)) },
-            );
-        }
-    }
-
-    fn scan_fast(&self, text: &[u8], hits: &mut Vec<Hit>, room: Room<'_>) {
         #[cfg(target_arch = "x86_64")]
         if self.has_avx2 {
             // SAFETY: the processor has been asked for what the function was compiled for.
             #[allow(unsafe_code)]
-            return unsafe { self.scan_avx2(text, hits, room) };
+            return unsafe { self.scan_avx2(text, hits) };
         }
-        self.scan_portable(text, hits, room);
+        self.scan_portable(text, hits);
     }
 
-    fn scan_portable(&self, text: &[u8], hits: &mut Vec<Hit>, room: Room<'_>) {
-        self.scan_with(text, hits, room, kind::read_portable, |rare, block| rare.read_portable(block));
+    fn scan_portable(&self, text: &[u8], hits: &mut Vec<Hit>) {
+        self.scan_with(text, hits, kind::read_portable, |rare, block| rare.read_portable(block));
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-    fn scan_avx2(&self, text: &[u8], hits: &mut Vec<Hit>, room: Room<'_>) {
-        self.scan_with(
-            text,
-            hits,
-            room,
-            |block| avx2::read(block),
-            |rare, block| avx2::read_rare(rare, block),
-        );
+    fn scan_avx2(&self, text: &[u8], hits: &mut Vec<Hit>) {
+        self.scan_with(text, hits, |block| avx2::read(block), |rare, block| avx2::read_rare(rare, block));
     }
 
     /// `read` and `read_rare` read 64 bytes; all else is the same for every processor.
@@ -174,38 +137,18 @@ impl Prefilter {
         &self,
         text: &[u8],
         hits: &mut Vec<Hit>,
-        room: Room<'_>,
         read: impl Fn(&[u8; WORD]) -> kind::Word,
         read_rare: impl Fn(&Rare, &[u8; WORD + rare::BYTES]) -> u64,
     ) {
+        // Of lines there are many, and room must be cleared: they get less.
+        const FEW: usize = 8;
         let before = hits.len();
-        let Room { words, places: [mut starts, mut ends, mut shorts, mut signs, mut numbers] } = room;
-        for from in (0..text.len()).step_by((words.len() - 2) * WORD) {
-            let count = kind::read_chunk(text, from, words, &read);
-            mark_colours(text, from, words);
-            for (i, around) in words[..count + 2].windows(3).enumerate() {
-                let open = gate::open(&around[0], &around[1], &around[2]);
-                let rare = match &self.tables.rare {
-                    Some(rare) => read_rare(rare, &block_at(text, from + WORD * i)),
-                    None => 0,
-                };
-                starts.note::<6>(i, open.starts);
-                ends.note::<2>(i, open.ends);
-                shorts.note::<2>(i, open.shorts | rare);
-                signs.note::<2>(i, open.signs);
-                numbers.note::<2>(i, open.numbers);
-                if !self.tables.runs.is_empty() {
-                    self.compare_runs(text, from + WORD * i, open.runs, hits);
-                }
-            }
-            let chunk = Chunk { text: &text[from..], words };
-            let Tables { starts: by_start, ends: by_end, shorts: by_short, signs: by_sign, shapes, .. } =
-                &self.tables;
-            self.look_at_each(text, from, &mut starts, by_start, hits, |at| chunk.word_at(at));
-            self.look_at_each(text, from, &mut ends, by_end, hits, |at| chunk.word_at(at));
-            self.look_at_each(text, from, &mut shorts, by_short, hits, |at| chunk.short_at(at));
-            self.look_at_each(text, from, &mut signs, by_sign, hits, |at| chunk.sign_at(at));
-            self.look_at_each(text, from, &mut numbers, shapes, hits, |at| chunk.shape_at(at));
+        if text.len() <= FEW * WORD {
+            let mut places = [0; FEW * WORD + WORD];
+            self.scan_chunks::<{ FEW + 2 }>(text, hits, &mut places, read, read_rare);
+        } else {
+            let mut places = [0; WORDS * WORD + WORD];
+            self.scan_chunks::<{ WORDS + 2 }>(text, hits, &mut places, read, read_rare);
         }
         // What ends at the very start of the text may have its place one byte in front of it.
         for (table, key) in
@@ -222,23 +165,71 @@ impl Prefilter {
         debug_assert!(hits[before..].windows(2).all(|pair| pair[0] != pair[1]), "a place is looked at once");
     }
 
-    /// Looks closer at those places that have a key of the table.
+    /// Scans the text in chunks of `N` words less two. `places` has room for one word more.
     #[inline(always)]
-    fn look_at_each(
+    fn scan_chunks<const N: usize>(
+        &self,
+        text: &[u8],
+        hits: &mut Vec<Hit>,
+        places: &mut [u16],
+        read: impl Fn(&[u8; WORD]) -> kind::Word,
+        read_rare: impl Fn(&Rare, &[u8; WORD + rare::BYTES]) -> u64,
+    ) {
+        let (mut words, mut lists) = ([[0; N]; KINDS], [[0; N]; LISTS]);
+        let Tables { starts, ends, shorts, signs, shapes, runs, rare, .. } = &self.tables;
+        for from in (0..text.len()).step_by((N - 2) * WORD) {
+            let count = kind::read_chunk(text, from, &mut words, &read);
+            mark_colours(text, from, &mut words);
+            gate::open(&words, count, &mut lists);
+            if let Some(rare) = rare {
+                for (i, bits) in lists[List::Shorts as usize][..count].iter_mut().enumerate() {
+                    *bits |= read_rare(rare, &block_at(text, from + WORD * i));
+                }
+            }
+            let chunk = Chunk { text: &text[from..], digits: &words[Kind::Digit as usize] };
+            let list = |list: List| &lists[list as usize][..count];
+            self.look_at_each::<6>(text, from, list(List::Starts), places, starts, hits, |at| {
+                chunk.word_at(at)
+            });
+            self.look_at_each::<2>(text, from, list(List::Ends), places, ends, hits, |at| chunk.word_at(at));
+            self.look_at_each::<3>(text, from, list(List::Shorts), places, shorts, hits, |at| {
+                chunk.short_at(at)
+            });
+            self.look_at_each::<2>(text, from, list(List::Signs), places, signs, hits, |at| {
+                chunk.sign_at(at)
+            });
+            self.look_at_each::<2>(text, from, list(List::Numbers), places, shapes, hits, |at| {
+                chunk.shape_at(at)
+            });
+            if !runs.is_empty() {
+                for (i, &bits) in list(List::Runs).iter().enumerate() {
+                    self.compare_runs(text, from + WORD * i, bits, hits);
+                }
+            }
+        }
+    }
+
+    /// Looks closer at those places of a list that have a key of the table. At least `AT_ONCE` of a word's places are
+    /// noted at once.
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
+    fn look_at_each<const AT_ONCE: usize>(
         &self,
         text: &[u8],
         from: usize,
-        places: &mut Places<'_>,
+        list: &[u64],
+        places: &mut [u16],
         table: &Table,
         hits: &mut Vec<Hit>,
         key_at: impl Fn(u16) -> Key,
     ) {
+        let mut places = Places { list: places, count: 0 };
+        list.iter().enumerate().for_each(|(i, &bits)| places.note::<AT_ONCE>(i, bits));
         places.keep(|at| table.knows(key_at(at)));
         places.keep(|at| table.may_be(key_at(at), near(text, (from + usize::from(at)) as isize)));
         for at in places.iter() {
             self.look(table, key_at(at), text, (from + usize::from(at)) as isize, hits);
         }
-        places.count = 0;
     }
 
     /// Compares the anchors that tokens are looked through for, where a token goes on.
@@ -273,13 +264,13 @@ impl Prefilter {
 }
 
 /// Where a terminal colour ends, an escape of two bytes does for the gates.
-fn mark_colours(text: &[u8], from: usize, words: &mut [kind::Word]) {
+fn mark_colours<const N: usize>(text: &[u8], from: usize, words: &mut [[u64; N]; KINDS]) {
     let start = from.saturating_sub(WORD);
-    let region = &text[start..text.len().min(from + (words.len() - 2) * WORD)];
+    let region = &text[start..text.len().min(from + (N - 2) * WORD)];
     for at in memchr::memchr_iter(0x1B, region) {
         let end = sequence_len(&text[start + at..]).map(|len| start + at + len);
         if let Some(bit) = end.and_then(|end| (end + WORD - 2).checked_sub(from)) {
-            words[bit / WORD][Kind::Escape as usize] |= 1 << (bit % WORD);
+            words[Kind::Escape as usize][bit / WORD] |= 1 << (bit % WORD);
         }
     }
 }
@@ -288,7 +279,8 @@ fn mark_colours(text: &[u8], from: usize, words: &mut [kind::Word]) {
 #[derive(Clone, Copy)]
 struct Chunk<'t> {
     text: &'t [u8],
-    words: &'t [kind::Word],
+    /// Where digits stand, from one word in front of it on.
+    digits: &'t [u64],
 }
 
 impl Chunk<'_> {
@@ -315,19 +307,10 @@ impl Chunk<'_> {
     /// Which of sixteen bytes are digits.
     #[inline(always)]
     fn shape_at(self, at: u16) -> Key {
-        let digits = |i: usize| u128::from(self.words[i][Kind::Digit as usize]);
+        let digits = |i: usize| u128::from(self.digits[i]);
         let word = usize::from(at) / WORD + 1;
         Key::from(((digits(word) | digits(word + 1) << WORD) >> (usize::from(at) % WORD)) as u16)
     }
-}
-
-/// How many lists of places there are: for each table.
-const LISTS: usize = 5;
-
-/// Room for what is known of a chunk. A chunk has as many bytes as there are bits in all words but two.
-struct Room<'r> {
-    words: &'r mut [kind::Word],
-    places: [Places<'r>; LISTS],
 }
 
 /// Places of a chunk.
@@ -337,11 +320,7 @@ struct Places<'r> {
     count: usize,
 }
 
-impl<'r> Places<'r> {
-    fn new(list: &'r mut [u16]) -> Self {
-        Self { list, count: 0 }
-    }
-
+impl Places<'_> {
     /// Notes the places of a word. At least `AT_ONCE` are written, more than are there mostly, for it is quicker than
     /// to know when to stop.
     #[inline(always)]
@@ -438,7 +417,7 @@ mod tests {
         let prefilter = Prefilter::new(anchors.to_vec());
         let want = compared(anchors, text);
         let (mut portable, mut got) = (Vec::new(), Vec::new());
-        prefilter.scan_in_room(text, &mut portable, Prefilter::scan_portable);
+        prefilter.scan_portable(text, &mut portable);
         prefilter.scan(text, &mut got);
         assert_eq!(portable, want, "{anchors:?} in {:?}", String::from_utf8_lossy(text));
         assert_eq!(got, want, "{anchors:?} in {:?}", String::from_utf8_lossy(text));
