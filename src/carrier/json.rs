@@ -19,8 +19,17 @@ pub enum Scalar {
 /// Whether the line is a document of JSON, and nothing else. What only looks like one, such as a log message between
 /// brackets, has no structure to keep.
 pub fn is_record(line: &[u8]) -> bool {
-    let line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line).trim_ascii();
-    matches!(line, [b'{', .., b'}'] | [b'[', .., b']']) && is_document(line)
+    record(line, |_, _| {})
+}
+
+/// As [`is_record`]; calls `found` with every scalar of the document, in order. If it turns out to be none, what it was
+/// called with means nothing.
+pub fn record(line: &[u8], mut found: impl FnMut(Range<usize>, Scalar)) -> bool {
+    let text = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line).trim_ascii_start();
+    let base = line.len() - text.len();
+    let text = text.trim_ascii_end();
+    matches!(text, [b'{', .., b'}'] | [b'[', .., b']'])
+        && document(text, |scalar, kind| found(base + scalar.start..base + scalar.end, kind))
 }
 
 /// Calls `found` with every scalar of the line, in order.
@@ -53,16 +62,36 @@ pub fn scalars(line: &[u8], mut found: impl FnMut(Range<usize>, Scalar)) {
     }
 }
 
+#[inline]
 fn string_end(line: &[u8], from: usize) -> usize {
     let mut at = from;
-    while let Some(found) = memchr::memchr2(b'"', b'\\', &line[at..]) {
-        at += found;
-        if line[at] == b'"' {
-            return at;
+    loop {
+        at = quote_or_escape(line, at);
+        match line.get(at) {
+            None => return line.len(),
+            Some(b'"') => return at,
+            Some(_) => at = (at + 2).min(line.len()),
         }
-        at = (at + 2).min(line.len());
     }
-    line.len()
+}
+
+/// Where the first quote or backslash from `at` on is, or the end. Most strings are short: a few words of eight bytes
+/// are compared before a search that has to be set up.
+#[inline]
+fn quote_or_escape(line: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
+    for _ in 0..4 {
+        let Some(&bytes) = line.get(at..).and_then(|rest| rest.first_chunk::<8>()) else { break };
+        let word = u64::from_le_bytes(bytes);
+        // The lowest bit is that of the first; bits above it may be wrong.
+        let found = zeros(word ^ (ONES * b'"' as u64)) | zeros(word ^ (ONES * b'\\' as u64));
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    memchr::memchr2(b'"', b'\\', &line[at..]).map_or(line.len(), |found| at + found)
 }
 
 /// The content of a string, its escapes undone, with the offset in the source of the escape or byte that gave each
@@ -125,9 +154,41 @@ impl Content {
     }
 }
 
-/// Whether `text` is an object or array of JSON, and nothing else.
-pub fn is_document(text: &[u8]) -> bool {
-    let mut open = Vec::new();
+/// The brackets that are open, a bit for each: whether it is that of an object.
+#[derive(Default)]
+struct Open {
+    depth: usize,
+    /// The innermost 64.
+    last: u64,
+    rest: Vec<u64>,
+}
+
+impl Open {
+    fn push(&mut self, is_object: bool) {
+        if self.depth > 0 && self.depth.is_multiple_of(64) {
+            self.rest.push(self.last);
+        }
+        self.last = self.last << 1 | u64::from(is_object);
+        self.depth += 1;
+    }
+
+    fn pop(&mut self) {
+        self.depth -= 1;
+        self.last >>= 1;
+        if self.depth > 0 && self.depth.is_multiple_of(64) {
+            self.last = self.rest.pop().unwrap_or_default();
+        }
+    }
+
+    /// Whether the innermost is that of an object.
+    fn is_object(&self) -> Option<bool> {
+        (self.depth > 0).then_some(self.last & 1 == 1)
+    }
+}
+
+/// Whether `text` is an object or array of JSON, and nothing else; calls `found` with its scalars, as [`record`].
+pub fn document(text: &[u8], mut found: impl FnMut(Range<usize>, Scalar)) -> bool {
+    let mut open = Open::default();
     let mut at = skip_blanks(text, 0);
     if !matches!(text.get(at), Some(b'{' | b'[')) {
         return false;
@@ -140,61 +201,86 @@ pub fn is_document(text: &[u8]) -> bool {
                 if text.get(inside) == Some(&(bracket + 2)) {
                     inside + 1
                 } else {
-                    open.push(bracket);
-                    let Some(value) = value_start(text, inside, bracket) else { return false };
+                    let is_object = bracket == b'{';
+                    open.push(is_object);
+                    let Some(value) = value_start(text, inside, is_object, &mut found) else { return false };
                     at = value;
                     continue;
                 }
             }
-            Some(b'"') => string_end(text, at + 1) + 1,
+            Some(b'"') => {
+                let end = string_end(text, at + 1);
+                found(at + 1..end, Scalar::Text);
+                end + 1
+            }
             _ => match bare_len(text, at) {
                 0 => return false,
-                len => at + len,
+                len => {
+                    found(at..at + len, Scalar::Bare);
+                    at + len
+                }
             },
         };
         // What closes behind it, then the next.
         at = skip_blanks(text, end);
         loop {
-            let Some(&bracket) = open.last() else { return at == text.len() };
-            if text.get(at) == Some(&(bracket + 2)) {
-                open.pop();
-                at = skip_blanks(text, at + 1);
-                continue;
+            let Some(is_object) = open.is_object() else { return at == text.len() };
+            match text.get(at) {
+                Some(b'}') if is_object => {}
+                Some(b']') if !is_object => {}
+                Some(b',') => {
+                    let next = skip_blanks(text, at + 1);
+                    let Some(value) = value_start(text, next, is_object, &mut found) else { return false };
+                    at = value;
+                    break;
+                }
+                _ => return false,
             }
-            if text.get(at) != Some(&b',') {
-                return false;
-            }
-            let Some(value) = value_start(text, skip_blanks(text, at + 1), bracket) else { return false };
-            at = value;
-            break;
+            open.pop();
+            at = skip_blanks(text, at + 1);
         }
     }
 }
 
-/// Where the value starts of what starts at `at` inside `bracket`.
-fn value_start(text: &[u8], at: usize, bracket: u8) -> Option<usize> {
-    if bracket == b'[' {
+/// Where the value starts of what starts at `at` inside an object or an array.
+#[inline]
+fn value_start(
+    text: &[u8],
+    at: usize,
+    is_object: bool,
+    found: &mut impl FnMut(Range<usize>, Scalar),
+) -> Option<usize> {
+    if !is_object {
         return Some(at);
     }
-    let colon = skip_blanks(text, string_end(text, at + 1) + 1);
-    (text.get(at) == Some(&b'"') && text.get(colon) == Some(&b':')).then(|| skip_blanks(text, colon + 1))
+    if text.get(at) != Some(&b'"') {
+        return None;
+    }
+    let end = string_end(text, at + 1);
+    found(at + 1..end, Scalar::Key);
+    let colon = skip_blanks(text, end + 1);
+    (text.get(colon) == Some(&b':')).then(|| skip_blanks(text, colon + 1))
 }
 
 /// The length of the number, `true`, `false` or `null` at `at`; also of what Python writes for numbers that are none.
 fn bare_len(text: &[u8], at: usize) -> usize {
     let rest = text.get(at..).unwrap_or_default();
-    if let Some(word) = [&b"true"[..], b"false", b"null", b"NaN", b"Infinity", b"-Infinity"]
-        .iter()
-        .find(|word| rest.starts_with(word))
-    {
+    let words: &[&[u8]] = match rest {
+        [b'0'..=b'9', ..] => &[],
+        _ => &[b"true", b"false", b"null", b"NaN", b"Infinity", b"-Infinity"],
+    };
+    if let Some(word) = words.iter().find(|word| rest.starts_with(word)) {
         return word.len();
     }
     rest.iter().take_while(|b| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')).count()
 }
 
-fn skip_blanks(text: &[u8], at: usize) -> usize {
-    let rest = text.get(at..).unwrap_or_default();
-    at + rest.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n')).count()
+#[inline]
+fn skip_blanks(text: &[u8], mut at: usize) -> usize {
+    while matches!(text.get(at), Some(b' ' | b'\t' | b'\r' | b'\n')) {
+        at += 1;
+    }
+    at
 }
 
 /// Widens `range`, inside the string `content`, so that it cuts no escape in two.
@@ -273,12 +359,12 @@ mod tests {
     #[test]
     fn whole_documents() {
         for text in [r#"{}"#, "[ ]", r#" {"a" : [1,-2.5e3,true,{"b":null}], "c":"d\"e"} "#, "[[[]]]"] {
-            assert!(is_document(text.as_bytes()), "{text}");
+            assert!(document(text.as_bytes(), |_, _| {}), "{text}");
         }
         for text in
             [r#"{"a"}"#, "[1,]", "{a:1}", "[1 2]", "{\"a\":1", "[]]", "1", "", "[\"a]", "{\"a\":}", "[}"]
         {
-            assert!(!is_document(text.as_bytes()), "{text}");
+            assert!(!document(text.as_bytes(), |_, _| {}), "{text}");
         }
     }
 

@@ -1,7 +1,5 @@
 //! Keys: where the name around a sensitive word starts and ends, and which words it is made of.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 
 use crate::finding::RuleIndex;
@@ -17,9 +15,23 @@ const GLUES_FROM: usize = 6;
 const FREE_FROM: usize = 4;
 
 /// All sensitive key names, to be looked up by the last words of a key.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct KeyIndex {
-    names: HashMap<Box<[u8]>, Vec<Named>, BuildHasherDefault<Fnv>>,
+    /// A tree of the names' letters, from the last to the first: reading ends where no name goes on.
+    nodes: Vec<Node>,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    names: Vec<Named>,
+    /// By the letter in front.
+    next: Vec<(u8, usize)>,
+}
+
+impl Node {
+    fn next(&self, letter: u8) -> Option<usize> {
+        self.next.iter().find(|next| next.0 == letter).map(|next| next.1)
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -28,22 +40,6 @@ struct Named {
     whole: bool,
     /// The name is one word: it may be the end of a longer one.
     glues: bool,
-}
-
-/// FNV-1a: keys are short and come from a fixed set of rules.
-#[derive(Default)]
-struct Fnv(u64);
-
-impl Hasher for Fnv {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.0 = (self.0 ^ 0xcbf2_9ce4_8422_2325 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
 }
 
 /// A key in a line, its words found.
@@ -103,17 +99,28 @@ const BETWEEN_WORDS: ByteSet = ByteSet::of(b'_').with(b'-').with(b'.').with(b' '
 impl KeyIndex {
     /// The index over all rules that detect by keys.
     pub fn new(rules: &Ruleset) -> Self {
-        let mut index = Self::default();
+        let mut index = Self { nodes: vec![Node::default()] };
         for (i, rule) in rules.rules().iter().enumerate() {
             if let Detect::Keys(keyed) = &rule.detect {
                 for name in &keyed.names {
                     let glues = !name.whole && name.words.len() == 1;
                     let named = Named { rule: RuleIndex(i as u32), whole: name.whole, glues };
-                    index.names.entry(name.glued().into_bytes().into()).or_default().push(named);
+                    let node = name.glued().bytes().rev().fold(0, |node, letter| index.node(node, letter));
+                    index.nodes[node].names.push(named);
                 }
             }
         }
         index
+    }
+
+    /// The node behind `node` for `letter`; a new one if there was none.
+    fn node(&mut self, node: usize, letter: u8) -> usize {
+        self.nodes[node].next(letter).unwrap_or_else(|| {
+            self.nodes.push(Node::default());
+            let next = self.nodes.len() - 1;
+            self.nodes[node].next.push((letter, next));
+            next
+        })
     }
 
     /// Anchors for all names: one of them stands at the end of every key that is in the index, but for those of arguments.
@@ -166,25 +173,22 @@ impl KeyIndex {
     /// The rules that know the key, in no order; each is given at most a few times.
     /// `anchor_len` is how many bytes of the key the anchor saw.
     pub fn rules_for(&self, key: &Key, anchor_len: usize, mut found: impl FnMut(RuleIndex)) {
-        let mut starts = key.starts;
-        while starts != 0 {
-            let start = starts.trailing_zeros() as usize;
-            starts &= starts - 1;
-            for named in self.names.get(&key.glued[start..key.len]).into_iter().flatten() {
-                // Alone in its quotes or before its operator: the whole token, or the whole token and words before.
-                if !named.whole || start <= key.token {
-                    found(named.rule);
-                }
-            }
-        }
+        let text = &key.glued[..key.len];
         // The end of a longer word.
-        let seen = anchor_len.min(key.len);
-        for start in key.len - seen..(key.len + 1).saturating_sub(GLUES_FROM) {
-            if key.starts >> start & 1 == 0 {
-                for named in self.names.get(&key.glued[start..key.len]).into_iter().flatten() {
-                    if named.glues {
-                        found(named.rule);
-                    }
+        let glued = key.len - anchor_len.min(key.len)..(key.len + 1).saturating_sub(GLUES_FROM);
+        let mut node = &self.nodes[0];
+        // The bit of the letter that is next, first.
+        let mut starts = key.starts << (u128::BITS as usize - key.len);
+        for start in (0..key.len).rev() {
+            let Some(next) = node.next(text[start]) else { return };
+            node = &self.nodes[next];
+            let is_word = starts >> (u128::BITS - 1) == 1;
+            starts <<= 1;
+            for named in &node.names {
+                // Alone in its quotes or before its operator: the whole token, or the whole token and words before.
+                let is_whole = is_word && (!named.whole || start <= key.token);
+                if is_whole || (!is_word && named.glues && glued.contains(&start)) {
+                    found(named.rule);
                 }
             }
         }
@@ -282,23 +286,29 @@ pub fn around(line: &[u8], word: Range<usize>) -> Option<Key> {
         from = first;
     }
     let mut key = Key { start, name_end, end, is_flag, glued: [0; MAX_KEY], len: 0, starts: 0, token: 0 };
-    let mut last = b' ';
+    let mut last = Letter::None;
     for at in from..name_end {
         let byte = line[at];
         if at == start {
             key.token = key.len;
         }
-        if byte.is_ascii_alphanumeric() {
-            let next_is_lower = at + 1 < name_end && line[at + 1].is_ascii_lowercase();
-            let hump = byte.is_ascii_uppercase() && (!last.is_ascii_uppercase() || next_is_lower);
-            let after_digit = last.is_ascii_digit() && byte.is_ascii_alphabetic();
-            if !last.is_ascii_alphanumeric() || hump || after_digit {
+        let letter = LETTER[usize::from(byte)];
+        if letter != Letter::None {
+            let starts = match (last, letter) {
+                (Letter::None, _) => true,
+                (Letter::Upper, Letter::Upper) => at + 1 < name_end && line[at + 1].is_ascii_lowercase(),
+                (_, Letter::Upper) => true,
+                (Letter::Digit, letter) => letter != Letter::Digit,
+                _ => false,
+            };
+            if starts {
                 key.starts |= 1 << key.len;
             }
-            key.glued[key.len] = byte.to_ascii_lowercase();
+            // Of letters the small one; of digits the same.
+            key.glued[key.len] = byte | 0x20;
             key.len += 1;
         }
-        last = byte;
+        last = letter;
     }
     (key.len > 0).then_some(key)
 }
@@ -309,8 +319,32 @@ fn is_free(name: &KeyName) -> bool {
     !name.whole && name.words.iter().map(|word| word.len()).sum::<usize>() >= FREE_FROM
 }
 
+/// What a byte is to the words of a key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Letter {
+    None,
+    Lower,
+    Upper,
+    Digit,
+}
+
+const LETTER: [Letter; 256] = {
+    let mut table = [Letter::None; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = match byte as u8 {
+            b'a'..=b'z' => Letter::Lower,
+            b'A'..=b'Z' => Letter::Upper,
+            b'0'..=b'9' => Letter::Digit,
+            _ => Letter::None,
+        };
+        byte += 1;
+    }
+    table
+};
+
 fn is_key_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
+    LETTER[usize::from(byte)] != Letter::None || matches!(byte, b'_' | b'-' | b'.')
 }
 
 #[cfg(test)]

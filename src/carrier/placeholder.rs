@@ -80,7 +80,7 @@ pub fn is_placeholder(value: &[u8]) -> bool {
     if inner.len() < value.len() && is_mask(inner.trim_ascii()) {
         return true;
     }
-    if STANDS_FOR_NOTHING.iter().any(|word| inner.eq_ignore_ascii_case(word)) {
+    if inner.len() <= LONGEST && STANDS_FOR_NOTHING.iter().any(|word| inner.eq_ignore_ascii_case(word)) {
         return true;
     }
     is_variable(value)
@@ -117,6 +117,18 @@ const STANDS_FOR_NOTHING: [&[u8]; 28] = [
     b"protected",
     b"sensitive value",
 ];
+
+/// The length of the longest of them.
+const LONGEST: usize = {
+    let (mut longest, mut i) = (0, 0);
+    while i < STANDS_FOR_NOTHING.len() {
+        if STANDS_FOR_NOTHING[i].len() > longest {
+            longest = STANDS_FOR_NOTHING[i].len();
+        }
+        i += 1;
+    }
+    longest
+};
 
 fn unwrap_brackets(value: &[u8]) -> &[u8] {
     match value {

@@ -90,9 +90,17 @@ fn number_quote(line: &[u8], range: Range<usize>) -> Option<Quote> {
 fn is_in_url(line: &[u8], range: Range<usize>) -> bool {
     let floor = range.start.saturating_sub(URL_REACH);
     let head = &line[floor..range.start];
-    let start = head.iter().rposition(|&b| ends_url(b)).map_or(0, |i| i + 1);
-    let head = &head[start..];
-    if memchr::memmem::find(head, b"://").is_some() || memchr::memmem::find(head, b":\\/\\/").is_some() {
+    let mut has_sign = line.get(range.end) == Some(&b'&');
+    let start = head.iter().rposition(|&b| {
+        has_sign |= matches!(b, b':' | b'?' | b'&' | b'%');
+        ends_url(b)
+    });
+    if !has_sign {
+        return false;
+    }
+    let head = &head[start.map_or(0, |i| i + 1)..];
+    let is_scheme = |at: usize| head[at..].starts_with(b"://") || head[at..].starts_with(b":\\/\\/");
+    if memchr::memchr_iter(b':', head).any(is_scheme) {
         return true;
     }
     if let Some(query) = memchr::memchr(b'?', head)
@@ -107,8 +115,7 @@ fn is_in_url(line: &[u8], range: Range<usize>) -> bool {
     let is_field = memchr::memchr(b'=', head).is_some();
     let tail = &line[range.end..];
     is_field && (in_form(head) || (tail.first() == Some(&b'&') && in_form(&tail[..tail.len().min(8)])))
-        || memchr::memmem::find(head, b"%3D").is_some()
-        || memchr::memmem::find(head, b"%3d").is_some()
+        || memchr::memchr_iter(b'%', head).any(|at| matches!(head[at..], [_, b'3', b'D' | b'd', ..]))
 }
 
 fn ends_url(byte: u8) -> bool {

@@ -35,7 +35,7 @@ impl Allowlist {
             Target::Match => whole,
             Target::Line => line,
         };
-        let by_regex = || self.regexes.iter().any(|regex| regex.find(target, 0, target.len()).is_some());
+        let by_regex = || self.regexes.iter().any(|regex| regex.is_in(target));
         let by_word = || self.stopwords.iter().any(|word| contains_caseless(secret, word));
         if self.all && !self.regexes.is_empty() && !self.stopwords.is_empty() {
             by_regex() && by_word()

@@ -11,6 +11,7 @@ pub mod example;
 pub mod fault;
 pub mod gate;
 mod load;
+mod needs;
 pub mod pattern;
 pub mod profile;
 pub(crate) mod re2;

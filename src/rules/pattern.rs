@@ -11,6 +11,7 @@ use regex_automata::{Anchored, Input};
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use super::anchor::{self, Anchor};
+use super::needs::Needs;
 
 /// The most states a pattern may need. About 16 MiB when compiled; gitleaks' largest needs a third of it.
 pub const MAX_STATES: usize = 200_000;
@@ -28,6 +29,7 @@ pub struct Pattern {
     group: usize,
     max_len: Option<usize>,
     states: usize,
+    needs: OnceLock<Needs>,
     regex: OnceLock<Option<meta::Regex>>,
 }
 
@@ -74,7 +76,8 @@ impl Pattern {
         if group > groups {
             return Err(BadPattern(format!("has {groups} groups, so group {group} cannot be the secret")));
         }
-        Ok((Self { source: source.into(), unicode, group, max_len, states, regex: OnceLock::new() }, anchors))
+        let (needs, regex) = (OnceLock::new(), OnceLock::new());
+        Ok((Self { source: source.into(), unicode, group, max_len, states, needs, regex }, anchors))
     }
 
     /// The regex as it was written.
@@ -100,16 +103,35 @@ impl Pattern {
     /// The next match that starts at or after `from` and ends at or before `to`.
     /// Look-around (`\b`, `^`, `$`) sees all of `text`.
     pub fn find(&self, text: &[u8], from: usize, to: usize) -> Option<Match> {
-        self.search(Input::new(text).range(from..to))
+        // Nearly all searches find nothing, and most of these for want of a byte that is quickly looked for.
+        self.needs().allow_in(&text[from..to]).then(|| self.search(Input::new(text).range(from..to)))?
+    }
+
+    /// Whether a match is in `text`.
+    pub fn is_in(&self, text: &[u8]) -> bool {
+        self.needs().allow_in(text) && self.regex().is_some_and(|regex| regex.is_match(text))
     }
 
     /// The match that starts at exactly `at` and ends at or before `to`.
     pub fn find_at(&self, text: &[u8], at: usize, to: usize) -> Option<Match> {
-        self.search(Input::new(text).range(at..to).anchored(Anchored::Yes))
+        // No further than a match can go, so that many tries on one line read no more than their matches could.
+        let end = self.max_len.map_or(to, |len| to.min(at.saturating_add(len)));
+        let input = || Input::new(text).range(at..to).anchored(Anchored::Yes);
+        self.needs().allow_at(&text[at..end]).then(|| self.search(input()))?
+    }
+
+    fn needs(&self) -> &Needs {
+        self.needs.get_or_init(|| {
+            hir(&self.source, self.unicode).map_or_else(|_| Needs::nothing(), |hir| Needs::of(&hir))
+        })
+    }
+
+    fn regex(&self) -> Option<&meta::Regex> {
+        self.regex.get_or_init(|| compile(&self.source, self.unicode)).as_ref()
     }
 
     fn search(&self, input: Input<'_>) -> Option<Match> {
-        let regex = self.regex.get_or_init(|| compile(&self.source, self.unicode)).as_ref()?;
+        let regex = self.regex()?;
         if self.group == 0 {
             let found = regex.search(&input)?;
             return Some(Match {
@@ -134,7 +156,7 @@ impl Pattern {
 
     /// Compiles now rather than at the first candidate; `false` if the engine refuses.
     pub fn is_compilable(&self) -> bool {
-        self.regex.get_or_init(|| compile(&self.source, self.unicode)).is_some()
+        self.regex().is_some()
     }
 }
 
@@ -230,6 +252,31 @@ mod tests {
         let (pattern, _) = Pattern::parse("key=([a-z]+)", None).expect("pattern");
         let found = pattern.find(b"a key=abc b", 0, 11).expect("match");
         assert_eq!((found.start, found.end, found.secret_start, found.secret_end), (2, 9, 6, 9));
+    }
+
+    #[test]
+    fn what_a_match_needs_is_in_it() {
+        for (source, text, want) in [
+            (r"^(?:<set|a+)$", "x", false),
+            (r"^<set$", "<set", true),
+            (r"^\S{1,40}\.(?:pem|key)$", "a.key", true),
+            (r"^\S{1,40}\.(?:pem|key)$", "a.keys", false),
+            (r"(?:^a|b)c?", "xb", true),
+            (r"(?:b$|c)", "cx", true),
+            (r"(?i:k[é€]?)", "x k", true),
+            (r"(?:x|y\d)z?", "..y1", true),
+            (r"(?:a|b|c|d)\w", "..d.", false),
+            (r"a\s?=\s?\{[a=]\}", "a = {=}", true),
+            (r"(?:a=|b-)c?(?:,|;|\.|!)", "b-!", true),
+            (r"(?m:^ab$)", "c\nab\nd", true),
+            (r"\bab", "-ab", true),
+        ] {
+            let (pattern, _) = Pattern::parse(source, None).expect("pattern");
+            let text = text.as_bytes();
+            let unasked = pattern.search(Input::new(text)).is_some();
+            let asked = pattern.find(text, 0, text.len()).is_some();
+            assert_eq!((unasked, asked, pattern.is_in(text)), (want, want, want), "{source}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::confirm::Looker;
-use super::{LineWork, Scanner};
+use super::{LineWork, Scanner, structure};
 use crate::finding::Finding;
 
 /// How often a line is looked at again.
@@ -16,7 +16,7 @@ const BEYOND: usize = 256;
 
 /// Looks again beside findings of `line` that stand without a break beside something else.
 pub(super) fn look_again(scanner: &Scanner, line: &[u8], is_json: bool, work: &mut LineWork) {
-    let LineWork { found, hits, buffers } = work;
+    let LineWork { found, hits, buffers, pieces } = work;
     // What was refused for a marker in it may end sooner once there are more.
     let is_over_marker = buffers.is_over_marker;
     let mut before: Vec<Finding> = Vec::new();
@@ -52,7 +52,10 @@ pub(super) fn look_again(scanner: &Scanner, line: &[u8], is_json: bool, work: &m
         if found.len() == before.len() {
             return;
         }
-        scanner.settle(line, is_json, found);
+        if is_json {
+            structure::keep(line, found, pieces);
+        }
+        scanner.resolve(found);
     }
 }
 

@@ -17,7 +17,6 @@ mod structure;
 use std::ops::Range;
 
 use crate::carrier::escape::View;
-use crate::carrier::json;
 use crate::carrier::key::{self, KeyIndex};
 use crate::carrier::line::Line;
 use crate::carrier::tie::{Shape, Tie};
@@ -105,6 +104,7 @@ struct LineWork {
     /// What the prefilter says of the line once more.
     hits: Vec<Hit>,
     buffers: Buffers,
+    pieces: structure::Buffers,
 }
 
 /// What is needed for one look at a line.
@@ -275,12 +275,16 @@ impl Scanner {
             return;
         }
         resolve::end_at_users(line, &mut work.line.found);
+        let LineWork { found, pieces, .. } = &mut work.line;
         let is_json = match self.format {
             Format::Text => false,
-            Format::Auto => json::is_record(line),
-            Format::Json => true,
+            Format::Auto => structure::keep_if_record(line, found, pieces),
+            Format::Json => {
+                structure::keep(line, found, pieces);
+                true
+            }
         };
-        self.settle(line, is_json, &mut work.line.found);
+        resolve::resolve(&self.rules, found);
         again::look_again(self, line, is_json, &mut work.line);
         let moved = work.line.found.iter().map(|f| Finding {
             start: f.start + place.start,
@@ -288,14 +292,6 @@ impl Scanner {
             ..*f
         });
         work.findings.extend(moved);
-    }
-
-    /// Cuts the findings of a line at its structure if it is JSON, then unites those that overlap.
-    fn settle(&self, line: &[u8], is_json: bool, found: &mut Vec<Finding>) {
-        if is_json {
-            structure::keep(line, found);
-        }
-        resolve::resolve(&self.rules, found);
     }
 
     /// Sorts findings of one value and unites those that overlap.

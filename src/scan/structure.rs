@@ -2,6 +2,8 @@
 //!
 //! A string that holds a document of its own keeps that one's structure, too, unless all of it is a secret.
 
+use std::ops::Range;
+
 use crate::carrier::json::{self, Scalar};
 use crate::finding::{Finding, Place, Via};
 
@@ -9,26 +11,70 @@ use crate::finding::{Finding, Place, Via};
 const MAX_DEPTH: u8 = 8;
 
 /// Cuts findings at the tokens of `line`, each on its own: what one loses at the end of a string another may have.
-pub(super) fn keep(line: &[u8], found: &mut Vec<Finding>) {
+pub(super) fn keep(line: &[u8], found: &mut Vec<Finding>, buffers: &mut Buffers) {
     found.sort_unstable_by_key(|finding| finding.start);
-    *found = cut(line, found, 0);
+    let mut cutter = Cutter::new(line, found, 0, std::mem::take(buffers));
+    json::scalars(line, |scalar, kind| cutter.scalar(scalar, kind));
+    *buffers = cutter.buffers;
+    std::mem::swap(found, &mut buffers.pieces);
 }
 
-fn cut(line: &[u8], found: &[Finding], depth: u8) -> Vec<Finding> {
-    let mut pieces: Vec<Finding> = Vec::with_capacity(found.len());
-    let mut next = 0;
-    // Those that the scalar may be part of, and whether a piece was cut from them.
-    let mut active: Vec<(&Finding, bool)> = Vec::new();
-    json::scalars(line, |scalar, kind| {
+/// As [`keep`], if all of `line` is a document; whether it is.
+pub(super) fn keep_if_record(line: &[u8], found: &mut Vec<Finding>, buffers: &mut Buffers) -> bool {
+    found.sort_unstable_by_key(|finding| finding.start);
+    let mut cutter = Cutter::new(line, found, 0, std::mem::take(buffers));
+    let is_record = json::record(line, |scalar, kind| cutter.scalar(scalar, kind));
+    *buffers = cutter.buffers;
+    if is_record {
+        std::mem::swap(found, &mut buffers.pieces);
+    }
+    is_record
+}
+
+/// What findings are cut with.
+#[derive(Debug, Default)]
+pub(super) struct Buffers {
+    pieces: Vec<Finding>,
+    /// The findings that a scalar may be part of, and whether a piece was cut from them.
+    active: Vec<(Finding, bool)>,
+}
+
+/// Cuts findings, which are in the order of their starts, scalar by scalar.
+struct Cutter<'t> {
+    line: &'t [u8],
+    found: &'t [Finding],
+    depth: u8,
+    next: usize,
+    buffers: Buffers,
+}
+
+impl<'t> Cutter<'t> {
+    fn new(line: &'t [u8], found: &'t [Finding], depth: u8, mut buffers: Buffers) -> Self {
+        buffers.pieces.clear();
+        buffers.active.clear();
+        Self { line, found, depth, next: 0, buffers }
+    }
+
+    #[inline]
+    fn scalar(&mut self, scalar: Range<usize>, kind: Scalar) {
+        let begins = |finding: &Finding| finding.start < scalar.end;
+        if !self.buffers.active.is_empty() || self.found.get(self.next).is_some_and(begins) {
+            self.cut(scalar, kind);
+        }
+    }
+
+    fn cut(&mut self, scalar: Range<usize>, kind: Scalar) {
+        let &mut Self { line, found, depth, .. } = self;
+        let Buffers { pieces, active } = &mut self.buffers;
         active.retain(|(finding, _)| finding.end > scalar.start);
-        while let Some(finding) = found.get(next).filter(|finding| finding.start < scalar.end) {
+        while let Some(&finding) = found.get(self.next).filter(|finding| finding.start < scalar.end) {
             if finding.end > scalar.start {
                 active.push((finding, false));
             }
-            next += 1;
+            self.next += 1;
         }
         let first = pieces.len();
-        for (finding, was_cut) in &mut active {
+        for (finding, was_cut) in active {
             let began_before = finding.start < scalar.start;
             // What begins inside an earlier scalar ended there, but for the body of a key, which may be a list of
             // lines, and for numbers that are a secret together.
@@ -56,7 +102,7 @@ fn cut(line: &[u8], found: &[Finding], depth: u8) -> Vec<Finding> {
                 Scalar::Bare => (scalar.clone(), Place::Bare(depth)),
             };
             *was_cut = true;
-            pieces.push(Finding { start: piece.start, end: piece.end, place, ..**finding });
+            pieces.push(Finding { start: piece.start, end: piece.end, place, ..*finding });
         }
         if kind == Scalar::Text && first < pieces.len() && depth < MAX_DEPTH {
             let content = &line[scalar.clone()];
@@ -66,8 +112,7 @@ fn cut(line: &[u8], found: &[Finding], depth: u8) -> Vec<Finding> {
                 pieces.extend(cut);
             }
         }
-    });
-    pieces
+    }
 }
 
 /// Cuts findings in the content of a string, which starts at `base` of its line, at the tokens of the document in it.
@@ -81,15 +126,16 @@ fn cut_inner(content: &[u8], base: usize, found: &[Finding], depth: u8) -> Optio
         return None;
     }
     let inner = json::Content::of(content);
-    if !json::is_document(inner.text()) {
-        return None;
-    }
     let moved = |finding: &Finding| {
         let range = inner.range_of(finding.start - base..finding.end - base);
         Finding { start: range.start, end: range.end, ..*finding }
     };
     let moved: Vec<Finding> = found.iter().map(moved).collect();
-    let mut pieces = cut(inner.text(), &moved, depth);
+    let mut cutter = Cutter::new(inner.text(), &moved, depth, Buffers::default());
+    if !json::document(inner.text(), |scalar, kind| cutter.scalar(scalar, kind)) {
+        return None;
+    }
+    let mut pieces = cutter.buffers.pieces;
     for piece in &mut pieces {
         let source = inner.source_range(piece.range());
         (piece.start, piece.end) = (base + source.start, base + source.end);
