@@ -210,6 +210,16 @@ pub fn sequence_end(text: &[u8], at: usize) -> usize {
     end.map_or(at, |end| end.max(at))
 }
 
+/// Whether, behind digits and blanks, an escape begins that may stand for an operator or a blank: `\u003d`, `\t`.
+pub fn begins_behind(text: &[u8], at: usize) -> bool {
+    const REACH: usize = 16;
+    let rest = &text[at.min(text.len())..];
+    let skipped =
+        rest.iter().take(REACH).take_while(|b| b.is_ascii_digit() || matches!(b, b' ' | b'\t')).count();
+    let slashes = rest[skipped..].iter().take(REACH).take_while(|&&b| b == b'\\').count();
+    slashes > 0 && matches!(rest.get(skipped + slashes), Some(b'n' | b'r' | b't' | b'u' | b'x'))
+}
+
 /// Whether an escape ends right before `at`: what follows is the start of a word, whatever letter the escape ends on.
 pub fn ends_before(text: &[u8], at: usize) -> bool {
     let before = &text[..at];

@@ -225,13 +225,17 @@ pub fn argument_anchors() -> [Anchor; 3] {
     [flag(LETTERS), flag(ByteSet::of(b'-')), Anchor::new(vec![ByteSet::of(b'<'), ALPHANUMERIC])]
 }
 
+/// Where the name of the flag or tag ends that begins at `at`.
+pub fn argument_end(line: &[u8], at: usize) -> usize {
+    let is_tag = line[at] == b'<';
+    let reach = line[at + 1..].iter().take(MAX_KEY);
+    at + 1 + reach.take_while(|&&byte| is_key_byte(byte) || (is_tag && byte == b':')).count()
+}
+
 /// The last word of the flag or tag that begins at `at`, with and without digits at its end, if nothing but a blank
 /// follows it: no other anchor stands there.
 pub fn argument(line: &[u8], at: usize) -> impl Iterator<Item = Range<usize>> {
-    let is_tag = line[at] == b'<';
-    let reach = line[at + 1..].iter().take(MAX_KEY);
-    let len = reach.take_while(|&&byte| is_key_byte(byte) || (is_tag && byte == b':')).count();
-    let end = at + 1 + len;
+    let end = argument_end(line, at);
     let follows = |at: usize, set: ByteSet| line.get(at).is_some_and(|&byte| set.has(byte));
     let is_blank = follows(end, BLANK) && !follows(end + 1, AFTER_BLANK);
     let digits = line[..end].iter().rev().take_while(|byte| byte.is_ascii_digit()).count();

@@ -184,9 +184,11 @@ impl Lane<'_> {
                     Owner::Lines(rule) => self.lines(line, rule, at, found),
                     Owner::Key(behind) => {
                         let len = scanner.prefilter.anchors()[hit.anchor as usize].sets.len() - behind;
+                        escapes.line |= escape::begins_behind(line, at + len);
                         self.key(&text, at..at + len, from, found, left);
                     }
                     Owner::Argument => {
+                        escapes.line |= escape::begins_behind(line, key::argument_end(line, at));
                         for word in key::argument(line, at) {
                             self.key(&text, word, from, found, left);
                         }

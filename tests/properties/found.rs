@@ -162,3 +162,12 @@ fn an_object_in_an_array_speaks_for_itself() {
     let text = br#"{"password":{"_":["<password>",null]}}"#;
     assert_eq!(show(&clean(&DEFAULT, text)), show(text));
 }
+
+#[test]
+fn an_escape_between_a_key_and_its_value_hides_neither() {
+    gone(r"cmd --password \n Q7AAAAAA");
+    gone(r"run --token\tQ7AAAAAA");
+    gone(r"run --pass\u0020Q7AAAAAA");
+    gone(r#"{"m":"Password\uff1a Q7AAAAAA1"}"#);
+    gone(r#"x "Admin Password\uff1a\"Q7AAAAAA1\"""#);
+}
