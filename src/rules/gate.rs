@@ -184,7 +184,7 @@ impl Gate {
 pub enum Where {
     /// Where this gate is open.
     Gate(Gate),
-    /// Where three of its bytes may stand.
+    /// Where four of its bytes may stand.
     Rare,
     /// At every byte.
     Everywhere,
@@ -257,7 +257,7 @@ impl Way {
                 offer(Where::Gate(gate), cost, part);
             }
             // Looking at every byte costs, however few there are.
-            offer(Where::Rare, 0.002 + rate(place, 3), Some(Part::Inside));
+            offer(Where::Rare, 0.002 + rate(place, 4), Some(Part::Inside));
         }
         best
     }

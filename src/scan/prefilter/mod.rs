@@ -527,7 +527,7 @@ mod tests {
             return;
         }
         let mut dice = 1u64;
-        let sets = |byte: u8| vec![ByteSet::of(byte | FOLD); rare::BYTES];
+        let sets = |byte: u8| [ByteSet::of(byte | FOLD); rare::BYTES];
         let rare = Rare::new(&[sets(b'a'), sets(b'5'), sets(0xC3)]).expect("windows");
         for round in 0..2000 {
             let block: [u8; WORD + rare::BYTES] = std::array::from_fn(|_| {

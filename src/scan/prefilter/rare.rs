@@ -1,12 +1,12 @@
-//! Three bytes wherever they stand, for anchors that no gate leads to: masks by the halves of each byte, eight buckets at
+//! Four bytes wherever they stand, for anchors that no gate leads to: masks by the halves of each byte, eight buckets at
 //! once (Teddy's idea, from Hyperscan).
 
 use super::kind::WORD;
 use crate::rules::byte_set::ByteSet;
-use crate::rules::gate::FOLD;
+use crate::rules::gate::{DIGITS, FOLD};
 
 /// The bytes of a window.
-pub(super) const BYTES: usize = 3;
+pub(super) const BYTES: usize = 4;
 const BUCKETS: usize = 8;
 /// How many parts the windows are split into before they are put together again.
 const MOST: usize = 48;
@@ -19,8 +19,8 @@ pub(super) struct Rare {
 }
 
 impl Rare {
-    /// Masks for windows of three sets of folded bytes each; `None` if there are no windows.
-    pub(super) fn new(windows: &[Vec<ByteSet>]) -> Option<Self> {
+    /// Masks for windows of four sets of folded bytes each; `None` if there are no windows.
+    pub(super) fn new(windows: &[[ByteSet; BYTES]]) -> Option<Self> {
         if windows.is_empty() {
             return None;
         }
@@ -54,7 +54,7 @@ impl Rare {
 struct Halves([[u16; 2]; BYTES]);
 
 impl Halves {
-    fn of(window: &[ByteSet]) -> Self {
+    fn of(window: &[ByteSet; BYTES]) -> Self {
         let mut halves = Self([[0; 2]; BYTES]);
         for ([low, high], set) in halves.0.iter_mut().zip(window) {
             for byte in set.iter().flat_map(|byte| [byte, byte & !FOLD]) {
@@ -69,19 +69,28 @@ impl Halves {
         Self(std::array::from_fn(|i| std::array::from_fn(|j| self.0[i][j] | other.0[i][j])))
     }
 
-    /// How often text has such bytes.
+    /// How often text has such bytes. Where there is one digit there are more.
     fn rate(&self) -> f32 {
-        self.0.iter().map(|&[low, high]| ByteSet::of_halves(low, high).frequency()).product()
+        let mut rate = 1.0;
+        let mut behind = 0;
+        for [low, high] in self.0 {
+            let set = ByteSet::of_halves(low, high);
+            let digits = set.intersection(DIGITS).len();
+            let likelier = if behind > 0 { 0.08 * digits as f32 } else { 0.0 };
+            rate *= set.frequency().max(likelier).min(1.0);
+            behind = digits;
+        }
+        rate
     }
 }
 
 /// Windows put together to as few as there are buckets. A bucket takes every first byte with every other, so those go
 /// together that make it the least oftener to do so.
-fn buckets(windows: &[Vec<ByteSet>]) -> Vec<Halves> {
-    let mut order: Vec<&Vec<ByteSet>> = windows.iter().collect();
+fn buckets(windows: &[[ByteSet; BYTES]]) -> Vec<Halves> {
+    let mut order: Vec<&[ByteSet; BYTES]> = windows.iter().collect();
     order.sort_by_key(|sets| sets.iter().map(|set| (set.len(), *set)).collect::<Vec<_>>());
     let parts = order.chunks(windows.len().div_ceil(MOST));
-    let together = |part: &[&Vec<ByteSet>]| {
+    let together = |part: &[&[ByteSet; BYTES]]| {
         part.iter().map(|window| Halves::of(window)).reduce(|all, halves| all.union(&halves))
     };
     let mut buckets: Vec<(Halves, f32)> =

@@ -185,7 +185,7 @@ impl Tables {
                 continue;
             };
             if way.at == Where::Rare {
-                rare.push(way.readings(anchor));
+                rare.push(std::array::from_fn(|i| byte_at(anchor, way.place + i as isize).folded()));
             }
             way.each_key(anchor, &mut |key| keys.push((key, number)));
             windows.push(window);
