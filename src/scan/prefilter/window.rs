@@ -51,8 +51,10 @@ struct Entries {
 
 /// Anchors by the bytes they are looked up by.
 pub(super) struct Table {
-    /// A bit for each hash of a key that an anchor has.
-    known: Box<[u64; (1 << Table::KNOWN) / 64]>,
+    /// A bit for each hash of a key that an anchor has. Few keys have short hashes, so that what is asked all the time
+    /// stays in the first cache.
+    known: Box<[u64; (1 << Table::MOST) / 64]>,
+    shift: u32,
     /// For each shorter hash: which of the slots it has.
     slots: Box<[u16; 1 << Table::HASHES]>,
     slot: Vec<Slot>,
@@ -71,8 +73,11 @@ struct Slot {
 }
 
 impl Table {
-    const KNOWN: u32 = 16;
+    /// The bits of the longest hash, and of those that name slots.
+    const MOST: u32 = 16;
     const HASHES: u32 = 14;
+    /// How many bits there are for a key.
+    const SPARSE: usize = 16;
 
     fn new(entries: Entries) -> Self {
         let Entries { windows, keys: mut list } = entries;
@@ -80,8 +85,10 @@ impl Table {
         list.dedup();
         list.sort_by_key(|&(key, _)| Self::short_hash(key));
         let mut known = Box::new([0; _]);
+        let bits = (list.len() * Self::SPARSE).max(1 << 9).ilog2().min(Self::MOST);
+        let shift = Key::BITS - bits;
         for &(key, _) in &list {
-            let hash = Self::hash(key);
+            let hash = Self::hash(key, shift);
             known[hash / 64] |= 1 << (hash % 64);
         }
         let mut slots = Box::new([0; _]);
@@ -101,24 +108,24 @@ impl Table {
             slot.push(Slot { near, mask, start, end });
             start = end;
         }
-        Self { known, slots, slot, list, windows }
+        Self { known, shift, slots, slot, list, windows }
     }
 
     /// Fibonacci hashing (Knuth, volume 3, section 6.4): the high bits of a product.
     #[inline(always)]
-    fn hash(key: Key) -> usize {
-        (key.wrapping_mul(0x9E37_79B1) >> (Key::BITS - Self::KNOWN)) as usize
+    fn hash(key: Key, shift: u32) -> usize {
+        usize::from((key.wrapping_mul(0x9E37_79B1) >> shift) as u16)
     }
 
     #[inline(always)]
     fn short_hash(key: Key) -> usize {
-        Self::hash(key) >> (Self::KNOWN - Self::HASHES)
+        Self::hash(key, Key::BITS - Self::HASHES)
     }
 
     /// Whether there may be windows with this key.
     #[inline(always)]
     pub(super) fn knows(&self, key: Key) -> bool {
-        let hash = Self::hash(key);
+        let hash = Self::hash(key, self.shift);
         self.known[hash / 64] >> (hash % 64) & 1 == 1
     }
 
