@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::finding::RuleIndex;
 use crate::rules::anchor::{Anchor, MAX_SETS};
 use crate::rules::byte_set::ByteSet;
+use crate::rules::gate::{ALPHANUMERIC, BLANK, LETTERS};
 use crate::rules::{Detect, KeyName, Ruleset};
 
 /// A key as written may have at most this many bytes; longer ones are read from their end.
@@ -62,39 +63,12 @@ pub struct Key {
 }
 
 /// Bytes that may follow a key's last word: line ends, operators, what closes a string or a bracket, digits of its own.
-const AFTER_KEY: ByteSet = ByteSet::NONE
-    .with(b'\r')
-    .with(b'\n')
-    .with(0x1B)
-    .with(b'=')
-    .with(b':')
-    .with(b'>')
-    .with(b']')
-    .with(b'"')
-    .with(b'\'')
-    .with(b'`')
-    .with(b'\\')
-    .with(0xEF)
-    .with_range(b'0', b'9');
-/// A blank may, too, or the first byte of an arrow, but only if one of [`AFTER_BLANK`] is next. What only a blank parts
-/// from its value is an argument: it begins with a dash or opens a tag, and is looked for from there.
-const BLANK: ByteSet = ByteSet::NONE.with(b' ').with(b'\t').with(b'-');
-const AFTER_BLANK: ByteSet = ByteSet::NONE
-    .with(b' ')
-    .with(b'\t')
-    .with(b'\r')
-    .with(b'\n')
-    .with(0x1B)
-    .with(b'=')
-    .with(b':')
-    .with(b'-')
-    .with(b'>')
-    .with(0xEF);
-/// Bytes that make what follows them another word.
-const LETTERS: ByteSet = ByteSet::NONE.with_range(b'a', b'z').with_range(b'A', b'Z');
-const ALPHANUMERIC: ByteSet = LETTERS.with_range(b'0', b'9');
+const AFTER_KEY: ByteSet = ByteSet::of_each(b"\r\n\x1B=:>]\"'`\\\xEF").with_range(b'0', b'9');
+/// A [`BLANK`] may, too, which is also the first byte of an arrow, but only if one of these is next. What only a blank
+/// parts from its value is an argument: it begins with a dash or opens a tag, and is looked for from there.
+const AFTER_BLANK: ByteSet = ByteSet::of_each(b" \t\r\n\x1B=:->\xEF");
 /// What may stand between the words of a key.
-const BETWEEN_WORDS: ByteSet = ByteSet::of(b'_').with(b'-').with(b'.').with(b' ').with(b'/');
+const BETWEEN_WORDS: ByteSet = ByteSet::of_each(b"_-. /");
 
 impl KeyIndex {
     /// The index over all rules that detect by keys.

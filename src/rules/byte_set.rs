@@ -21,6 +21,17 @@ impl ByteSet {
         Self::NONE.with(byte)
     }
 
+    /// These bytes.
+    pub const fn of_each(bytes: &[u8]) -> Self {
+        let mut set = Self::NONE;
+        let mut i = 0;
+        while i < bytes.len() {
+            set = set.with(bytes[i]);
+            i += 1;
+        }
+        set
+    }
+
     /// This set and `byte`.
     pub const fn with(mut self, byte: u8) -> Self {
         self.0[(byte >> 6) as usize] |= 1 << (byte & 63);

@@ -22,29 +22,19 @@ pub const TOKEN: ByteSet = ALPHANUMERIC.with(b'_').with(b'-').with(b'+').with(b'
 pub const NUMBER: ByteSet = DIGITS.with(b' ').with(b'-').with(b'+').with(b'.');
 /// What may follow a key.
 pub const AFTER_KEY: ByteSet =
-    of(b" \t\r\n\x0B\x0C=:->],\"'`\\\x1B").with_range(b'0', b'9').with_range(0x80, 0xFF);
+    ByteSet::of_each(b" \t\r\n\x0B\x0C=:->],\"'`\\\x1B").with_range(b'0', b'9').with_range(0x80, 0xFF);
 /// What of it says little: the next byte must be one of [`AFTER_BLANK`].
-pub const BLANK: ByteSet = of(b" \t-");
+pub const BLANK: ByteSet = ByteSet::of_each(b" \t-");
 /// The one byte of [`TOKEN`] and of [`BLANK`].
 pub const DASH: ByteSet = ByteSet::of(b'-');
 /// What may follow a blank behind a key.
-pub const AFTER_BLANK: ByteSet = of(b" \t\r\n\x0B\x0C\x1B=:->").with_range(0x80, 0xFF);
+pub const AFTER_BLANK: ByteSet = ByteSet::of_each(b" \t\r\n\x0B\x0C\x1B=:->").with_range(0x80, 0xFF);
 /// Signs that are rare in logs.
-pub const SIGNS: ByteSet = of(b"$@%\\\x1B+#{<>!*~`&^|?");
+pub const SIGNS: ByteSet = ByteSet::of_each(b"$@%\\\x1B+#{<>!*~`&^|?");
 /// The colon.
 pub const COLON: ByteSet = ByteSet::of(b':');
 /// What escapes begin with.
-pub const ESCAPES: ByteSet = of(b"\\%\x1B");
-
-const fn of(bytes: &[u8]) -> ByteSet {
-    let mut set = ByteSet::NONE;
-    let mut i = 0;
-    while i < bytes.len() {
-        set = set.with(bytes[i]);
-        i += 1;
-    }
-    set
-}
+pub const ESCAPES: ByteSet = ByteSet::of_each(b"\\%\x1B");
 
 /// A kind of place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -317,7 +307,7 @@ fn set_at(anchor: &Anchor, offset: isize) -> ByteSet {
 
 /// The same, with the last bytes of escapes.
 pub fn byte_at(anchor: &Anchor, offset: isize) -> ByteSet {
-    const ENDS: ByteSet = of(b"0123456789abcdefABCDEFnrtm");
+    const ENDS: ByteSet = ByteSet::of_each(b"0123456789abcdefABCDEFnrtm");
     let set = set_at(anchor, offset);
     if offset == -1 { set.union(ENDS) } else { set }
 }

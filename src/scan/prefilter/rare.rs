@@ -110,12 +110,9 @@ fn buckets(windows: &[[ByteSet; BYTES]]) -> Vec<Halves> {
         let last = buckets.len() - 1;
         buckets.swap_remove(i);
         prices.pop();
-        for at in [i, j] {
+        for at in [i, j].into_iter().filter(|&at| at < last) {
             for other in (0..last).filter(|&other| other != at) {
-                let price = price(&buckets[at.min(last - 1)], &buckets[other.min(last - 1)]);
-                if at < last && other < last && at != other {
-                    prices[at.max(other)][at.min(other)] = price;
-                }
+                prices[at.max(other)][at.min(other)] = price(&buckets[at], &buckets[other]);
             }
         }
     }
