@@ -102,6 +102,9 @@ impl Anchor {
 /// How much more it costs to run a rule than to compare an anchor.
 const CONFIRM: f32 = 30.0;
 
+/// From what cost on an anchor is hard to find: most are found for far less.
+const HARD: f32 = 1e-3;
+
 /// How often each byte of a sequence turns up. They are taken to be independent, but for digits: behind a digit there
 /// is mostly another.
 pub fn shares(sets: &[ByteSet]) -> Vec<f32> {
@@ -126,7 +129,100 @@ fn rarest(shares: &[f32]) -> usize {
 pub fn derive(hir: &Hir, limit: f32) -> Option<Vec<Anchor>> {
     let mut walk = describe(hir, 0);
     walk.offer_exact();
-    walk.best.filter(|best| best.frequency <= limit).map(|best| best.anchors)
+    let best = walk.best.filter(|best| best.frequency <= limit)?;
+    let known = first_bytes(hir);
+    Some(best.anchors.into_iter().map(|anchor| longer(anchor, &known)).collect())
+}
+
+/// An anchor with what every match may have behind it, if it is easier to find so: `known` is what the first bytes of a
+/// match may be.
+fn longer(anchor: Anchor, known: &[ByteSet]) -> Anchor {
+    let end = anchor.offset.map(|offset| offset + anchor.sets.len());
+    let more = end.and_then(|end| known.get(end..)).unwrap_or_default();
+    let room = MAX_SETS.saturating_sub(anchor.sets.len());
+    let sets = [&anchor.sets[..], &more[..more.len().min(room)]].concat();
+    let longer = Anchor { sets, reach: None, ..anchor.clone() };
+    if longer.frequency_and_cost().1 < 0.99 * anchor.frequency_and_cost().1 { longer } else { anchor }
+}
+
+/// How many bytes are known of what a match begins with, at most.
+const FIRST: usize = 32;
+/// How many steps are taken to know them.
+const STEPS: u32 = 4096;
+
+/// What each of the first bytes of a match may be, as far as every match goes.
+fn first_bytes(hir: &Hir) -> Vec<ByteSet> {
+    let mut walk = FirstBytes { sets: [ByteSet::NONE; FIRST], steps: STEPS };
+    let ends = walk.go(hir, 1, 0);
+    if walk.steps == 0 {
+        return Vec::new();
+    }
+    walk.sets[..(ends.trailing_zeros() as usize).min(FIRST)].to_vec()
+}
+
+struct FirstBytes {
+    sets: [ByteSet; FIRST],
+    /// How many steps may still be taken.
+    steps: u32,
+}
+
+impl FirstBytes {
+    /// Notes the bytes of a part that starts behind so many bytes of the match, a bit for each number; gives where it
+    /// ends.
+    fn go(&mut self, hir: &Hir, starts: u32, depth: u32) -> u32 {
+        self.steps = if depth > 64 { 0 } else { self.steps.saturating_sub(1) };
+        if self.steps == 0 || starts == 0 {
+            return 0;
+        }
+        match hir.kind() {
+            HirKind::Empty | HirKind::Look(_) => starts,
+            HirKind::Literal(literal) => {
+                literal.0.iter().fold(starts, |starts, &byte| self.note(starts, ByteSet::of(byte)))
+            }
+            HirKind::Class(class) => match byte_set(class) {
+                Some(set) => self.note(starts, set),
+                // A character beyond ASCII has up to four bytes.
+                None => {
+                    (0..4)
+                        .fold((0, starts), |(ends, starts), _| {
+                            let end = self.note(starts, ByteSet::ANY);
+                            (ends | end, end)
+                        })
+                        .0
+                }
+            },
+            HirKind::Capture(capture) => self.go(&capture.sub, starts, depth + 1),
+            HirKind::Concat(parts) => {
+                parts.iter().fold(starts, |starts, part| self.go(part, starts, depth + 1))
+            }
+            HirKind::Alternation(parts) => {
+                parts.iter().fold(0, |ends, part| ends | self.go(part, starts, depth + 1))
+            }
+            HirKind::Repetition(repetition) => {
+                let (mut now, mut ends) = (starts, if repetition.min == 0 { starts } else { 0 });
+                // What may be empty adds nothing after so many times.
+                for i in 1..=repetition.max.unwrap_or(u32::MAX).min(FIRST as u32 + repetition.min) {
+                    now = self.go(&repetition.sub, now, depth + 1);
+                    if now == 0 {
+                        break;
+                    }
+                    if i >= repetition.min {
+                        ends |= now;
+                    }
+                }
+                ends
+            }
+        }
+    }
+
+    fn note(&mut self, starts: u32, set: ByteSet) -> u32 {
+        for (i, known) in self.sets.iter_mut().enumerate() {
+            if starts >> i & 1 == 1 {
+                *known = known.union(set);
+            }
+        }
+        starts << 1
+    }
 }
 
 /// Anchors that could be a part's.
@@ -313,9 +409,20 @@ fn as_anchors(runs: &[Run], offset: Option<usize>) -> Option<Offer> {
         if sets.len() <= MAX_SETS {
             return stretch(0);
         }
-        // Of a long run the first or the rarest stretch is kept.
-        let [first, rarest] = [0, rarest(&shares(&sets))].map(stretch);
-        if first.frequency_and_cost().1 <= rarest.frequency_and_cost().1 { first } else { rarest }
+        // Of a long run the first or the rarest stretch is kept, or the one that is found best where both are hard to
+        // find.
+        let cost = |anchor: &Anchor| anchor.frequency_and_cost().1;
+        let cheapest = |stretches: &mut dyn Iterator<Item = usize>| {
+            let offers = stretches.map(stretch).map(|anchor| (cost(&anchor), anchor));
+            offers.min_by(|a, b| a.0.total_cmp(&b.0))
+        };
+        let short = cheapest(&mut [0, rarest(&shares(&sets))].into_iter());
+        let best = if short.as_ref().is_some_and(|(cost, _)| *cost < HARD) {
+            short
+        } else {
+            cheapest(&mut (0..=sets.len() - MAX_SETS))
+        };
+        best.map_or_else(|| stretch(0), |(_, anchor)| anchor)
     };
     Some(Offer::new(runs.iter().map(cut).collect()))
 }

@@ -19,7 +19,7 @@ pub const ALPHANUMERIC: ByteSet = LETTERS.with_range(b'0', b'9');
 /// What tokens are made of.
 pub const TOKEN: ByteSet = ALPHANUMERIC.with(b'_').with(b'-').with(b'+').with(b'/').with(b'=').with(b'.');
 /// What numbers are written with.
-pub const NUMBER: ByteSet = DIGITS.with(b' ').with(b'-').with(b'+').with(b'.');
+pub const NUMBER: ByteSet = DIGITS.with(b' ').with(b'-').with(b'+').with(b'.').with(b',');
 /// What may follow a key.
 pub const AFTER_KEY: ByteSet =
     ByteSet::of_each(b" \t\r\n\x0B\x0C=:->],\"'`\\\x1B").with_range(b'0', b'9').with_range(0x80, 0xFF);
@@ -30,7 +30,7 @@ pub const DASH: ByteSet = ByteSet::of(b'-');
 /// What may follow a blank behind a key.
 pub const AFTER_BLANK: ByteSet = ByteSet::of_each(b" \t\r\n\x0B\x0C\x1B=:->").with_range(0x80, 0xFF);
 /// Signs that are rare in logs.
-pub const SIGNS: ByteSet = ByteSet::of_each(b"$@%\\\x1B+#{<>!*~`&^|?");
+pub const SIGNS: ByteSet = ByteSet::of_each(b"$@%\\\x1B+#{<>!*~`&^|?;");
 /// The colon.
 pub const COLON: ByteSet = ByteSet::of(b':');
 /// What escapes begin with.
@@ -174,7 +174,7 @@ impl Gate {
 pub enum Where {
     /// Where this gate is open.
     Gate(Gate),
-    /// Where four of its bytes may stand.
+    /// Where three of its bytes may stand.
     Rare,
     /// At every byte.
     Everywhere,
@@ -220,9 +220,7 @@ impl Way {
                 }
                 let cost = factor * part.map_or(cost, |part| cost.max(part.cost(anchor, place)));
                 let way = Self { at, place, cost };
-                let readings = way.readings(anchor);
-                let readings =
-                    readings.iter().fold(1, |all: usize, set| all.saturating_mul(set.len() as usize));
+                let readings = way.count_readings(anchor);
                 let cost = cost + readings as f32 * KEY;
                 if readings <= MAX_READINGS && cost < best.cost {
                     best = Self { cost, ..way };
@@ -247,7 +245,7 @@ impl Way {
                 offer(Where::Gate(gate), cost, part);
             }
             // Looking at every byte costs, however few there are.
-            offer(Where::Rare, 0.002 + rate(place, 4), Some(Part::Inside));
+            offer(Where::Rare, 0.002 + rate(place, 3), Some(Part::Inside));
         }
         best
     }
@@ -276,6 +274,15 @@ impl Way {
             Some(By::Shape) => (0..16).map(is_digit).collect(),
             Some(By::Nothing) | None => Vec::new(),
         }
+    }
+
+    fn count_readings(&self, anchor: &Anchor) -> usize {
+        self.readings(anchor).iter().fold(1, |all, set| all.saturating_mul(set.len() as usize))
+    }
+
+    /// Whether a table has room for the keys of `anchor`.
+    pub fn is_possible(&self, anchor: &Anchor) -> bool {
+        self.count_readings(anchor) <= MAX_READINGS
     }
 
     /// Gives every key that the anchor may be looked up by.

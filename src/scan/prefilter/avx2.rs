@@ -6,47 +6,33 @@ use std::arch::x86_64::{
     _mm256_srli_epi16,
 };
 
-use super::kind::{KINDS, SETS, WORD, Word};
-use super::rare::{BYTES, Rare};
+use super::kind::{KINDS, WORD, Word};
+use crate::rules::byte_set::ByteSet;
 
 /// What half of a vector holds.
 const LANE: usize = 16;
 
-/// For each kind and each lower half of a byte: the upper halves, 0 to 7, with which it is of the kind.
-const HALVES: [[u8; LANE]; KINDS] = {
-    let mut halves = [[0; LANE]; KINDS];
-    let mut kind = 0;
-    while kind < KINDS {
-        let mut byte = 0;
-        while byte < 0x80 {
-            if SETS[kind].has(byte) {
-                halves[kind][(byte & 15) as usize] |= 1 << (byte >> 4);
-            }
-            byte += 1;
+/// The bytes of each kind by their halves.
+pub(super) struct Halves {
+    /// For each lower half of a byte: the upper halves, 0 to 7, with which it is of the kind.
+    ascii: [[u8; LANE]; KINDS],
+    /// All ones for a kind that bytes beyond ASCII may be of: it has all of them then.
+    beyond: [u64; KINDS],
+}
+
+impl Halves {
+    pub(super) fn new(sets: &[ByteSet; KINDS]) -> Self {
+        let upper =
+            |set: &ByteSet, low: u8| (0..8).map(|high| u8::from(set.has(high << 4 | low)) << high).sum();
+        Self {
+            ascii: sets.map(|set| std::array::from_fn(|low| upper(&set, low as u8))),
+            beyond: sets.map(|set| if (0x80..=0xFF).any(|byte| set.has(byte)) { u64::MAX } else { 0 }),
         }
-        kind += 1;
     }
-    halves
-};
+}
 
 /// The bit of each upper half; bytes beyond ASCII have none.
 const UPPER: [u8; LANE] = [1, 2, 4, 8, 16, 32, 64, 128, 0, 0, 0, 0, 0, 0, 0, 0];
-
-/// The kinds that bytes beyond ASCII are of, all of them or none.
-const BEYOND_ASCII: [bool; KINDS] = {
-    let mut are = [false; KINDS];
-    let mut kind = 0;
-    while kind < KINDS {
-        are[kind] = SETS[kind].has(0x80);
-        let mut byte = 0x80;
-        while byte < 0x100 {
-            assert!(SETS[kind].has(byte as u8) == are[kind]);
-            byte += 1;
-        }
-        kind += 1;
-    }
-    are
-};
 
 /// 32 bytes as a vector.
 #[target_feature(enable = "avx2")]
@@ -78,10 +64,10 @@ fn upper(vector: __m256i) -> __m256i {
     _mm256_and_si256(_mm256_srli_epi16::<4>(vector), _mm256_set1_epi8(15))
 }
 
-/// As [`super::kind::read_portable`].
+/// As [`super::kind::read_portable`], but that a kind that has some bytes beyond ASCII has all of them.
 #[target_feature(enable = "avx2")]
 #[inline]
-pub(super) fn read(block: &[u8; WORD]) -> Word {
+pub(super) fn read(kinds: &Halves, block: &[u8; WORD]) -> Word {
     let [low, high] = block.as_chunks::<32>().0 else { return [0; KINDS] };
     let (low, high) = (load(low), load(high));
     let upper = [low, high].map(|bytes| _mm256_shuffle_epi8(table(&UPPER), upper(bytes)));
@@ -89,10 +75,10 @@ pub(super) fn read(block: &[u8; WORD]) -> Word {
     let mut word = [0; KINDS];
     for (kind, bits) in word.iter_mut().enumerate() {
         // Beyond ASCII the shuffle gives zero.
-        let halves = table(&HALVES[kind]);
+        let halves = table(&kinds.ascii[kind]);
         let low = not_zero(_mm256_and_si256(_mm256_shuffle_epi8(halves, low), upper[0]));
         let high = not_zero(_mm256_and_si256(_mm256_shuffle_epi8(halves, high), upper[1]));
-        *bits = both(low, high) | if BEYOND_ASCII[kind] { beyond } else { 0 };
+        *bits = both(low, high) | beyond & kinds.beyond[kind];
     }
     word
 }
@@ -100,23 +86,4 @@ pub(super) fn read(block: &[u8; WORD]) -> Word {
 /// The bits of 64 bytes.
 fn both(low: u32, high: u32) -> u64 {
     u64::from(low) | u64::from(high) << 32
-}
-
-/// As [`Rare::read_portable`].
-#[target_feature(enable = "avx2")]
-#[inline]
-pub(super) fn read_rare(rare: &Rare, block: &[u8; WORD + BYTES]) -> u64 {
-    let mut found = 0;
-    for i in [0, 32] {
-        let mut buckets = _mm256_set1_epi8(-1);
-        for (j, (low, high)) in rare.low.iter().zip(&rare.high).enumerate() {
-            let Some(bytes) = block[i + j..].first_chunk() else { continue };
-            let bytes = load(bytes);
-            let low = _mm256_shuffle_epi8(table(low), _mm256_and_si256(bytes, _mm256_set1_epi8(15)));
-            let high = _mm256_shuffle_epi8(table(high), upper(bytes));
-            buckets = _mm256_and_si256(buckets, _mm256_and_si256(low, high));
-        }
-        found |= u64::from(not_zero(buckets)) << i;
-    }
-    found
 }

@@ -14,7 +14,7 @@ pub(super) enum List {
     Starts,
     /// [`Gate::Key`]: by four bytes.
     Ends,
-    /// [`Gate::Short`]: by three bytes.
+    /// [`Gate::Short`], and wherever rare bytes stand: by three bytes.
     Shorts,
     /// [`Gate::Sign`] and [`Gate::Code`]: by two bytes.
     Signs,
@@ -54,6 +54,7 @@ pub(super) fn open<const N: usize>(words: &[[u64; N]; KINDS], count: usize, list
         [Kind::Letter, Kind::Digit, Kind::Token, Kind::Number, Kind::Escape].map(kind);
     let [after_key, blank, after_blank, sign, colon] =
         [Kind::AfterKey, Kind::Blank, Kind::AfterBlank, Kind::Sign, Kind::Colon].map(kind);
+    let rare = [Kind::RareFirst, Kind::RareSecond, Kind::RareThird].map(kind);
     let [starts, ends, shorts, signs, numbers, runs] = lists.each_mut().map(|list| &mut list[..count]);
     for i in 0..count {
         let letters = letter[1][i];
@@ -72,7 +73,8 @@ pub(super) fn open<const N: usize>(words: &[[u64; N]; KINDS], count: usize, list
         let says = !ahead(blank, i, 4) | ahead(after_blank, i, 5);
         ends[i] = behind_first & ahead(after_key, i, 4) & says;
         let is_short = ahead(after_key, i, 2) | (third & ahead(after_key, i, 3));
-        shorts[i] = letters & second & begins & is_short;
+        let rare = rare[0][1][i] & ahead(rare[1], i, 1) & ahead(rare[2], i, 2);
+        shorts[i] = (letters & second & begins & is_short) | rare;
         let stops = ahead(token, i, 1) & !(second | ahead(digit, i, 1));
         let stops = stops | ahead(sign, i, 1) | ahead(colon, i, 1);
         // The one byte that is of both kinds.

@@ -3,6 +3,8 @@
 //! This is all that reads every byte of the text. What is made of it is told one way only, whoever reads: the portable
 //! reader here, or one that uses the processor's vectors.
 
+#[cfg(target_arch = "x86_64")]
+use super::avx2;
 use crate::rules::byte_set::ByteSet;
 use crate::rules::gate::{
     AFTER_BLANK, AFTER_KEY, BLANK, COLON, DIGITS, ESCAPES, LETTERS, NUMBER, SIGNS, TOKEN,
@@ -34,36 +36,64 @@ pub(super) enum Kind {
     Colon,
     /// What escapes begin with.
     Escape,
+    /// What the bytes of anchors may be that no gate leads to (`rare`).
+    RareFirst,
+    RareSecond,
+    RareThird,
 }
 
-pub(super) const KINDS: usize = 10;
-
-/// The bytes of each kind.
-pub(super) const SETS: [ByteSet; KINDS] =
-    [LETTERS, DIGITS, TOKEN, NUMBER, AFTER_KEY, BLANK, AFTER_BLANK, SIGNS, COLON, ESCAPES];
+pub(super) const KINDS: usize = FIXED + RARE;
+/// Kinds whose bytes are always the same.
+const FIXED: usize = 10;
+/// Kinds whose bytes depend on the anchors.
+pub(super) const RARE: usize = 3;
 
 /// For each kind, which of 64 bytes are of it.
 pub(super) type Word = [u64; KINDS];
 
-/// The kinds of each byte, a bit for each.
-static KINDS_OF: [[u8; 2]; 256] = {
-    let mut table = [[0; 2]; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let mut kind = 0;
-        while kind < KINDS {
-            if SETS[kind].has(byte as u8) {
-                table[byte][kind / 8] |= 1 << (kind % 8);
-            }
-            kind += 1;
+/// The bytes of each kind, ready to be looked up.
+pub(super) struct Kinds {
+    /// The kinds of each byte, a bit for each.
+    of: Box<[u16; 256]>,
+    #[cfg(target_arch = "x86_64")]
+    pub(super) halves: avx2::Halves,
+}
+
+/// The bytes of each kind.
+const fn sets(rare: [ByteSet; RARE]) -> [ByteSet; KINDS] {
+    let [first, second, third] = rare;
+    [
+        LETTERS,
+        DIGITS,
+        TOKEN,
+        NUMBER,
+        AFTER_KEY,
+        BLANK,
+        AFTER_BLANK,
+        SIGNS,
+        COLON,
+        ESCAPES,
+        first,
+        second,
+        third,
+    ]
+}
+
+impl Kinds {
+    pub(super) fn new(rare: [ByteSet; RARE]) -> Self {
+        let sets = sets(rare);
+        let kinds_of = |byte| sets.iter().zip(0..).map(|(set, kind)| u16::from(set.has(byte)) << kind).sum();
+        Self {
+            #[cfg(target_arch = "x86_64")]
+            halves: avx2::Halves::new(&sets),
+            of: Box::new(std::array::from_fn(|byte| kinds_of(byte as u8))),
         }
-        byte += 1;
     }
-    table
-};
+}
 
 /// Reads the chunk of `text` that starts at `from`: the first of the words of each kind is of what stands in front of it,
-/// the last of what stands behind it; beyond the text nothing stands. `read` is what reads 64 bytes. Tells how many words
+/// the last of what stands behind it; beyond the text are bytes of zero, which are of no kind, but for rare ones that may
+/// be anything. `read` is what reads 64 bytes. Tells how many words
 /// of the chunk have text.
 #[inline(always)]
 pub(super) fn read_chunk<const N: usize>(
@@ -83,26 +113,25 @@ pub(super) fn read_chunk<const N: usize>(
     }
     let mut next = full.len() + 1;
     if !rest.is_empty() && next < N {
-        // No kind has a byte of zero.
         let mut block = [0; WORD];
         block[..rest.len()].copy_from_slice(rest);
         note(next, read(&block));
         next += 1;
     }
     if next <= count + 1 {
-        note(count + 1, [0; KINDS]);
+        note(count + 1, read(&[0; WORD]));
     }
     count
 }
 
 /// Reads 64 bytes on any processor: the kinds of eight bytes are gathered to a byte for each kind by a multiplication.
-pub(super) fn read_portable(block: &[u8; WORD]) -> Word {
+pub(super) fn read_portable(kinds: &Kinds, block: &[u8; WORD]) -> Word {
     let mut word = [0; KINDS];
     for (i, eight) in block.as_chunks::<8>().0.iter().enumerate() {
-        let kinds =
-            [0, 1].map(|part| u64::from_le_bytes(eight.map(|byte| KINDS_OF[usize::from(byte)][part])));
+        let of = eight.map(|byte| kinds.of[usize::from(byte)]);
+        let halves = [0, 8].map(|shift| u64::from_le_bytes(of.map(|kinds| (kinds >> shift) as u8)));
         for (kind, bits) in word.iter_mut().enumerate() {
-            let ones = kinds[kind / 8] >> (kind % 8) & 0x0101_0101_0101_0101;
+            let ones = halves[kind / 8] >> (kind % 8) & 0x0101_0101_0101_0101;
             *bits |= (ones.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
         }
     }
@@ -115,15 +144,17 @@ mod tests {
 
     #[test]
     fn every_byte_is_of_its_kinds() {
+        let rare = [ByteSet::of(0), ByteSet::ANY, ByteSet::of(b'y')];
+        let (kinds, sets) = (Kinds::new(rare), sets(rare));
         for first in (0..=255).step_by(WORD) {
             let block: [u8; WORD] = std::array::from_fn(|i| (first + i) as u8);
-            let word = read_portable(&block);
+            let word = read_portable(&kinds, &block);
             for (i, &byte) in block.iter().enumerate() {
                 for kind in 0..KINDS {
-                    assert_eq!(word[kind] >> i & 1 == 1, SETS[kind].has(byte), "{byte:#x} {kind}");
+                    assert_eq!(word[kind] >> i & 1 == 1, sets[kind].has(byte), "{byte:#x} {kind}");
                 }
             }
         }
-        assert!(SETS.iter().all(|set| !set.has(0)));
+        assert!(sets[..FIXED].iter().all(|set| !set.has(0)));
     }
 }

@@ -4,7 +4,7 @@
 //! (`kind`). They come as words of bits, and a few operations on those tell 64 places at a time where words and tokens
 //! begin, where keys end, where numbers and rare signs stand (`gate`). Four bytes at each such place are looked up in a
 //! table of what anchors begin or end with (`window`); it says no nearly always. Where it does not, the anchors are
-//! compared with the text. Anchors that stand in no such place are looked for by masks of their own (`rare`).
+//! compared with the text. Anchors that stand in no such place are looked for by three of their bytes (`rare`).
 //!
 //! Nothing depends on what is found until the places are noted, so the processor can run ahead. Only reading has more
 //! than one way to be done: portably, or with the vectors of the processor at hand.
@@ -27,7 +27,6 @@ use crate::rules::byte_set::ByteSet;
 use crate::rules::gate::{FOLD, Key};
 use gate::{LISTS, List};
 use kind::{KINDS, Kind, WORD, WORDS};
-use rare::Rare;
 use window::{BACK, BEYOND, NEAR, Table, Tables, Window};
 
 /// An anchor that stands at a place.
@@ -122,33 +121,26 @@ impl Prefilter {
     }
 
     fn scan_portable(&self, text: &[u8], hits: &mut Vec<Hit>) {
-        self.scan_with(text, hits, kind::read_portable, |rare, block| rare.read_portable(block));
+        self.scan_with(text, hits, |block| kind::read_portable(&self.tables.kinds, block));
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
     fn scan_avx2(&self, text: &[u8], hits: &mut Vec<Hit>) {
-        self.scan_with(text, hits, |block| avx2::read(block), |rare, block| avx2::read_rare(rare, block));
+        let halves = &self.tables.kinds.halves;
+        self.scan_with(text, hits, |block| avx2::read(halves, block));
     }
 
-    /// `read` and `read_rare` read 64 bytes; all else is the same for every processor.
+    /// `read` reads 64 bytes; all else is the same for every processor.
     #[inline(always)]
-    fn scan_with(
-        &self,
-        text: &[u8],
-        hits: &mut Vec<Hit>,
-        read: impl Fn(&[u8; WORD]) -> kind::Word,
-        read_rare: impl Fn(&Rare, &[u8; WORD + rare::BYTES]) -> u64,
-    ) {
+    fn scan_with(&self, text: &[u8], hits: &mut Vec<Hit>, read: impl Fn(&[u8; WORD]) -> kind::Word) {
         // Of lines there are many, and room must be cleared: they get less.
         const FEW: usize = 8;
         let before = hits.len();
         if text.len() <= FEW * WORD {
-            let mut places = [0; FEW * WORD + WORD];
-            self.scan_chunks::<{ FEW + 2 }>(text, hits, &mut places, read, read_rare);
+            self.scan_chunks::<{ FEW + 2 }, { (FEW + 1) * WORD }>(text, hits, read);
         } else {
-            let mut places = [0; WORDS * WORD + WORD];
-            self.scan_chunks::<{ WORDS + 2 }>(text, hits, &mut places, read, read_rare);
+            self.scan_chunks::<{ WORDS + 2 }, { (WORDS + 1) * WORD }>(text, hits, read);
         }
         // What ends at the very start of the text may have its place one byte in front of it.
         for (table, key) in
@@ -165,41 +157,45 @@ impl Prefilter {
         debug_assert!(hits[before..].windows(2).all(|pair| pair[0] != pair[1]), "a place is looked at once");
     }
 
-    /// Scans the text in chunks of `N` words less two. `places` has room for one word more.
+    /// Scans the text in chunks of `N` words less two. With a word more, as far as any look-up reaches, a chunk has
+    /// `BYTES`.
     #[inline(always)]
-    fn scan_chunks<const N: usize>(
+    fn scan_chunks<const N: usize, const BYTES: usize>(
         &self,
         text: &[u8],
         hits: &mut Vec<Hit>,
-        places: &mut [u16],
         read: impl Fn(&[u8; WORD]) -> kind::Word,
-        read_rare: impl Fn(&Rare, &[u8; WORD + rare::BYTES]) -> u64,
     ) {
+        const { assert!(BYTES == (N - 1) * WORD) };
         let (mut words, mut lists) = ([[0; N]; KINDS], [[0; N]; LISTS]);
-        let Tables { starts, ends, shorts, signs, shapes, runs, rare, .. } = &self.tables;
+        let mut places = Places { list: [0; BYTES], count: 0 };
+        let mut end = [BEYOND; BYTES];
+        let Tables { starts, ends, shorts, signs, shapes, runs, .. } = &self.tables;
         for from in (0..text.len()).step_by((N - 2) * WORD) {
             let count = kind::read_chunk(text, from, &mut words, &read);
             mark_colours(text, from, &mut words);
             gate::open(&words, count, &mut lists);
-            if let Some(rare) = rare {
-                for (i, bits) in lists[List::Shorts as usize][..count].iter_mut().enumerate() {
-                    *bits |= read_rare(rare, &block_at(text, from + WORD * i));
-                }
-            }
-            let chunk = Chunk { text: &text[from..], digits: &words[Kind::Digit as usize] };
+            let bytes = text[from..].first_chunk().unwrap_or_else(|| {
+                end[..text.len() - from].copy_from_slice(&text[from..]);
+                &end
+            });
+            let chunk = Chunk { text, from, bytes };
             let list = |list: List| &lists[list as usize][..count];
-            self.look_at_each::<6>(text, from, list(List::Starts), places, starts, hits, |at| {
+            self.look_at_each::<6, _>(chunk, list(List::Starts), &mut places, starts, hits, |at| {
                 chunk.word_at(at)
             });
-            self.look_at_each::<2>(text, from, list(List::Ends), places, ends, hits, |at| chunk.word_at(at));
-            self.look_at_each::<3>(text, from, list(List::Shorts), places, shorts, hits, |at| {
-                chunk.short_at(at)
+            self.look_at_each::<2, _>(chunk, list(List::Ends), &mut places, ends, hits, |at| {
+                chunk.word_at(at)
             });
-            self.look_at_each::<2>(text, from, list(List::Signs), places, signs, hits, |at| {
-                chunk.sign_at(at)
+            self.look_at_each::<3, _>(chunk, list(List::Shorts), &mut places, shorts, hits, |at| {
+                chunk.word_at(at) & SHORT
             });
-            self.look_at_each::<2>(text, from, list(List::Numbers), places, shapes, hits, |at| {
-                chunk.shape_at(at)
+            self.look_at_each::<2, _>(chunk, list(List::Signs), &mut places, signs, hits, |at| {
+                chunk.word_at(at) & SIGN
+            });
+            let digits = &words[Kind::Digit as usize];
+            self.look_at_each::<2, _>(chunk, list(List::Numbers), &mut places, shapes, hits, |at| {
+                shape_at(digits, at)
             });
             if !runs.is_empty() {
                 for (i, &bits) in list(List::Runs).iter().enumerate() {
@@ -212,23 +208,21 @@ impl Prefilter {
     /// Looks closer at those places of a list that have a key of the table. At least `AT_ONCE` of a word's places are
     /// noted at once.
     #[inline(always)]
-    #[allow(clippy::too_many_arguments)]
-    fn look_at_each<const AT_ONCE: usize>(
+    fn look_at_each<const AT_ONCE: usize, const BYTES: usize>(
         &self,
-        text: &[u8],
-        from: usize,
+        chunk: Chunk<'_, BYTES>,
         list: &[u64],
-        places: &mut [u16],
+        places: &mut Places<BYTES>,
         table: &Table,
         hits: &mut Vec<Hit>,
         key_at: impl Fn(u16) -> Key,
     ) {
-        let mut places = Places { list: places, count: 0 };
+        places.count = 0;
         list.iter().enumerate().for_each(|(i, &bits)| places.note::<AT_ONCE>(i, bits));
         places.keep(|at| table.knows(key_at(at)));
-        places.keep(|at| table.may_be(key_at(at), near(text, (from + usize::from(at)) as isize)));
-        for at in places.iter() {
-            self.look(table, key_at(at), text, (from + usize::from(at)) as isize, hits);
+        places.keep(|at| table.may_be(key_at(at), near(chunk.text, chunk.place(at))));
+        for &at in places.all() {
+            self.look(table, key_at(at), chunk.text, chunk.place(at), hits);
         }
     }
 
@@ -275,66 +269,63 @@ fn mark_colours<const N: usize>(text: &[u8], from: usize, words: &mut [[u64; N];
     }
 }
 
-/// A chunk, read, and all text behind it.
+/// A chunk of a text.
 #[derive(Clone, Copy)]
-struct Chunk<'t> {
+struct Chunk<'t, const BYTES: usize> {
     text: &'t [u8],
-    /// Where digits stand, from one word in front of it on.
-    digits: &'t [u64],
+    /// Where it starts.
+    from: usize,
+    /// Its bytes and those of a word more.
+    bytes: &'t [u8; BYTES],
 }
 
-impl Chunk<'_> {
+impl<const BYTES: usize> Chunk<'_, BYTES> {
     /// The four bytes at a place, folded.
     #[inline(always)]
     fn word_at(self, at: u16) -> Key {
-        let at = usize::from(at);
-        match self.text.get(at..at + 4) {
-            Some(&[a, b, c, d]) => Key::from_le_bytes([a, b, c, d]) | Key::from_le_bytes([FOLD; 4]),
-            _ => word_at(self.text, at as isize),
-        }
+        // Tells the compiler that no place is beyond the chunk, whose length is a power of two.
+        let at = usize::from(at) % (BYTES - WORD);
+        let bytes: [u8; 4] = std::array::from_fn(|i| self.bytes[at + i]);
+        Key::from_le_bytes(bytes) | Key::from_le_bytes([FOLD; 4])
     }
 
+    /// A place of the chunk as one of the text.
     #[inline(always)]
-    fn short_at(self, at: u16) -> Key {
-        self.word_at(at) & SHORT
+    fn place(self, at: u16) -> isize {
+        (self.from + usize::from(at)) as isize
     }
+}
 
-    #[inline(always)]
-    fn sign_at(self, at: u16) -> Key {
-        self.word_at(at) & SIGN
-    }
-
-    /// Which of sixteen bytes are digits.
-    #[inline(always)]
-    fn shape_at(self, at: u16) -> Key {
-        let digits = |i: usize| u128::from(self.digits[i]);
-        let word = usize::from(at) / WORD + 1;
-        Key::from(((digits(word) | digits(word + 1) << WORD) >> (usize::from(at) % WORD)) as u16)
-    }
+/// Which of sixteen bytes from a place on are digits; they stand in `digits`, from one word in front of the chunk on.
+#[inline(always)]
+fn shape_at(digits: &[u64], at: u16) -> Key {
+    let digits = |i: usize| u128::from(digits[i]);
+    let word = usize::from(at) / WORD + 1;
+    Key::from(((digits(word) | digits(word + 1) << WORD) >> (usize::from(at) % WORD)) as u16)
 }
 
 /// Places of a chunk.
-struct Places<'r> {
+struct Places<const BYTES: usize> {
     /// With room for a word more than the chunk has.
-    list: &'r mut [u16],
+    list: [u16; BYTES],
     count: usize,
 }
 
-impl Places<'_> {
+impl<const BYTES: usize> Places<BYTES> {
     /// Notes the places of a word. At least `AT_ONCE` are written, more than are there mostly, for it is quicker than
     /// to know when to stop.
     #[inline(always)]
     fn note<const AT_ONCE: usize>(&mut self, word: usize, mut bits: u64) {
-        let base = word * WORD;
+        let base = (word * WORD) as u16;
         let count = bits.count_ones() as usize;
         let Some(free) = self.list.get_mut(self.count..self.count + WORD) else { return };
         for place in &mut free[..AT_ONCE] {
-            *place = (base + (bits.trailing_zeros() as usize & (WORD - 1))) as u16;
+            *place = base + bits.trailing_zeros() as u16;
             bits &= bits.wrapping_sub(1);
         }
         if count > AT_ONCE {
             for place in &mut free[AT_ONCE..count] {
-                *place = (base + bits.trailing_zeros() as usize) as u16;
+                *place = base + bits.trailing_zeros() as u16;
                 bits &= bits.wrapping_sub(1);
             }
         }
@@ -347,16 +338,17 @@ impl Places<'_> {
         let mut kept = 0;
         let places = Cell::from_mut(&mut self.list[..self.count]).as_slice_of_cells();
         for place in places {
+            let place = place.get();
             if let Some(to) = places.get(kept) {
-                to.set(place.get());
+                to.set(place);
             }
-            kept += usize::from(is_kept(place.get()));
+            kept += usize::from(is_kept(place));
         }
         self.count = kept;
     }
 
-    fn iter(&self) -> impl Iterator<Item = u16> {
-        self.list[..self.count].iter().copied()
+    fn all(&self) -> &[u16] {
+        &self.list[..self.count]
     }
 }
 
@@ -388,11 +380,6 @@ fn beyond<const N: usize>(text: &[u8], at: isize) -> [u8; N] {
         let at = usize::try_from(at + i as isize).ok();
         at.and_then(|at| text.get(at)).copied().unwrap_or(BEYOND)
     })
-}
-
-/// A word of bytes and those that a window that begins in it may reach; nothing stands beyond the text.
-fn block_at(text: &[u8], at: usize) -> [u8; WORD + rare::BYTES] {
-    text[at.min(text.len())..].first_chunk().copied().unwrap_or_else(|| beyond(text, at as isize))
 }
 
 #[cfg(test)]
@@ -527,20 +514,17 @@ mod tests {
             return;
         }
         let mut dice = 1u64;
-        let sets = |byte: u8| [ByteSet::of(byte | FOLD); rare::BYTES];
-        let rare = Rare::new(&[sets(b'a'), sets(b'5'), sets(0xC3)]).expect("windows");
+        let kinds = kind::Kinds::new([ByteSet::of(b'y'), ByteSet::ANY, ByteSet::NONE]);
         for round in 0..2000 {
-            let block: [u8; WORD + rare::BYTES] = std::array::from_fn(|_| {
+            let block: [u8; WORD] = std::array::from_fn(|_| {
                 dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 // Of all bytes, or of few.
-                if round % 2 == 0 { (dice >> 33) as u8 } else { b"aA5\xC3\xE3%"[(dice >> 33) as usize % 6] }
+                if round % 2 == 0 { (dice >> 33) as u8 } else { b"yA5\xC3\xE3%"[(dice >> 33) as usize % 6] }
             });
-            let word = block.first_chunk().expect("a word");
             // SAFETY: the processor has been asked.
             #[allow(unsafe_code)]
-            let (kinds, rares) = unsafe { (avx2::read(word), avx2::read_rare(&rare, &block)) };
-            assert_eq!(kinds, kind::read_portable(word));
-            assert_eq!(rares, rare.read_portable(&block));
+            let word = unsafe { avx2::read(&kinds.halves, &block) };
+            assert_eq!(word, kind::read_portable(&kinds, &block));
         }
     }
 }

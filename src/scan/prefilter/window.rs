@@ -1,6 +1,7 @@
 //! Windows: the bytes of an anchor by which it is looked up, and the tables they are looked up in.
 
-use super::rare::Rare;
+use super::kind::Kinds;
+use super::rare;
 use crate::rules::anchor::Anchor;
 use crate::rules::gate::{By, Key, Way, Where, byte_at};
 
@@ -160,15 +161,21 @@ pub(super) struct Tables {
     pub(super) shapes: Table,
     pub(super) runs: Vec<Window>,
     pub(super) everywhere: Vec<Window>,
-    pub(super) rare: Option<Rare>,
+    pub(super) kinds: Kinds,
 }
 
 impl Tables {
     pub(super) fn new(anchors: &[Anchor]) -> Self {
+        let mut ways: Vec<Way> = anchors.iter().map(|a| Way::best(a, BACK, NEAR - BACK)).collect();
+        let is_rare = |way: &Way| way.at == Where::Rare;
+        let mut rare: Vec<(&Anchor, Way)> =
+            anchors.iter().zip(&ways).filter(|(_, way)| is_rare(way)).map(|(a, &way)| (a, way)).collect();
+        let kinds = Kinds::new(rare::choose(&mut rare));
+        ways.iter_mut().filter(|way| is_rare(way)).zip(rare).for_each(|(way, (_, chosen))| *way = chosen);
+
         let mut parts: [Entries; 5] = Default::default();
-        let (mut runs, mut everywhere, mut rare) = (Vec::new(), Vec::new(), Vec::new());
-        for (anchor, index) in anchors.iter().zip(0..) {
-            let way = Way::best(anchor, BACK, NEAR - BACK);
+        let (mut runs, mut everywhere) = (Vec::new(), Vec::new());
+        for ((anchor, way), index) in anchors.iter().zip(ways).zip(0..) {
             let window = Window::of(index, anchor, way.place);
             let part = match way.by() {
                 Some(By::Start) => 0,
@@ -191,13 +198,10 @@ impl Tables {
                 everywhere.push(window);
                 continue;
             };
-            if way.at == Where::Rare {
-                rare.push(std::array::from_fn(|i| byte_at(anchor, way.place + i as isize).folded()));
-            }
             way.each_key(anchor, &mut |key| keys.push((key, number)));
             windows.push(window);
         }
         let [starts, ends, shorts, signs, shapes] = parts.map(Table::new);
-        Self { starts, ends, shorts, signs, shapes, runs, everywhere, rare: Rare::new(&rare) }
+        Self { starts, ends, shorts, signs, shapes, runs, everywhere, kinds }
     }
 }
