@@ -62,7 +62,7 @@ pub enum Gate {
 /// The least bytes of a token.
 pub const TOKEN_RUN: usize = 12;
 /// The least bytes of a number.
-pub const NUMBER_RUN: usize = 11;
+pub const NUMBER_RUN: usize = 13;
 
 impl Gate {
     /// All gates.

@@ -18,7 +18,6 @@ mod kind;
 mod rare;
 mod window;
 
-use std::cell::Cell;
 use std::collections::HashMap;
 
 use crate::carrier::escape::{ends_before, sequence_len};
@@ -238,11 +237,8 @@ impl Prefilter {
     /// Compares the anchors with a key with the text at a place.
     #[inline(never)]
     fn look(&self, table: &Table, key: Key, text: &[u8], place: isize, hits: &mut Vec<Hit>) {
-        let near = near(text, place);
-        for window in table.of(key) {
-            if near & window.mask == window.near {
-                self.compare(window, text, place, hits);
-            }
+        for window in table.of(key, near(text, place)) {
+            self.compare(window, text, place, hits);
         }
     }
 
@@ -336,12 +332,10 @@ impl<const BYTES: usize> Places<BYTES> {
     #[inline(always)]
     fn keep(&mut self, is_kept: impl Fn(u16) -> bool) {
         let mut kept = 0;
-        let places = Cell::from_mut(&mut self.list[..self.count]).as_slice_of_cells();
-        for place in places {
-            let place = place.get();
-            if let Some(to) = places.get(kept) {
-                to.set(place);
-            }
+        for i in 0..self.count.min(BYTES) {
+            let place = self.list[i];
+            // No more are kept than were read.
+            self.list[kept.min(i)] = place;
             kept += usize::from(is_kept(place));
         }
         self.count = kept;

@@ -59,7 +59,8 @@ pub(super) struct Table {
     /// For each shorter hash: which of the slots it has.
     slots: Box<[u16; 1 << Table::HASHES]>,
     slot: Vec<Slot>,
-    list: Vec<(Key, u16)>,
+    /// The windows of all slots, one slot after the other.
+    list: Vec<u16>,
     windows: Vec<Window>,
 }
 
@@ -81,33 +82,40 @@ impl Table {
     const SPARSE: usize = 16;
 
     fn new(entries: Entries) -> Self {
-        let Entries { windows, keys: mut list } = entries;
-        list.sort_unstable();
-        list.dedup();
-        list.sort_by_key(|&(key, _)| Self::short_hash(key));
+        let Entries { windows, mut keys } = entries;
+        keys.sort_unstable_by_key(|&(key, window)| (Self::short_hash(key), window));
         let mut known = Box::new([0; _]);
-        let bits = (list.len() * Self::SPARSE).max(1 << 9).ilog2().min(Self::MOST);
+        let bits = (keys.len() * Self::SPARSE).max(1 << 9).ilog2().min(Self::MOST);
         let shift = Key::BITS - bits;
-        for &(key, _) in &list {
+        for &(key, _) in &keys {
             let hash = Self::hash(key, shift);
             known[hash / 64] |= 1 << (hash % 64);
         }
         let mut slots = Box::new([0; _]);
         // The first slot is of those that have no windows: nothing may be there.
         let mut slot = vec![Slot { near: u128::MAX, mask: 0, start: 0, end: 0 }];
-        let mut start = 0;
-        for part in list.chunk_by(|a, b| Self::short_hash(a.0) == Self::short_hash(b.0)) {
-            let mut windows = part.iter().map(|&(_, window)| &windows[usize::from(window)]);
+        let mut list: Vec<u16> = Vec::with_capacity(keys.len());
+        for part in keys.chunk_by(|a, b| Self::short_hash(a.0) == Self::short_hash(b.0)) {
+            let start = list.len();
+            list.extend(part.iter().map(|&(_, window)| window));
+            // A window may be here by more than one key.
+            let mut kept = start;
+            for i in start..list.len() {
+                if kept == start || list[kept - 1] != list[i] {
+                    list[kept] = list[i];
+                    kept += 1;
+                }
+            }
+            list.truncate(kept);
+            let mut windows = list[start..].iter().map(|&window| &windows[usize::from(window)]);
             let first = windows.next().map_or((0, 0), |window| (window.near, window.mask));
             let (near, mask) = windows.fold(first, |(near, mask), window| {
                 let mask = mask & window.mask & same_bytes(near, window.near);
                 (near & mask, mask)
             });
-            let end = start + part.len() as u32;
             // There are fewer hashes than numbers.
             slots[Self::short_hash(part[0].0)] = slot.len() as u16;
-            slot.push(Slot { near, mask, start, end });
-            start = end;
+            slot.push(Slot { near, mask, start: start as u32, end: kept as u32 });
         }
         Self { known, shift, slots, slot, list, windows }
     }
@@ -142,13 +150,14 @@ impl Table {
         seen & slot.mask == slot.near
     }
 
-    /// The windows with this key.
+    /// The windows that may stand where these bytes are near; all those with this key that do are among them.
     #[inline]
-    pub(super) fn of(&self, key: Key) -> impl Iterator<Item = &Window> {
+    pub(super) fn of(&self, key: Key, seen: u128) -> impl Iterator<Item = &Window> {
         let slot = self.slot(key);
-        let same =
-            self.list[slot.start as usize..slot.end as usize].iter().filter(move |(other, _)| *other == key);
-        same.map(|&(_, window)| &self.windows[usize::from(window)])
+        let windows = self.list[slot.start as usize..slot.end as usize].iter();
+        windows
+            .map(|&window| &self.windows[usize::from(window)])
+            .filter(move |window| seen & window.mask == window.near)
     }
 }
 
