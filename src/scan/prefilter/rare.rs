@@ -57,11 +57,11 @@ mod tests {
     fn anchors_share_their_bytes() {
         let way = Way { at: Where::Rare, place: 0, cost: 0.0 };
         let anchors =
-            ["eyJh", "xeyJ", "xxey"].map(|text| Anchor::new(text.bytes().map(ByteSet::of).collect()));
+            ["QZXe", "eQZX", "eeQZXe"].map(|text| Anchor::new(text.bytes().map(ByteSet::of).collect()));
         let mut rare: Vec<_> = anchors.iter().map(|anchor| (anchor, way)).collect();
         let sets = choose(&mut rare);
-        assert_eq!(rare.iter().map(|(_, way)| way.place).collect::<Vec<_>>(), [0, 1, 1]);
-        assert_eq!(sets.map(|set| set.len()), [2, 2, 2]);
+        assert_eq!(rare.iter().map(|(_, way)| way.place).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(sets.map(|set| set.len()), [1, 1, 1]);
         assert_eq!(choose(&mut []), [ByteSet::NONE; RARE]);
     }
 }
