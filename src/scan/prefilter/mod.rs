@@ -26,7 +26,7 @@ use crate::rules::byte_set::ByteSet;
 use crate::rules::gate::{FOLD, Key};
 use gate::{LISTS, List};
 use kind::{KINDS, Kind, WORD, WORDS};
-use window::{BACK, BEYOND, NEAR, Table, Tables, Window};
+use window::{BEYOND, NEAR, Table, Tables, Window};
 
 /// An anchor that stands at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -219,7 +219,7 @@ impl Prefilter {
         places.count = 0;
         list.iter().enumerate().for_each(|(i, &bits)| places.note::<AT_ONCE>(i, bits));
         places.keep(|at| table.knows(key_at(at)));
-        places.keep(|at| table.may_be(key_at(at), near(chunk.text, chunk.place(at))));
+        places.keep(|at| table.may_be(key_at(at), near(chunk.text, chunk.place(at), table.back)));
         for &at in places.all() {
             self.look(table, key_at(at), chunk.text, chunk.place(at), hits);
         }
@@ -237,18 +237,18 @@ impl Prefilter {
     /// Compares the anchors with a key with the text at a place.
     #[inline(never)]
     fn look(&self, table: &Table, key: Key, text: &[u8], place: isize, hits: &mut Vec<Hit>) {
-        for window in table.of(key, near(text, place)) {
+        for window in table.of(key, near(text, place, table.back)) {
             self.compare(window, text, place, hits);
         }
     }
 
-    /// Compares the anchor of a window with the text, where the window stands at a place.
+    /// Compares the anchors of a window with the text, where the window stands at a place.
     fn compare(&self, window: &Window, text: &[u8], place: isize, hits: &mut Vec<Hit>) {
         if let Ok(at) = usize::try_from(place - window.place as isize)
             && at < text.len()
-            && self.stands_at(window.anchor, text, at)
         {
-            hits.push(Hit { at, anchor: window.anchor });
+            let standing = window.anchors.iter().filter(|&&anchor| self.stands_at(anchor, text, at));
+            hits.extend(standing.map(|&anchor| Hit { at, anchor }));
         }
     }
 }
@@ -357,10 +357,10 @@ fn word_at(text: &[u8], at: isize) -> Key {
     Key::from_le_bytes(bytes) | Key::from_le_bytes([FOLD; 4])
 }
 
-/// The folded bytes near a place, from [`BACK`] bytes in front of it on, the first in the lowest byte.
+/// The folded bytes near a place, from `back` bytes in front of it on, the first in the lowest byte.
 #[inline(always)]
-fn near(text: &[u8], place: isize) -> u128 {
-    let from = place - BACK as isize;
+fn near(text: &[u8], place: isize, back: usize) -> u128 {
+    let from = place - back as isize;
     let bytes =
         usize::try_from(from).ok().and_then(|from| text[from.min(text.len())..].first_chunk::<NEAR>());
     let bytes = bytes.copied().unwrap_or_else(|| beyond(text, from));

@@ -5,34 +5,39 @@ use super::rare;
 use crate::rules::anchor::Anchor;
 use crate::rules::gate::{By, Key, Way, Where, byte_at};
 
-/// How many bytes in front of a place are compared before an anchor is, and how many in all.
-pub(super) const BACK: usize = 6;
+/// How many bytes near a place are compared before an anchor is.
 pub(super) const NEAR: usize = 16;
+/// How many of them stand in front of it, about: each table has its own number.
+const BACK: usize = 6;
 /// What stands beyond the text: an anchor may ask for anything there, but for nothing in particular.
 pub(super) const BEYOND: u8 = b'\n';
 
-/// An anchor, as it is compared before its bytes are.
-#[derive(Clone, Copy)]
+/// What anchors look like near a place, and those that look so.
 pub(super) struct Window {
     /// The folded bytes near the place, and which of them count: those that can be one only.
-    pub(super) near: u128,
-    pub(super) mask: u128,
-    pub(super) anchor: u32,
-    /// How far behind the anchor's start the place is.
+    near: u128,
+    mask: u128,
+    /// How far behind an anchor's start the place is.
     pub(super) place: i32,
+    pub(super) anchors: Vec<u32>,
 }
 
 impl Window {
-    fn of(index: u32, anchor: &Anchor, place: isize) -> Self {
+    /// What `anchor` looks like with `back` bytes in front of a place.
+    fn of(index: u32, anchor: &Anchor, place: isize, back: usize) -> Self {
         let (mut near, mut mask) = (0, 0);
         for i in 0..NEAR {
-            let set = byte_at(anchor, place + i as isize - BACK as isize).folded();
+            let set = byte_at(anchor, place + i as isize - back as isize).folded();
             if let Some(byte) = set.iter().next().filter(|_| set.len() == 1) {
                 near |= u128::from(byte) << (8 * i);
                 mask |= 0xFF << (8 * i);
             }
         }
-        Self { near, mask, anchor: index, place: place as i32 }
+        Self { near, mask, place: place as i32, anchors: vec![index] }
+    }
+
+    fn looks_like(&self, other: &Self) -> bool {
+        (self.near, self.mask, self.place) == (other.near, other.mask, other.place)
     }
 }
 
@@ -50,8 +55,31 @@ struct Entries {
     keys: Vec<(Key, u16)>,
 }
 
+impl Entries {
+    /// The same with one window for those that look alike.
+    fn together(self) -> Self {
+        let Self { windows, mut keys } = self;
+        let mut order: Vec<(Window, u16)> = windows.into_iter().zip(0..).collect();
+        order.sort_by_key(|(window, _)| (window.near, window.mask, window.place));
+        let mut new_names = vec![0; order.len()];
+        let mut windows: Vec<Window> = Vec::with_capacity(order.len());
+        for (window, name) in order {
+            match windows.last_mut() {
+                Some(last) if last.looks_like(&window) => last.anchors.extend(window.anchors),
+                _ => windows.push(window),
+            }
+            // As many as there were, or fewer.
+            new_names[usize::from(name)] = (windows.len() - 1) as u16;
+        }
+        keys.iter_mut().for_each(|(_, window)| *window = new_names[usize::from(*window)]);
+        Self { windows, keys }
+    }
+}
+
 /// Anchors by the bytes they are looked up by.
 pub(super) struct Table {
+    /// How many bytes in front of a place are compared.
+    pub(super) back: usize,
     /// A bit for each hash of a key that an anchor has. Few keys have short hashes, so that what is asked all the time
     /// stays in the first cache.
     known: Box<[u64; (1 << Table::MOST) / 64]>,
@@ -81,8 +109,8 @@ impl Table {
     /// How many bits there are for a key.
     const SPARSE: usize = 16;
 
-    fn new(entries: Entries) -> Self {
-        let Entries { windows, mut keys } = entries;
+    fn new(entries: Entries, back: usize) -> Self {
+        let Entries { windows, mut keys } = entries.together();
         keys.sort_unstable_by_key(|&(key, window)| (Self::short_hash(key), window));
         let mut known = Box::new([0; _]);
         let bits = (keys.len() * Self::SPARSE).max(1 << 9).ilog2().min(Self::MOST);
@@ -117,7 +145,7 @@ impl Table {
             slots[Self::short_hash(part[0].0)] = slot.len() as u16;
             slot.push(Slot { near, mask, start: start as u32, end: kept as u32 });
         }
-        Self { known, shift, slots, slot, list, windows }
+        Self { back, known, shift, slots, slot, list, windows }
     }
 
     /// Fibonacci hashing (Knuth, volume 3, section 6.4): the high bits of a product.
@@ -161,6 +189,10 @@ impl Table {
     }
 }
 
+/// How many bytes in front of their places the anchors of each table are compared by: what begins there is told by what
+/// follows, what ends there by what came before.
+const BACKS: [usize; 5] = [2, 11, 8, 6, 2];
+
 /// All anchors, by how they are looked for.
 pub(super) struct Tables {
     pub(super) starts: Table,
@@ -185,7 +217,7 @@ impl Tables {
         let mut parts: [Entries; 5] = Default::default();
         let (mut runs, mut everywhere) = (Vec::new(), Vec::new());
         for ((anchor, way), index) in anchors.iter().zip(ways).zip(0..) {
-            let window = Window::of(index, anchor, way.place);
+            let window = |back: usize| Window::of(index, anchor, way.place, back);
             let part = match way.by() {
                 Some(By::Start) => 0,
                 Some(By::End) => 1,
@@ -193,24 +225,25 @@ impl Tables {
                 Some(By::Sign) => 3,
                 Some(By::Shape) => 4,
                 Some(By::Nothing) => {
-                    runs.push(window);
+                    runs.push(window(0));
                     continue;
                 }
                 None => {
-                    everywhere.push(window);
+                    everywhere.push(window(0));
                     continue;
                 }
             };
             let Entries { windows, keys } = &mut parts[part];
             let Ok(number) = u16::try_from(windows.len()) else {
                 // No room to name it.
-                everywhere.push(window);
+                everywhere.push(window(0));
                 continue;
             };
             way.each_key(anchor, &mut |key| keys.push((key, number)));
-            windows.push(window);
+            windows.push(window(BACKS[part]));
         }
-        let [starts, ends, shorts, signs, shapes] = parts.map(Table::new);
+        let [starts, ends, shorts, signs, shapes] =
+            std::array::from_fn(|i| Table::new(std::mem::take(&mut parts[i]), BACKS[i]));
         Self { starts, ends, shorts, signs, shapes, runs, everywhere, kinds }
     }
 }
