@@ -10,7 +10,7 @@
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
 use super::byte_set::ByteSet;
-use super::gate::{self, Way};
+use super::gate::{self, Sets, Way};
 
 /// How many sets an anchor keeps.
 pub const MAX_SETS: usize = 16;
@@ -81,7 +81,7 @@ impl Anchor {
         let shares = shares(&self.sets);
         let frequency = shares.iter().product::<f32>() * self.before.map_or(1.0, |before| before.frequency());
         let frequency = frequency.max(gate::word_frequency(self)) * self.reach.map_or(1.0, |_| REACHES);
-        (frequency, Way::best(self, 0, self.sets.len()).cost + CONFIRM * frequency)
+        (frequency, Way::best(self, 0, self.sets.len(), &mut Sets::default()).cost + CONFIRM * frequency)
     }
 
     /// Whether the anchor stands at `at`.
@@ -102,16 +102,42 @@ impl Anchor {
 /// How much more it costs to run a rule than to compare an anchor.
 const CONFIRM: f32 = 30.0;
 
-/// How often each byte of a sequence turns up. They are taken to be independent, but for digits: behind a digit there
-/// is mostly another.
-pub fn shares(sets: &[ByteSet]) -> Vec<f32> {
-    let digits = |set: &ByteSet| (b'0'..=b'9').filter(|&digit| set.has(digit)).count() as f32;
-    let is_digits = |set: &ByteSet| set.len() <= 16 && 2.0 * digits(set) >= set.len() as f32;
-    let mut behind_digit = false;
-    let share = |set: &ByteSet| {
-        let share = if behind_digit { set.frequency() + 0.045 * digits(set) } else { set.frequency() };
-        behind_digit = is_digits(set);
+/// How often a byte of a set turns up.
+#[derive(Clone, Copy, Debug)]
+pub struct Frequency {
+    share: f32,
+    /// How many digits are in the set.
+    digits: f32,
+    is_digits: bool,
+}
+
+impl Frequency {
+    /// Anything does.
+    pub const ALWAYS: Self = Self { share: 1.0, digits: 10.0, is_digits: false };
+    /// What nothing stands in front of.
+    pub const NOTHING: Self = Self { share: 0.0, digits: 0.0, is_digits: false };
+
+    /// That of `set`.
+    pub fn of(set: &ByteSet) -> Self {
+        let digits = set.intersection(gate::DIGITS).len() as f32;
+        let is_digits = set.len() <= 16 && 2.0 * digits >= set.len() as f32;
+        Self { share: set.frequency(), digits, is_digits }
+    }
+
+    /// How often it does behind another. They are taken to be independent, but for digits: behind a digit there is
+    /// mostly another.
+    pub fn behind(self, last: Self) -> f32 {
+        let share = if last.is_digits { self.share + 0.045 * self.digits } else { self.share };
         share.min(1.0)
+    }
+}
+
+/// How often each byte of a sequence turns up.
+fn shares(sets: &[ByteSet]) -> Vec<f32> {
+    let mut last = Frequency::NOTHING;
+    let share = |set: &ByteSet| {
+        let next = Frequency::of(set);
+        next.behind(std::mem::replace(&mut last, next))
     };
     sets.iter().map(share).collect()
 }

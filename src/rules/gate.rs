@@ -7,8 +7,8 @@
 
 use std::sync::LazyLock;
 
-use super::anchor::{Anchor, shares};
-use super::byte_set::ByteSet;
+use super::anchor::{Anchor, Frequency};
+use super::byte_set::{BySet, ByteSet};
 
 /// Letters.
 pub const LETTERS: ByteSet = ByteSet::NONE.with_range(b'a', b'z').with_range(b'A', b'Z');
@@ -69,33 +69,74 @@ impl Gate {
     pub const ALL: [Self; 8] =
         [Self::Letters, Self::Token, Self::Key, Self::Short, Self::Sign, Self::Code, Self::Number, Self::Run];
 
-    /// Whether it is open wherever such bytes stand around a place; `at` tells what is known of the byte so far behind
-    /// the place.
-    fn is_open(self, at: impl Fn(isize) -> Kinds) -> bool {
-        let is = |offset: isize, kind: u16| at(offset).within & kind != 0;
-        let is_not = |offset: isize, kinds: u16| at(offset).without & kinds == kinds;
-        let run = |len: usize, kind: u16| (0..len as isize).all(|i| is(i, kind));
+    /// At which places of an anchor it surely is open, a bit for each.
+    fn open(self, bytes: &Lanes) -> Places {
+        let is = |offset: isize, kinds: u16| {
+            at(offset, of_kinds(&bytes.within, kinds).fold(0, |any, of| any | of))
+        };
+        let is_not = |offset: isize, kinds: u16| {
+            at(offset, of_kinds(&bytes.without, kinds).fold(!0, |all, of| all & of))
+        };
+        let run = |len: usize, kind: u16| (0..len as isize).fold(!0, |all, i| all & is(i, kind));
         match self {
-            Self::Letters => is(0, LETTER) && is_not(-1, LETTER) && run(4, LETTER),
-            Self::Token => is(0, WORD) && is_not(-1, LETTER | DIGIT) && run(TOKEN_RUN, IN_TOKEN),
+            Self::Letters => is_not(-1, LETTER) & run(4, LETTER),
+            Self::Token => is(0, WORD) & is_not(-1, LETTER | DIGIT) & run(TOKEN_RUN, IN_TOKEN),
             Self::Key => {
-                let says = || is_not(4, BEHIND) || is(5, THEN);
-                is(1, LETTER) && is(2, LETTER) && is(3, LETTER) && is(4, AFTER) && says()
+                let says = is_not(4, BEHIND) | is(5, THEN);
+                is(1, LETTER) & is(2, LETTER) & is(3, LETTER) & is(4, AFTER) & says
             }
             Self::Short => {
-                let ends = || is(2, AFTER) || (is(2, LETTER) && is(3, AFTER));
-                run(2, LETTER) && is_not(-1, LETTER) && ends()
+                let ends = is(2, AFTER) | (is(2, LETTER) & is(3, AFTER));
+                run(2, LETTER) & is_not(-1, LETTER) & ends
             }
             Self::Sign => {
-                let stops = || is_not(1, LETTER | DIGIT) && is(1, IN_TOKEN | SIGN | COLONS);
-                let flag = || is_not(-1, LETTER | DIGIT | DASHES) && (is(1, LETTER) || is(1, DASHES));
-                is(0, SIGN) || (is(0, COLONS) && stops()) || (is(0, DASHES) && flag())
+                let stops = is_not(1, LETTER | DIGIT) & is(1, IN_TOKEN | SIGN | COLONS);
+                let flag = is_not(-1, LETTER | DIGIT | DASHES) & (is(1, LETTER) | is(1, DASHES));
+                is(0, SIGN) | (is(0, COLONS) & stops) | (is(0, DASHES) & flag)
             }
-            Self::Code => run(2, LETTER) && is(2, DIGIT) && is(3, DIGIT),
-            Self::Number => is(0, DIGIT) && is_not(-1, DIGIT) && run(NUMBER_RUN, IN_NUMBER),
+            Self::Code => run(2, LETTER) & is(2, DIGIT) & is(3, DIGIT),
+            Self::Number => is(0, DIGIT) & is_not(-1, DIGIT) & run(NUMBER_RUN, IN_NUMBER),
             Self::Run => run(TOKEN_RUN, IN_TOKEN),
         }
     }
+}
+
+/// A bit for each place of an anchor, the lowest for the byte in front of it.
+type Places = u64;
+
+/// The places so far behind which a byte is one of these.
+fn at(offset: isize, bytes: Places) -> Places {
+    if offset < 0 { bytes << -offset } else { bytes >> offset }
+}
+
+/// The kinds of all bytes of an anchor: for each kind, which bytes are surely of it, and which surely are not.
+#[derive(Default)]
+struct Lanes {
+    within: [Places; ASKED.len()],
+    without: [Places; ASKED.len()],
+}
+
+impl Lanes {
+    fn of(bytes: &[Known]) -> Self {
+        let mut lanes = Self::default();
+        for (i, byte) in bytes.iter().take(Places::BITS as usize).enumerate() {
+            each_kind(byte.kinds.within, |kind| lanes.within[kind] |= 1 << i);
+            each_kind(byte.kinds.without & ASKED_NOT, |kind| lanes.without[kind] |= 1 << i);
+        }
+        lanes
+    }
+}
+
+fn each_kind(mut kinds: u16, mut found: impl FnMut(usize)) {
+    while kinds != 0 {
+        found(kinds.trailing_zeros() as usize);
+        kinds &= kinds - 1;
+    }
+}
+
+/// The lanes of these kinds.
+fn of_kinds(lanes: &[Places; ASKED.len()], kinds: u16) -> impl Iterator<Item = Places> {
+    lanes.iter().enumerate().filter(move |(i, _)| kinds >> i & 1 == 1).map(|(_, lane)| *lane)
 }
 
 /// What gates ask of a set: a bit for each kind of byte.
@@ -112,23 +153,40 @@ const THEN: u16 = 1 << 7;
 const SIGN: u16 = 1 << 8;
 const COLONS: u16 = 1 << 9;
 const DASHES: u16 = 1 << 10;
+/// Those that gates ask not to be.
+const ASKED_NOT: u16 = LETTER | DIGIT | BEHIND | DASHES;
 
 /// The kinds that all bytes of a set are of, and those that none is of.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Kinds {
     within: u16,
     without: u16,
 }
 
+/// The kinds of each byte.
+static KINDS: [u16; 256] = {
+    let mut kinds = [0; 256];
+    let mut i = 0;
+    while i < 256 * ASKED.len() {
+        let (byte, kind) = (i % 256, i / 256);
+        kinds[byte] |= (ASKED[kind].has(byte as u8) as u16) << kind;
+        i += 1;
+    }
+    kinds
+};
+
 impl Kinds {
     fn of(set: ByteSet) -> Self {
-        let mut kinds = Self::default();
-        for (i, kind) in ASKED.iter().enumerate() {
-            let shared = set.intersection(*kind);
-            kinds.within |= u16::from(shared == set) << i;
-            kinds.without |= u16::from(shared.is_empty()) << i;
+        let all = (1 << ASKED.len()) - 1;
+        let (mut within, mut any) = (all, 0);
+        for byte in set.iter() {
+            within &= KINDS[usize::from(byte)];
+            any |= KINDS[usize::from(byte)];
+            if within == 0 && any == all {
+                break;
+            }
         }
-        kinds
+        Self { within, without: all & !any }
     }
 }
 
@@ -194,60 +252,58 @@ pub struct Way {
 impl Way {
     /// The best way to look for `anchor`. What is more than `near` bytes behind its place, or more than `back` bytes in
     /// front of it, is only compared after the rest.
-    pub fn best(anchor: &Anchor, back: usize, near: usize) -> Self {
-        let shares = shares(&anchor.sets);
-        let share = |at: isize| usize::try_from(at).ok().and_then(|i| shares.get(i).copied()).unwrap_or(1.0);
-        let rate = |place: isize, bytes: isize| (0..bytes).map(|i| share(place + i)).product::<f32>();
-        // From one byte in front of the anchor on. Most sets are the same as the one before.
-        let mut kinds = Vec::with_capacity(anchor.sets.len() + 1);
-        kinds.push(Kinds::of(set_at(anchor, -1)));
-        for (i, &set) in anchor.sets.iter().enumerate() {
-            let is_same = i > 0 && anchor.sets[i - 1] == set;
-            kinds.push(if is_same { kinds[i] } else { Kinds::of(set) });
-        }
-        let kinds_at =
-            |at: isize| usize::try_from(at + 1).ok().and_then(|i| kinds.get(i).copied()).unwrap_or_default();
-        let is_vague = anchor.sets.iter().all(|set| set.folded().len() > 1);
+    pub fn best(anchor: &Anchor, back: usize, near: usize, sets: &mut Sets) -> Self {
+        let known = sets.of_anchor(anchor);
+        let bytes = &known[..=anchor.sets.len()];
+        let is_vague = bytes[1..].iter().all(|byte| byte.readings > 1);
+        let lanes = Lanes::of(bytes);
+        let open = Gate::ALL.map(|gate| gate.open(&lanes));
+        let any_open = open.iter().fold(0, |any, places| any | places);
         let mut best = Self { at: Where::Everywhere, place: 0, cost: 1.0 };
-        for place in -1..anchor.sets.len() as isize {
+        for (i, place) in (-1..anchor.sets.len() as isize).enumerate() {
+            let is_open = |places: Places| i < Places::BITS as usize && places >> i & 1 == 1;
+            if !is_open(any_open) && best.cost <= RARE {
+                continue;
+            }
+            let here = &known[i..];
             let hidden =
                 (place - back as isize).max(0) + (anchor.sets.len() as isize - place - near as isize).max(0);
             let factor = (1.0 + 0.1 * hidden as f32) * if is_vague { VAGUE } else { 1.0 };
+            let two = here[0].share * here[1].share;
+            let three = two * here[2].share;
+            let four = three * here[3].share;
             let mut offer = |at: Where, cost: f32, part: Option<Part>| {
                 // What costs time to know is asked for last.
                 if cost * factor >= best.cost {
                     return;
                 }
-                let cost = factor * part.map_or(cost, |part| cost.max(part.cost(anchor, place)));
+                let cost = factor * part.map_or(cost, |part| cost.max(part.cost(here)));
                 let way = Self { at, place, cost };
-                let readings = way.readings(anchor);
-                let readings =
-                    readings.iter().fold(1, |all: usize, set| all.saturating_mul(set.len() as usize));
+                let readings = way.count_readings(here);
                 let cost = cost + readings as f32 * KEY;
                 if readings <= MAX_READINGS && cost < best.cost {
                     best = Self { cost, ..way };
                 }
             };
-            for gate in Gate::ALL {
+            for (gate, places) in Gate::ALL.into_iter().zip(open).filter(|_| is_open(any_open)) {
                 // In front of the anchor only a key may have its place: at the start of a text, that is not in it.
-                if (place < 0 && gate != Gate::Key) || !gate.is_open(|offset| kinds_at(place + offset)) {
+                if !is_open(places) || (place < 0 && gate != Gate::Key) {
                     continue;
                 }
                 // How often the gate is open in logs, and how much likelier its bytes are there than anywhere.
                 let (cost, part) = match gate {
-                    Gate::Letters => (0.6 * rate(place, 4), Some(Part::Start)),
-                    Gate::Token => (0.06 * rate(place, 4), None),
-                    Gate::Key => (0.5 * rate(place, 4), Some(Part::End)),
-                    Gate::Short => (0.2 * rate(place, 3), None),
-                    Gate::Sign => (0.1 * rate(place, 2), None),
-                    Gate::Code => (0.04 * rate(place, 2), None),
+                    Gate::Letters => (0.6 * four, Some(Part::Start)),
+                    Gate::Token => (0.06 * four, None),
+                    Gate::Key => (0.5 * four, Some(Part::End)),
+                    Gate::Short => (0.2 * three, None),
+                    Gate::Sign => (0.1 * two, None),
+                    Gate::Code => (0.04 * two, None),
                     Gate::Number => (0.001, None),
                     Gate::Run => (0.2, None),
                 };
                 offer(Where::Gate(gate), cost, part);
             }
-            // Looking at every byte costs, however few there are.
-            offer(Where::Rare, 0.002 + rate(place, 4), Some(Part::Inside));
+            offer(Where::Rare, RARE + four, Some(Part::Inside));
         }
         best
     }
@@ -278,6 +334,22 @@ impl Way {
         }
     }
 
+    /// How many keys there are for an anchor of which this is known from the place on.
+    fn count_readings(&self, here: &[Known]) -> usize {
+        let bytes = |count: usize| {
+            here[..count].iter().fold(1, |all: usize, byte| all.saturating_mul(byte.readings as usize))
+        };
+        // Digits and others.
+        let is_either = |byte: &&Known| (byte.kinds.within | byte.kinds.without) & DIGIT == 0;
+        match self.by() {
+            Some(By::Start | By::End) => bytes(4),
+            Some(By::Short) => bytes(3),
+            Some(By::Sign) => bytes(2),
+            Some(By::Shape) => 1 << here[..16].iter().filter(is_either).count(),
+            Some(By::Nothing) | None => 1,
+        }
+    }
+
     /// Gives every key that the anchor may be looked up by.
     pub fn each_key(&self, anchor: &Anchor, found: &mut impl FnMut(Key)) {
         fn go(rest: &[ByteSet], bits: u32, shift: u32, key: Key, found: &mut impl FnMut(Key)) {
@@ -289,10 +361,74 @@ impl Way {
     }
 }
 
+/// What is known of a byte of an anchor.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    kinds: Kinds,
+    /// How often such a byte turns up where it stands.
+    share: f32,
+    turns_up: Frequency,
+    /// How many bytes it may be when folded, and which one if that is all.
+    readings: u32,
+    only: Option<u8>,
+}
+
+impl Known {
+    /// Nothing.
+    const ANYTHING: Self = Self {
+        kinds: Kinds { within: 0, without: 0 },
+        share: 1.0,
+        turns_up: Frequency::ALWAYS,
+        readings: ByteSet::ANY.folded().len(),
+        only: None,
+    };
+
+    fn of(set: ByteSet) -> Self {
+        let folded = set.folded();
+        let readings = folded.len();
+        let only = folded.iter().next().filter(|_| readings == 1);
+        Self { kinds: Kinds::of(set), share: 1.0, turns_up: Frequency::of(&set), readings, only }
+    }
+}
+
+/// What is known of sets: anchors are many, but made of few different ones.
+#[derive(Debug, Default)]
+pub struct Sets {
+    of: BySet<Known>,
+    /// Those of the last anchor.
+    anchor: Vec<Known>,
+}
+
+impl Sets {
+    /// How many bytes behind an anchor may be asked for.
+    const BEHIND: usize = 16;
+
+    /// What is known of the bytes of an anchor, from one in front of it on.
+    fn of_anchor(&mut self, anchor: &Anchor) -> &[Known] {
+        let mut known = |set: ByteSet| *self.of.entry(set).or_insert_with(|| Known::of(set));
+        let bytes = &mut self.anchor;
+        bytes.clear();
+        let before = anchor.before.map_or(Known::ANYTHING, &mut known);
+        bytes.push(Known { readings: byte_at(anchor, -1).folded().len(), ..before });
+        let mut last = Frequency::NOTHING;
+        for (i, &set) in anchor.sets.iter().enumerate() {
+            // Most sets are the same as the one before.
+            let is_same = i > 0 && anchor.sets[i - 1] == set;
+            let byte = if is_same { bytes[i] } else { known(set) };
+            bytes.push(Known { share: byte.turns_up.behind(last), ..byte });
+            last = byte.turns_up;
+        }
+        bytes.resize(bytes.len() + Self::BEHIND, Known::ANYTHING);
+        bytes
+    }
+}
+
 /// In how many ways the bytes that an anchor is looked up by may read.
 const MAX_READINGS: usize = 2048;
 /// How much more an anchor costs that cannot be compared by bytes it must have.
 const VAGUE: f32 = 10.0;
+/// What it costs to look at every byte, however seldom the anchor is compared then.
+const RARE: f32 = 0.002;
 /// What a key costs, however seldom it stands in text: others hash like it.
 const KEY: f32 = 1e-6;
 
@@ -344,17 +480,16 @@ impl Part {
         (key.wrapping_mul(0x9E37_79B1) >> 16) as usize
     }
 
-    /// What looking for an anchor costs that has such a part of a common word at a place.
-    fn cost(self, anchor: &Anchor, place: isize) -> f32 {
+    /// What looking for an anchor costs that has such a part of a common word where this is known of its bytes.
+    fn cost(self, here: &[Known]) -> f32 {
         let mut letters = [0; 4];
         let (len, cost) = match self {
             Self::Start => (4, 6e-4),
             Self::End => (4, 5e-4),
             Self::Inside => (3, 1e-3),
         };
-        for (letter, i) in letters[..len].iter_mut().zip(0..) {
-            let set = set_at(anchor, place + i).folded();
-            let Some(only) = set.iter().next().filter(|_| set.len() == 1) else { return 0.0 };
+        for (letter, known) in letters[..len].iter_mut().zip(here) {
+            let Some(only) = known.only else { return 0.0 };
             *letter = only;
         }
         let hash = self.hash(&letters[..len]);

@@ -2,7 +2,7 @@
 
 use super::rare::Rare;
 use crate::rules::anchor::Anchor;
-use crate::rules::gate::{By, Key, Way, Where, byte_at};
+use crate::rules::gate::{By, Key, Sets, Way, Where, byte_at};
 
 /// How many bytes in front of a place are compared before an anchor is, and how many in all.
 pub(super) const BACK: usize = 6;
@@ -80,10 +80,15 @@ impl Table {
     const SPARSE: usize = 16;
 
     fn new(entries: Entries) -> Self {
-        let Entries { windows, keys: mut list } = entries;
-        list.sort_unstable();
-        list.dedup();
-        list.sort_by_key(|&(key, _)| Self::short_hash(key));
+        let Entries { windows, keys } = entries;
+        let as_number = |(key, window): (Key, u16)| {
+            (Self::short_hash(key) as u64) << 48 | u64::from(key) << 16 | u64::from(window)
+        };
+        let mut order: Vec<u64> = keys.into_iter().map(as_number).collect();
+        order.sort_unstable();
+        order.dedup();
+        let list: Vec<(Key, u16)> =
+            order.into_iter().map(|number| ((number >> 16) as Key, number as u16)).collect();
         let mut known = Box::new([0; _]);
         let bits = (list.len() * Self::SPARSE).max(1 << 9).ilog2().min(Self::MOST);
         let shift = Key::BITS - bits;
@@ -167,8 +172,9 @@ impl Tables {
     pub(super) fn new(anchors: &[Anchor]) -> Self {
         let mut parts: [Entries; 5] = Default::default();
         let (mut runs, mut everywhere, mut rare) = (Vec::new(), Vec::new(), Vec::new());
+        let mut sets = Sets::default();
         for (anchor, index) in anchors.iter().zip(0..) {
-            let way = Way::best(anchor, BACK, NEAR - BACK);
+            let way = Way::best(anchor, BACK, NEAR - BACK, &mut sets);
             let window = Window::of(index, anchor, way.place);
             let part = match way.by() {
                 Some(By::Start) => 0,
