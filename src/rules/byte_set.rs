@@ -145,6 +145,13 @@ impl ByteSet {
         self.0 == [0; 4]
     }
 
+    /// The byte of the set, if there is one only.
+    pub fn only(self) -> Option<u8> {
+        let mut words = self.0.iter().zip(0u8..).filter(|(word, _)| **word != 0);
+        let (word, i) = words.next()?;
+        (word.is_power_of_two() && words.next().is_none()).then(|| 64 * i + word.trailing_zeros() as u8)
+    }
+
     /// The bytes of the set, in order.
     pub fn iter(self) -> impl Iterator<Item = u8> {
         (0..4u8).flat_map(move |word| {

@@ -71,13 +71,13 @@ impl Gate {
 
     /// At which places of an anchor it surely is open, a bit for each.
     fn open(self, bytes: &Lanes) -> Places {
-        let is = |offset: isize, kinds: u16| {
-            at(offset, of_kinds(&bytes.within, kinds).fold(0, |any, of| any | of))
+        let is = |offset: isize, kinds: u16| at(offset, fold(&bytes.within, kinds, 0, |any, of| any | of));
+        let is_not =
+            |offset: isize, kinds: u16| at(offset, fold(&bytes.without, kinds, !0, |all, of| all & of));
+        let run = |len: usize, kind: u16| {
+            let lane = is(0, kind);
+            (1..len as isize).fold(lane, |all, i| all & at(i, lane))
         };
-        let is_not = |offset: isize, kinds: u16| {
-            at(offset, of_kinds(&bytes.without, kinds).fold(!0, |all, of| all & of))
-        };
-        let run = |len: usize, kind: u16| (0..len as isize).fold(!0, |all, i| all & is(i, kind));
         match self {
             Self::Letters => is_not(-1, LETTER) & run(4, LETTER),
             Self::Token => is(0, WORD) & is_not(-1, LETTER | DIGIT) & run(TOKEN_RUN, IN_TOKEN),
@@ -120,23 +120,29 @@ impl Lanes {
     fn of(bytes: &[Known]) -> Self {
         let mut lanes = Self::default();
         for (i, byte) in bytes.iter().take(Places::BITS as usize).enumerate() {
-            each_kind(byte.kinds.within, |kind| lanes.within[kind] |= 1 << i);
-            each_kind(byte.kinds.without & ASKED_NOT, |kind| lanes.without[kind] |= 1 << i);
+            each_bit(byte.kinds.within.into(), |kind| lanes.within[kind] |= 1 << i);
+            each_bit((byte.kinds.without & ASKED_NOT).into(), |kind| lanes.without[kind] |= 1 << i);
         }
         lanes
     }
 }
 
-fn each_kind(mut kinds: u16, mut found: impl FnMut(usize)) {
-    while kinds != 0 {
-        found(kinds.trailing_zeros() as usize);
-        kinds &= kinds - 1;
+fn each_bit(mut bits: u64, mut found: impl FnMut(usize)) {
+    while bits != 0 {
+        found(bits.trailing_zeros() as usize);
+        bits &= bits - 1;
     }
 }
 
-/// The lanes of these kinds.
-fn of_kinds(lanes: &[Places; ASKED.len()], kinds: u16) -> impl Iterator<Item = Places> {
-    lanes.iter().enumerate().filter(move |(i, _)| kinds >> i & 1 == 1).map(|(_, lane)| *lane)
+/// The lanes of these kinds, put together.
+fn fold(
+    lanes: &[Places; ASKED.len()],
+    kinds: u16,
+    mut all: Places,
+    with: impl Fn(Places, Places) -> Places,
+) -> Places {
+    each_bit(kinds.into(), |kind| all = with(all, lanes[kind]));
+    all
 }
 
 /// What gates ask of a set: a bit for each kind of byte.
@@ -253,59 +259,27 @@ impl Way {
     /// The best way to look for `anchor`. What is more than `near` bytes behind its place, or more than `back` bytes in
     /// front of it, is only compared after the rest.
     pub fn best(anchor: &Anchor, back: usize, near: usize, sets: &mut Sets) -> Self {
+        let len = anchor.sets.len();
         let known = sets.of_anchor(anchor);
-        let bytes = &known[..=anchor.sets.len()];
-        let is_vague = bytes[1..].iter().all(|byte| byte.readings > 1);
-        let lanes = Lanes::of(bytes);
-        let open = Gate::ALL.map(|gate| gate.open(&lanes));
-        let any_open = open.iter().fold(0, |any, places| any | places);
-        let mut best = Self { at: Where::Everywhere, place: 0, cost: 1.0 };
-        for (i, place) in (-1..anchor.sets.len() as isize).enumerate() {
-            let is_open = |places: Places| i < Places::BITS as usize && places >> i & 1 == 1;
-            if !is_open(any_open) && best.cost <= RARE {
-                continue;
+        let lanes = Lanes::of(&known[..=len]);
+        let is_vague = known[1..=len].iter().all(|byte| byte.readings > 1);
+        let best = Self { at: Where::Everywhere, place: isize::MIN, cost: 1.0 };
+        let mut choice = Choice { known, len, back, near, is_vague, best };
+        for gate in Gate::ALL {
+            let mut places = gate.open(&lanes);
+            // In front of the anchor only a key may have its place: at the start of a text, that is not in it.
+            if gate != Gate::Key {
+                places &= !1;
             }
-            let here = &known[i..];
-            let hidden =
-                (place - back as isize).max(0) + (anchor.sets.len() as isize - place - near as isize).max(0);
-            let factor = (1.0 + 0.1 * hidden as f32) * if is_vague { VAGUE } else { 1.0 };
-            let two = here[0].share * here[1].share;
-            let three = two * here[2].share;
-            let four = three * here[3].share;
-            let mut offer = |at: Where, cost: f32, part: Option<Part>| {
-                // What costs time to know is asked for last.
-                if cost * factor >= best.cost {
-                    return;
-                }
-                let cost = factor * part.map_or(cost, |part| cost.max(part.cost(here)));
-                let way = Self { at, place, cost };
-                let readings = way.count_readings(here);
-                let cost = cost + readings as f32 * KEY;
-                if readings <= MAX_READINGS && cost < best.cost {
-                    best = Self { cost, ..way };
-                }
-            };
-            for (gate, places) in Gate::ALL.into_iter().zip(open).filter(|_| is_open(any_open)) {
-                // In front of the anchor only a key may have its place: at the start of a text, that is not in it.
-                if !is_open(places) || (place < 0 && gate != Gate::Key) {
-                    continue;
-                }
-                // How often the gate is open in logs, and how much likelier its bytes are there than anywhere.
-                let (cost, part) = match gate {
-                    Gate::Letters => (0.6 * four, Some(Part::Start)),
-                    Gate::Token => (0.06 * four, None),
-                    Gate::Key => (0.5 * four, Some(Part::End)),
-                    Gate::Short => (0.2 * three, None),
-                    Gate::Sign => (0.1 * two, None),
-                    Gate::Code => (0.04 * two, None),
-                    Gate::Number => (0.001, None),
-                    Gate::Run => (0.2, None),
-                };
-                offer(Where::Gate(gate), cost, part);
-            }
-            offer(Where::Rare, RARE + four, Some(Part::Inside));
+            each_bit(places, |i| choice.offer(Where::Gate(gate), i));
         }
-        best
+        if choice.best.cost > RARE {
+            (0..=len).for_each(|i| choice.offer(Where::Rare, i));
+        }
+        match choice.best {
+            Self { at: Where::Everywhere, cost, .. } => Self { at: Where::Everywhere, place: 0, cost },
+            best => best,
+        }
     }
 
     /// How it is looked up at its places; `None`: it is compared at every byte.
@@ -361,6 +335,56 @@ impl Way {
     }
 }
 
+/// The choice between the ways to look for an anchor.
+struct Choice<'k> {
+    /// What is known of its bytes, from one in front of it on.
+    known: &'k [Known],
+    len: usize,
+    back: usize,
+    near: usize,
+    is_vague: bool,
+    best: Way,
+}
+
+impl Choice<'_> {
+    /// Takes this way if it is better; byte `i` of those known has its place.
+    fn offer(&mut self, at: Where, i: usize) {
+        let (here, place) = (&self.known[i..], i as isize - 1);
+        let hidden =
+            (place - self.back as isize).max(0) + (self.len as isize - place - self.near as isize).max(0);
+        let factor = (1.0 + 0.1 * hidden as f32) * if self.is_vague { VAGUE } else { 1.0 };
+        let two = here[0].share * here[1].share;
+        let three = two * here[2].share;
+        let four = three * here[3].share;
+        // How often the gate is open in logs, and how much likelier its bytes are there than anywhere.
+        let (cost, part) = match at {
+            Where::Gate(Gate::Letters) => (0.6 * four, Some(Part::Start)),
+            Where::Gate(Gate::Token) => (0.06 * four, None),
+            Where::Gate(Gate::Key) => (0.5 * four, Some(Part::End)),
+            Where::Gate(Gate::Short) => (0.2 * three, None),
+            Where::Gate(Gate::Sign) => (0.1 * two, None),
+            Where::Gate(Gate::Code) => (0.04 * two, None),
+            Where::Gate(Gate::Number) => (0.001, None),
+            Where::Gate(Gate::Run) => (0.2, None),
+            Where::Rare => (RARE + four, Some(Part::Inside)),
+            Where::Everywhere => return,
+        };
+        // What costs time to know is asked for last.
+        if cost * factor > self.best.cost {
+            return;
+        }
+        let cost = factor * part.map_or(cost, |part| cost.max(part.cost(here)));
+        let way = Way { at, place, cost };
+        let readings = way.count_readings(here);
+        let way = Way { cost: cost + readings as f32 * KEY, ..way };
+        // Of ways that cost the same the one with the first place, and there the first gate.
+        let is_better = way.cost < self.best.cost || (way.cost == self.best.cost && place < self.best.place);
+        if readings <= MAX_READINGS && is_better {
+            self.best = way;
+        }
+    }
+}
+
 /// What is known of a byte of an anchor.
 #[derive(Clone, Copy, Debug)]
 struct Known {
@@ -384,10 +408,8 @@ impl Known {
     };
 
     fn of(set: ByteSet) -> Self {
-        let folded = set.folded();
-        let readings = folded.len();
-        let only = folded.iter().next().filter(|_| readings == 1);
-        Self { kinds: Kinds::of(set), share: 1.0, turns_up: Frequency::of(&set), readings, only }
+        let (folded, turns_up) = (set.folded(), Frequency::of(&set));
+        Self { kinds: Kinds::of(set), share: 1.0, turns_up, readings: folded.len(), only: folded.only() }
     }
 }
 

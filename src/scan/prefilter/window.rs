@@ -24,9 +24,11 @@ pub(super) struct Window {
 impl Window {
     fn of(index: u32, anchor: &Anchor, place: isize) -> Self {
         let (mut near, mut mask) = (0, 0);
-        for i in 0..NEAR {
-            let set = byte_at(anchor, place + i as isize - BACK as isize).folded();
-            if let Some(byte) = set.iter().next().filter(|_| set.len() == 1) {
+        // In front of an anchor an escape may end: that is no byte in particular.
+        for (set, i) in anchor.sets.iter().zip(BACK as isize - place..) {
+            if (0..NEAR as isize).contains(&i)
+                && let Some(byte) = set.folded().only()
+            {
                 near |= u128::from(byte) << (8 * i);
                 mask |= 0xFF << (8 * i);
             }
@@ -37,9 +39,8 @@ impl Window {
 
 /// A mask of the bytes that are the same in both.
 fn same_bytes(a: u128, b: u128) -> u128 {
-    let same = |(a, b): (u8, u8)| if a == b { 0xFF } else { 0 };
-    let bytes = a.to_le_bytes().into_iter().zip(b.to_le_bytes()).map(same);
-    bytes.rev().fold(0, |mask, byte| mask << 8 | byte)
+    let (a, b) = (a.to_le_bytes(), b.to_le_bytes());
+    u128::from_le_bytes(std::array::from_fn(|i| if a[i] == b[i] { 0xFF } else { 0 }))
 }
 
 /// What a table is made of: windows, and which of them each key leads to.
