@@ -43,7 +43,7 @@ pub(super) fn of(source: &str) -> Option<Facts> {
 }
 
 fn anchors(fields: &mut Fields<'_>, sets: &[ByteSet]) -> Option<Vec<Anchor>> {
-    let mut anchors = Vec::new();
+    let mut anchors = Vec::with_capacity(memchr::memchr_iter(b';', fields.0).count() + 1);
     // Room for the sets of the longest.
     let mut room = Vec::with_capacity(MAX_SETS);
     while fields.takes(if anchors.is_empty() { b' ' } else { b';' }) {

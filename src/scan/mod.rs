@@ -186,7 +186,7 @@ impl Scanner {
         let mut firsts: Vec<u32> = Vec::new();
         let mut owners: Vec<Vec<Owner>> = Vec::new();
         for same in order.chunk_by(|&a, &b| key(a) == key(b)) {
-            let mut list: Vec<Owner> = Vec::new();
+            let mut list: Vec<Owner> = Vec::with_capacity(same.len());
             for (_, owner) in same.iter().map(|&i| &wanted[i as usize]) {
                 if !list.contains(owner) {
                     list.push(*owner);
