@@ -14,26 +14,34 @@ use super::pattern::Facts;
 /// The file.
 pub const FILE: &str = include_str!("../../patterns/derived.txt");
 
-/// Sets by their number, and the line of each regex by its hash, in their order.
-static KNOWN: LazyLock<(Vec<ByteSet>, Vec<(u64, &str)>)> = LazyLock::new(|| {
-    let mut known = (Vec::new(), Vec::new());
+/// The file's lines.
+#[derive(Default)]
+struct Lines {
+    /// By their numbers.
+    sets: Vec<ByteSet>,
+    /// With the hash of each regex, in the order of hashes.
+    regexes: Vec<(u64, &'static str)>,
+}
+
+static LINES: LazyLock<Lines> = LazyLock::new(|| {
+    let mut lines = Lines::default();
     for line in FILE.lines() {
         match line.split_once(' ') {
-            Some(("set", hex)) => known.0.extend(ByteSet::from_hex(hex)),
+            Some(("set", hex)) => lines.sets.extend(ByteSet::from_hex(hex)),
             Some((hash, rest)) => {
-                known.1.extend(u64::from_str_radix(hash, 16).ok().map(|hash| (hash, rest)));
+                lines.regexes.extend(u64::from_str_radix(hash, 16).ok().map(|hash| (hash, rest)));
             }
             None => {}
         }
     }
-    known
+    lines
 });
 
 /// What is known of a regex.
 pub(super) fn of(source: &str) -> Option<Facts> {
-    let (sets, lines) = &*KNOWN;
-    let line = lines.binary_search_by_key(&hash(source), |line| line.0).ok()?;
-    let mut fields = Fields(lines[line].1.as_bytes());
+    let Lines { sets, regexes } = &*LINES;
+    let line = regexes.binary_search_by_key(&hash(source), |regex| regex.0).ok()?;
+    let mut fields = Fields(regexes[line].1.as_bytes());
     let unicode = fields.takes(b'u');
     let is_known = unicode || fields.takes(b'b');
     let mut next = || fields.takes(b' ').then(|| fields.number())?;
