@@ -79,7 +79,8 @@ impl KeyIndex {
                 for name in &keyed.names {
                     let glues = !name.whole && name.words.len() == 1;
                     let named = Named { rule: RuleIndex(i as u32), whole: name.whole, glues };
-                    let node = name.glued().bytes().rev().fold(0, |node, letter| index.node(node, letter));
+                    let letters = name.words.iter().rev().flat_map(|word| word.bytes().rev());
+                    let node = letters.fold(0, |node, letter| index.node(node, letter));
                     index.nodes[node].names.push(named);
                 }
             }
@@ -139,8 +140,6 @@ impl KeyIndex {
                 }
             }
         }
-        anchors.sort_unstable();
-        anchors.dedup();
         anchors
     }
 

@@ -1,12 +1,43 @@
 //! Sets of byte values, and how often their bytes turn up in logs.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+
 /// A set of byte values.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ByteSet([u64; 4]);
 
 impl std::fmt::Debug for ByteSet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "ByteSet({})", self.len())
+    }
+}
+
+impl Hash for ByteSet {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.iter().for_each(|&word| state.write_u64(word));
+    }
+}
+
+/// A map by sets.
+pub type BySet<T> = HashMap<ByteSet, T, BuildHasherDefault<SetHasher>>;
+
+/// Hashes sets, quickly. They come from rules, so nobody has a reason to make them hash alike.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SetHasher(u64);
+
+impl Hasher for SetHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u64(byte.into()));
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn finish(&self) -> u64 {
+        // The high bits of a product are the good ones, and a map takes the low ones, too.
+        self.0 ^ self.0 >> 32
     }
 }
 
@@ -104,13 +135,21 @@ impl ByteSet {
     }
 
     /// How many bytes are in the set.
-    pub fn len(&self) -> u32 {
-        self.0.iter().map(|w| w.count_ones()).sum()
+    pub const fn len(&self) -> u32 {
+        let [a, b, c, d] = self.0;
+        a.count_ones() + b.count_ones() + c.count_ones() + d.count_ones()
     }
 
     /// Whether no byte is in the set.
     pub fn is_empty(&self) -> bool {
         self.0 == [0; 4]
+    }
+
+    /// The byte of the set, if there is one only.
+    pub fn only(self) -> Option<u8> {
+        let mut words = self.0.iter().zip(0u8..).filter(|(word, _)| **word != 0);
+        let (word, i) = words.next()?;
+        (word.is_power_of_two() && words.next().is_none()).then(|| 64 * i + word.trailing_zeros() as u8)
     }
 
     /// The bytes of the set, in order.
@@ -143,10 +182,16 @@ impl ByteSet {
 
     /// How often a byte of the set turns up in logs, between 0 and 1.
     pub fn frequency(&self) -> f32 {
-        let shares = self.0.iter().zip(&EIGHTS).flat_map(|(word, eights)| {
-            word.to_le_bytes().into_iter().zip(eights).map(|(bits, shares)| shares[usize::from(bits)])
-        });
-        shares.sum()
+        let mut sum = 0.0;
+        for (&word, eights) in self.0.iter().zip(&EIGHTS) {
+            let mut bits = word;
+            while bits != 0 {
+                let first = bits.trailing_zeros() as usize / 8;
+                sum += eights[first][usize::from(word.to_le_bytes()[first])];
+                bits &= !(0xFF << (8 * first));
+            }
+        }
+        sum
     }
 }
 

@@ -4,69 +4,101 @@
 //! `patterns/derived.txt` holds it, one line per regex, made by [`text`]. A test compares the two; a regex that the file
 //! does not know is read as any other, so that a stale file costs time and nothing else.
 
-use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::LazyLock;
 
-use super::anchor::{Anchor, Reach};
+use super::anchor::{Anchor, MAX_SETS, Reach};
 use super::byte_set::ByteSet;
 use super::pattern::Facts;
 
 /// The file.
 pub const FILE: &str = include_str!("../../patterns/derived.txt");
 
-/// Sets by their number, and the line of each regex by its hash.
-static KNOWN: LazyLock<(Vec<ByteSet>, HashMap<u64, &str>)> = LazyLock::new(|| {
-    let mut known = (Vec::new(), HashMap::new());
+/// The file's lines.
+#[derive(Default)]
+struct Lines {
+    /// By their numbers.
+    sets: Vec<ByteSet>,
+    /// With the hash of each regex, in the order of hashes.
+    regexes: Vec<(u64, &'static str)>,
+}
+
+static LINES: LazyLock<Lines> = LazyLock::new(|| {
+    let mut lines = Lines::default();
     for line in FILE.lines() {
         match line.split_once(' ') {
-            Some(("set", hex)) => known.0.extend(ByteSet::from_hex(hex)),
+            Some(("set", hex)) => lines.sets.extend(ByteSet::from_hex(hex)),
             Some((hash, rest)) => {
-                known.1.extend(u64::from_str_radix(hash, 16).ok().map(|hash| (hash, rest)));
+                lines.regexes.extend(u64::from_str_radix(hash, 16).ok().map(|hash| (hash, rest)));
             }
             None => {}
         }
     }
-    known
+    lines
 });
 
 /// What is known of a regex.
 pub(super) fn of(source: &str) -> Option<Facts> {
-    let (sets, lines) = &*KNOWN;
-    let mut fields = lines.get(&hash(source))?.split(' ');
-    let unicode = fields.next()? == "u";
-    let groups = fields.next()?.parse().ok()?;
-    let max_len = number(fields.next()?)?;
-    let states = fields.next()?.parse().ok()?;
-    let anchors = match fields.next()? {
-        "-" => None,
-        list => Some(list.split(';').map(|text| anchor(text, sets)).collect::<Option<Vec<Anchor>>>()?),
-    };
-    Some(Facts { unicode, groups, max_len, states, anchors })
+    let Lines { sets, regexes } = &*LINES;
+    let line = regexes.binary_search_by_key(&hash(source), |regex| regex.0).ok()?;
+    let mut fields = Fields(regexes[line].1.as_bytes());
+    let unicode = fields.takes(b'u');
+    let is_known = unicode || fields.takes(b'b');
+    let mut next = || fields.takes(b' ').then(|| fields.number())?;
+    let (groups, max_len, states) = (next()??, next()?, next()??);
+    let anchors = if fields.0 == b" -" { None } else { Some(anchors(&mut fields, sets)?) };
+    is_known.then_some(Facts { unicode, groups, max_len, states, anchors })
 }
 
-fn anchor(text: &str, sets: &[ByteSet]) -> Option<Anchor> {
-    let mut fields = text.split(',');
-    let offset = number(fields.next()?)?;
-    let set = |text: &str| sets.get(text.parse::<usize>().ok()?).copied();
-    let before = match fields.next()? {
-        "-" => None,
-        text => Some(set(text)?),
-    };
-    let sets = fields.next()?.split('.').map(set).collect::<Option<_>>()?;
-    let reach = match fields.next() {
-        None => None,
-        Some(text) => {
-            let mut sets = text.split('.').map(set);
-            Some(Reach { over: sets.next()??, to: sets.next()??, then: sets.next()?? })
+fn anchors(fields: &mut Fields<'_>, sets: &[ByteSet]) -> Option<Vec<Anchor>> {
+    let mut anchors = Vec::with_capacity(memchr::memchr_iter(b';', fields.0).count() + 1);
+    // Room for the sets of the longest.
+    let mut room = Vec::with_capacity(MAX_SETS);
+    while fields.takes(if anchors.is_empty() { b' ' } else { b';' }) {
+        let set = |number: Option<usize>| sets.get(number?).copied();
+        let offset = fields.number()?;
+        let before = fields.takes(b',').then(|| fields.number())??;
+        let before = if before.is_some() { Some(set(before)?) } else { None };
+        room.clear();
+        while fields.takes(if room.is_empty() { b',' } else { b'.' }) {
+            room.push(set(fields.number()?)?);
         }
-    };
-    Some(Anchor { sets, before, reach, offset })
+        let mut reach = None;
+        if fields.takes(b',') {
+            let mut next = || set(fields.number()?);
+            let over = next()?;
+            let to = fields.takes(b'.').then(|| set(fields.number()?))??;
+            let then = fields.takes(b'.').then(|| set(fields.number()?))??;
+            reach = Some(Reach { over, to, then });
+        }
+        anchors.push(Anchor { sets: room.clone(), before, reach, offset });
+    }
+    fields.0.is_empty().then_some(anchors)
 }
 
-/// A number, or `-` for none; the outer `None` is what is neither.
-fn number(text: &str) -> Option<Option<usize>> {
-    if text == "-" { Some(None) } else { text.parse().ok().map(Some) }
+/// What is left of a line.
+struct Fields<'l>(&'l [u8]);
+
+impl Fields<'_> {
+    /// Whether it goes on with `byte`, which is read then.
+    fn takes(&mut self, byte: u8) -> bool {
+        let rest = self.0.strip_prefix(&[byte]);
+        self.0 = rest.unwrap_or(self.0);
+        rest.is_some()
+    }
+
+    /// A number, or `-` for none; the outer `None` is what is neither.
+    fn number(&mut self) -> Option<Option<usize>> {
+        if self.takes(b'-') {
+            return Some(None);
+        }
+        let mut number = None;
+        while let Some((digit @ b'0'..=b'9', rest)) = self.0.split_first() {
+            number = Some(number.unwrap_or(0usize).checked_mul(10)?.checked_add(usize::from(digit - b'0'))?);
+            self.0 = rest;
+        }
+        number.map(Some)
+    }
 }
 
 /// The file for these regexes.
@@ -117,4 +149,31 @@ pub fn text<'s>(sources: impl Iterator<Item = &'s str>) -> String {
 fn hash(text: &str) -> u64 {
     text.bytes()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::{Detect, Ruleset};
+
+    #[test]
+    fn what_is_written_is_read() {
+        let rules = Ruleset::builtin();
+        let mut with_anchors = 0;
+        for rule in rules.rules() {
+            let pattern = match &rule.detect {
+                Detect::Regex { pattern, .. } | Detect::Lines { pattern, .. } => pattern,
+                Detect::Keys(keyed) => match &keyed.pattern {
+                    Some(pattern) => pattern,
+                    None => continue,
+                },
+            };
+            let known = of(pattern.source()).expect(&rule.id);
+            let derived = Facts::of(pattern.source()).expect(&rule.id);
+            with_anchors += usize::from(known.anchors.is_some());
+            assert_eq!(format!("{known:?}"), format!("{derived:?}"), "{}", rule.id);
+            assert_eq!(known.anchors, derived.anchors, "{}", rule.id);
+        }
+        assert!(with_anchors > 100, "{with_anchors}");
+    }
 }

@@ -2,12 +2,10 @@
 //! key ends, some hold a sign that is rare, some are written in digits; the prefilter looks nowhere else, but for the
 //! few that no gate leads to.
 //!
-//! Here a gate is what can be said of an anchor: whether it only ever stands where the gate is open, by what bytes it is
-//! looked up there, and about what that costs. The prefilter says the same of text.
+//! Here a gate is what can be said of an anchor: whether it only ever stands where the gate is open, and by what bytes it
+//! is looked up there. The prefilter says the same of text.
 
-use std::sync::LazyLock;
-
-use super::anchor::{Anchor, shares};
+use super::anchor::Anchor;
 use super::byte_set::ByteSet;
 
 /// Letters.
@@ -69,33 +67,81 @@ impl Gate {
     pub const ALL: [Self; 8] =
         [Self::Letters, Self::Token, Self::Key, Self::Short, Self::Sign, Self::Code, Self::Number, Self::Run];
 
-    /// Whether it is open wherever such bytes stand around a place; `at` tells what is known of the byte so far behind
-    /// the place.
-    fn is_open(self, at: impl Fn(isize) -> Kinds) -> bool {
-        let is = |offset: isize, kind: u16| at(offset).within & kind != 0;
-        let is_not = |offset: isize, kinds: u16| at(offset).without & kinds == kinds;
-        let run = |len: usize, kind: u16| (0..len as isize).all(|i| is(i, kind));
+    /// At which places of an anchor it surely is open, a bit for each.
+    pub(super) fn open(self, bytes: &Lanes) -> Places {
+        let is = |offset: isize, kinds: u16| at(offset, fold(&bytes.within, kinds, 0, |any, of| any | of));
+        let is_not =
+            |offset: isize, kinds: u16| at(offset, fold(&bytes.without, kinds, !0, |all, of| all & of));
+        let run = |len: usize, kind: u16| {
+            let lane = is(0, kind);
+            (1..len as isize).fold(lane, |all, i| all & at(i, lane))
+        };
         match self {
-            Self::Letters => is(0, LETTER) && is_not(-1, LETTER) && run(4, LETTER),
-            Self::Token => is(0, WORD) && is_not(-1, LETTER | DIGIT) && run(TOKEN_RUN, IN_TOKEN),
+            Self::Letters => is_not(-1, LETTER) & run(4, LETTER),
+            Self::Token => is(0, WORD) & is_not(-1, LETTER | DIGIT) & run(TOKEN_RUN, IN_TOKEN),
             Self::Key => {
-                let says = || is_not(4, BEHIND) || is(5, THEN);
-                is(1, LETTER) && is(2, LETTER) && is(3, LETTER) && is(4, AFTER) && says()
+                let says = is_not(4, BEHIND) | is(5, THEN);
+                is(1, LETTER) & is(2, LETTER) & is(3, LETTER) & is(4, AFTER) & says
             }
             Self::Short => {
-                let ends = || is(2, AFTER) || (is(2, LETTER) && is(3, AFTER));
-                run(2, LETTER) && is_not(-1, LETTER) && ends()
+                let ends = is(2, AFTER) | (is(2, LETTER) & is(3, AFTER));
+                run(2, LETTER) & is_not(-1, LETTER) & ends
             }
             Self::Sign => {
-                let stops = || is_not(1, LETTER | DIGIT) && is(1, IN_TOKEN | SIGN | COLONS);
-                let flag = || is_not(-1, LETTER | DIGIT | DASHES) && (is(1, LETTER) || is(1, DASHES));
-                is(0, SIGN) || (is(0, COLONS) && stops()) || (is(0, DASHES) && flag())
+                let stops = is_not(1, LETTER | DIGIT) & is(1, IN_TOKEN | SIGN | COLONS);
+                let flag = is_not(-1, LETTER | DIGIT | DASHES) & (is(1, LETTER) | is(1, DASHES));
+                is(0, SIGN) | (is(0, COLONS) & stops) | (is(0, DASHES) & flag)
             }
-            Self::Code => run(2, LETTER) && is(2, DIGIT) && is(3, DIGIT),
-            Self::Number => is(0, DIGIT) && is_not(-1, DIGIT) && run(NUMBER_RUN, IN_NUMBER),
+            Self::Code => run(2, LETTER) & is(2, DIGIT) & is(3, DIGIT),
+            Self::Number => is(0, DIGIT) & is_not(-1, DIGIT) & run(NUMBER_RUN, IN_NUMBER),
             Self::Run => run(TOKEN_RUN, IN_TOKEN),
         }
     }
+}
+
+/// A bit for each place of an anchor, the lowest for the byte in front of it.
+pub(super) type Places = u64;
+
+/// The places so far behind which a byte is one of these.
+fn at(offset: isize, bytes: Places) -> Places {
+    if offset < 0 { bytes << -offset } else { bytes >> offset }
+}
+
+/// The kinds of all bytes of an anchor: for each kind, which bytes are surely of it, and which surely are not.
+#[derive(Default)]
+pub(super) struct Lanes {
+    within: [Places; ASKED.len()],
+    without: [Places; ASKED.len()],
+}
+
+impl Lanes {
+    pub(super) fn of(bytes: impl Iterator<Item = Kinds>) -> Self {
+        let mut lanes = Self::default();
+        for (i, kinds) in bytes.take(Places::BITS as usize).enumerate() {
+            each_bit(kinds.within.into(), |kind| lanes.within[kind] |= 1 << i);
+            each_bit((kinds.without & ASKED_NOT).into(), |kind| lanes.without[kind] |= 1 << i);
+        }
+        lanes
+    }
+}
+
+/// Calls `found` with the place of each bit.
+pub(super) fn each_bit(mut bits: u64, mut found: impl FnMut(usize)) {
+    while bits != 0 {
+        found(bits.trailing_zeros() as usize);
+        bits &= bits - 1;
+    }
+}
+
+/// The lanes of these kinds, put together.
+fn fold(
+    lanes: &[Places; ASKED.len()],
+    kinds: u16,
+    mut all: Places,
+    with: impl Fn(Places, Places) -> Places,
+) -> Places {
+    each_bit(kinds.into(), |kind| all = with(all, lanes[kind]));
+    all
 }
 
 /// What gates ask of a set: a bit for each kind of byte.
@@ -112,23 +158,48 @@ const THEN: u16 = 1 << 7;
 const SIGN: u16 = 1 << 8;
 const COLONS: u16 = 1 << 9;
 const DASHES: u16 = 1 << 10;
+/// Those that gates ask not to be.
+const ASKED_NOT: u16 = LETTER | DIGIT | BEHIND | DASHES;
 
 /// The kinds that all bytes of a set are of, and those that none is of.
-#[derive(Clone, Copy, Default)]
-struct Kinds {
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Kinds {
     within: u16,
     without: u16,
 }
 
+/// The kinds of each byte.
+static KINDS: [u16; 256] = {
+    let mut kinds = [0; 256];
+    let mut i = 0;
+    while i < 256 * ASKED.len() {
+        let (byte, kind) = (i % 256, i / 256);
+        kinds[byte] |= (ASKED[kind].has(byte as u8) as u16) << kind;
+        i += 1;
+    }
+    kinds
+};
+
 impl Kinds {
-    fn of(set: ByteSet) -> Self {
-        let mut kinds = Self::default();
-        for (i, kind) in ASKED.iter().enumerate() {
-            let shared = set.intersection(*kind);
-            kinds.within |= u16::from(shared == set) << i;
-            kinds.without |= u16::from(shared.is_empty()) << i;
+    /// Those of a byte that may be any.
+    pub(super) const ANY: Self = Self { within: 0, without: 0 };
+
+    /// Whether it is not known if the byte is a digit.
+    pub(super) fn may_be_digit_or_not(self) -> bool {
+        (self.within | self.without) & DIGIT == 0
+    }
+
+    pub(super) fn of(set: ByteSet) -> Self {
+        let all = (1 << ASKED.len()) - 1;
+        let (mut within, mut any) = (all, 0);
+        for byte in set.iter() {
+            within &= KINDS[usize::from(byte)];
+            any |= KINDS[usize::from(byte)];
+            if within == 0 && any == all {
+                break;
+            }
         }
-        kinds
+        Self { within, without: all & !any }
     }
 }
 
@@ -169,140 +240,6 @@ impl Gate {
     }
 }
 
-/// Where an anchor is looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Where {
-    /// Where this gate is open.
-    Gate(Gate),
-    /// Where three of its bytes may stand.
-    Rare,
-    /// At every byte.
-    Everywhere,
-}
-
-/// One way to look for an anchor.
-#[derive(Clone, Copy, Debug)]
-pub struct Way {
-    /// Which places are looked at.
-    pub at: Where,
-    /// How far behind the anchor's start the place is; -1 is the byte in front of it.
-    pub place: isize,
-    /// About how often the anchor is compared with a byte of log text.
-    pub cost: f32,
-}
-
-impl Way {
-    /// The best way to look for `anchor`. What is more than `near` bytes behind its place, or more than `back` bytes in
-    /// front of it, is only compared after the rest.
-    pub fn best(anchor: &Anchor, back: usize, near: usize) -> Self {
-        let shares = shares(&anchor.sets);
-        let share = |at: isize| usize::try_from(at).ok().and_then(|i| shares.get(i).copied()).unwrap_or(1.0);
-        let rate = |place: isize, bytes: isize| (0..bytes).map(|i| share(place + i)).product::<f32>();
-        // From one byte in front of the anchor on. Most sets are the same as the one before.
-        let mut kinds = Vec::with_capacity(anchor.sets.len() + 1);
-        kinds.push(Kinds::of(set_at(anchor, -1)));
-        for (i, &set) in anchor.sets.iter().enumerate() {
-            let is_same = i > 0 && anchor.sets[i - 1] == set;
-            kinds.push(if is_same { kinds[i] } else { Kinds::of(set) });
-        }
-        let kinds_at =
-            |at: isize| usize::try_from(at + 1).ok().and_then(|i| kinds.get(i).copied()).unwrap_or_default();
-        let is_vague = anchor.sets.iter().all(|set| set.folded().len() > 1);
-        let mut best = Self { at: Where::Everywhere, place: 0, cost: 1.0 };
-        for place in -1..anchor.sets.len() as isize {
-            let hidden =
-                (place - back as isize).max(0) + (anchor.sets.len() as isize - place - near as isize).max(0);
-            let factor = (1.0 + 0.1 * hidden as f32) * if is_vague { VAGUE } else { 1.0 };
-            let mut offer = |at: Where, cost: f32, part: Option<Part>| {
-                // What costs time to know is asked for last.
-                if cost * factor >= best.cost {
-                    return;
-                }
-                let cost = factor * part.map_or(cost, |part| cost.max(part.cost(anchor, place)));
-                let way = Self { at, place, cost };
-                let readings = way.count_readings(anchor);
-                let cost = cost + readings as f32 * KEY;
-                if readings <= MAX_READINGS && cost < best.cost {
-                    best = Self { cost, ..way };
-                }
-            };
-            for gate in Gate::ALL {
-                // In front of the anchor only a key may have its place: at the start of a text, that is not in it.
-                if (place < 0 && gate != Gate::Key) || !gate.is_open(|offset| kinds_at(place + offset)) {
-                    continue;
-                }
-                // How often the gate is open in logs, and how much likelier its bytes are there than anywhere.
-                let (cost, part) = match gate {
-                    Gate::Letters => (0.6 * rate(place, 4), Some(Part::Start)),
-                    Gate::Token => (0.06 * rate(place, 4), None),
-                    Gate::Key => (0.5 * rate(place, 4), Some(Part::End)),
-                    Gate::Short => (0.2 * rate(place, 3), None),
-                    Gate::Sign => (0.1 * rate(place, 2), None),
-                    Gate::Code => (0.04 * rate(place, 2), None),
-                    Gate::Number => (0.001, None),
-                    Gate::Run => (0.2, None),
-                };
-                offer(Where::Gate(gate), cost, part);
-            }
-            // Looking at every byte costs, however few there are.
-            offer(Where::Rare, 0.002 + rate(place, 3), Some(Part::Inside));
-        }
-        best
-    }
-
-    /// How it is looked up at its places; `None`: it is compared at every byte.
-    pub fn by(&self) -> Option<By> {
-        match self.at {
-            Where::Gate(gate) => Some(gate.by()),
-            Where::Rare => Some(By::Short),
-            Where::Everywhere => None,
-        }
-    }
-
-    /// What each byte may be that `anchor` is looked up by; of digits, whether it is one (1) or not (0).
-    pub fn readings(&self, anchor: &Anchor) -> Vec<ByteSet> {
-        let bytes = |count: isize| (0..count).map(|i| byte_at(anchor, self.place + i).folded()).collect();
-        let is_digit = |i: isize| {
-            let set = byte_at(anchor, self.place + i);
-            let kinds = [DIGITS.complement(), DIGITS].map(|kind| !set.intersection(kind).is_empty());
-            (0..2).filter(|&kind| kinds[usize::from(kind)]).fold(ByteSet::NONE, ByteSet::with)
-        };
-        match self.by() {
-            Some(By::Start | By::End) => bytes(4),
-            Some(By::Short) => bytes(3),
-            Some(By::Sign) => bytes(2),
-            Some(By::Shape) => (0..16).map(is_digit).collect(),
-            Some(By::Nothing) | None => Vec::new(),
-        }
-    }
-
-    fn count_readings(&self, anchor: &Anchor) -> usize {
-        self.readings(anchor).iter().fold(1, |all, set| all.saturating_mul(set.len() as usize))
-    }
-
-    /// Whether a table has room for the keys of `anchor`.
-    pub fn is_possible(&self, anchor: &Anchor) -> bool {
-        self.count_readings(anchor) <= MAX_READINGS
-    }
-
-    /// Gives every key that the anchor may be looked up by.
-    pub fn each_key(&self, anchor: &Anchor, found: &mut impl FnMut(Key)) {
-        fn go(rest: &[ByteSet], bits: u32, shift: u32, key: Key, found: &mut impl FnMut(Key)) {
-            let Some((set, rest)) = rest.split_first() else { return found(key) };
-            set.iter().for_each(|byte| go(rest, bits, shift + bits, key | Key::from(byte) << shift, found));
-        }
-        let bits = if self.by() == Some(By::Shape) { 1 } else { u8::BITS };
-        go(&self.readings(anchor), bits, 0, 0, found);
-    }
-}
-
-/// In how many ways the bytes that an anchor is looked up by may read.
-const MAX_READINGS: usize = 2048;
-/// How much more an anchor costs that cannot be compared by bytes it must have.
-const VAGUE: f32 = 10.0;
-/// What a key costs, however seldom it stands in text: others hash like it.
-const KEY: f32 = 1e-6;
-
 /// What may stand so far behind an anchor's start. In front of it an escape may end, which the gates see to.
 fn set_at(anchor: &Anchor, offset: isize) -> ByteSet {
     match usize::try_from(offset) {
@@ -318,93 +255,3 @@ pub fn byte_at(anchor: &Anchor, offset: isize) -> ByteSet {
     let set = set_at(anchor, offset);
     if offset == -1 { set.union(ENDS) } else { set }
 }
-
-/// A part of a word: its first four letters, its last four, or any three.
-#[derive(Clone, Copy)]
-enum Part {
-    Start,
-    End,
-    Inside,
-}
-
-/// A bit for the hash of each part of the words that logs are full of. Another part may hash like it, which makes a
-/// choice a little worse.
-static COMMON_PARTS: LazyLock<[u64; 1024]> = LazyLock::new(|| {
-    let mut known = [0; 1024];
-    let mut learn = |part: Part, letters: &[u8]| {
-        let hash = part.hash(letters);
-        known[hash / 64] |= 1 << (hash % 64);
-    };
-    for word in COMMON.split_ascii_whitespace().map(str::as_bytes) {
-        if word.len() >= 4 {
-            learn(Part::Start, &word[..4]);
-            learn(Part::End, &word[word.len() - 4..]);
-        }
-        word.windows(3).for_each(|letters| learn(Part::Inside, letters));
-    }
-    known
-});
-
-impl Part {
-    fn hash(self, letters: &[u8]) -> usize {
-        let key = letters.iter().fold(self as u32, |key, &letter| key << 8 ^ u32::from(letter));
-        (key.wrapping_mul(0x9E37_79B1) >> 16) as usize
-    }
-
-    /// What looking for an anchor costs that has such a part of a common word at a place.
-    fn cost(self, anchor: &Anchor, place: isize) -> f32 {
-        let mut letters = [0; 4];
-        let (len, cost) = match self {
-            Self::Start => (4, 6e-4),
-            Self::End => (4, 5e-4),
-            Self::Inside => (3, 1e-3),
-        };
-        for (letter, i) in letters[..len].iter_mut().zip(0..) {
-            let set = set_at(anchor, place + i).folded();
-            let Some(only) = set.iter().next().filter(|_| set.len() == 1) else { return 0.0 };
-            *letter = only;
-        }
-        let hash = self.hash(&letters[..len]);
-        if COMMON_PARTS[hash / 64] >> (hash % 64) & 1 == 1 { cost } else { 0.0 }
-    }
-}
-
-/// Whether one of the words that logs are full of is such.
-fn is_common(is: impl Fn(&[u8]) -> bool) -> bool {
-    COMMON.split_ascii_whitespace().any(|word| is(word.as_bytes()))
-}
-
-/// About how often the words of an anchor turn up at a byte of log text, if they are common ones: oftener than their
-/// letters would.
-pub fn word_frequency(anchor: &Anchor) -> f32 {
-    let sets: Vec<ByteSet> = anchor.sets.iter().map(|set| set.folded()).collect();
-    let is_letter = |set: &ByteSet| set.len() == 1 && set.intersection(LETTERS) == *set;
-    let words: Vec<Vec<u8>> = sets
-        .split(|set| !is_letter(set))
-        .map(|word| word.iter().filter_map(|set| set.iter().next()).collect())
-        .filter(|word: &Vec<u8>| !word.is_empty())
-        .collect();
-    let is_alone = sets.iter().all(|set| is_letter(set) || set.has(b' '));
-    let share = |letters: &Vec<u8>| match letters.len() {
-        0..=3 if !is_alone => 0.0,
-        0..=2 => 1e-3,
-        3 => 2e-4,
-        _ if is_common(|word| word.starts_with(letters) || word.ends_with(letters)) => 2e-4,
-        _ => 0.0,
-    };
-    let Some(rarest) = words.iter().map(share).min_by(f32::total_cmp) else { return 0.0 };
-    let others = sets.iter().filter(|set| !is_letter(set) && !set.has(b' '));
-    // One word behind another is seldom.
-    rarest * 0.02f32.powi(words.len() as i32 - 1) * others.map(ByteSet::frequency).product::<f32>()
-}
-
-/// Words that logs are full of.
-const COMMON: &str = "connection connected session service server username user node information info error warning \
-    debug authentication authorization password client request response received data blocked version status state \
-    system kernel process thread manager master worker task container application message event started starting \
-    stopped opened closed failed failure invalid unknown check root administrator admin login http https www org java \
-    exception class file path port host address timestamp time date from with for and the not key value type size \
-    length count total index main default config update create created delete getting post proxy packet remote local \
-    source destination device driver memory register interface network cluster running hadoop name number internal \
-    sending active change block account access token verify confirm result answer signature installation code \
-    open unix core sent init initial application current temporary link base with new data";

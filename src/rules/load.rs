@@ -2,6 +2,7 @@
 //!
 //! The format is described in `patterns/README.md`; the part shared with gitleaks is read as gitleaks reads it.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use toml::Spanned;
@@ -30,8 +31,8 @@ pub(super) struct File {
 
 /// Reads one file. `name` is what faults call it. `is_tested`: its regexes are known to compile.
 pub(super) fn read(name: &str, text: &str, is_tested: bool) -> File {
-    let mut reader =
-        Reader { name: name.into(), text, file: File::default(), item: String::new(), is_tested };
+    let (file, item, known_line) = (File::default(), String::new(), Cell::new((0, 1)));
+    let mut reader = Reader { name: name.into(), text, file, item, is_tested, known_line };
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         let at = error.span().map_or(0, |span| span.start);
@@ -50,6 +51,8 @@ struct Reader<'t> {
     /// The rule being read, for faults.
     item: String,
     is_tested: bool,
+    /// A place that was asked for, and the line it is on.
+    known_line: Cell<(usize, u32)>,
 }
 
 type Value<'t> = Spanned<DeValue<'t>>;
@@ -64,8 +67,13 @@ impl<'t> Reader<'t> {
 
     /// The line that `at` is on, from 1.
     fn line(&self, at: usize) -> u32 {
-        let before = &self.text.as_bytes()[..at.min(self.text.len())];
-        memchr::memchr_iter(b'\n', before).count() as u32 + 1
+        let at = at.min(self.text.len());
+        // Mostly they are asked for in order.
+        let (from, line) = if self.known_line.get().0 <= at { self.known_line.get() } else { (0, 1) };
+        let between = &self.text.as_bytes()[from..at];
+        let line = line + memchr::memchr_iter(b'\n', between).count() as u32;
+        self.known_line.set((at, line));
+        line
     }
 
     fn fault(&mut self, at: usize, what: impl Into<String>) {

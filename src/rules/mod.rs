@@ -5,10 +5,12 @@ pub mod allow;
 pub mod anchor;
 pub mod builtin;
 pub mod byte_set;
+mod derive;
 pub mod derived;
 pub mod entropy;
 pub mod example;
 pub mod fault;
+pub mod frequency;
 pub mod gate;
 mod load;
 mod needs;
@@ -17,6 +19,7 @@ pub mod profile;
 pub(crate) mod re2;
 pub mod rule;
 pub mod validate;
+pub mod way;
 
 use std::collections::HashMap;
 

@@ -10,7 +10,8 @@ use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input};
 use regex_syntax::hir::{Class, Hir, HirKind};
 
-use super::anchor::{self, Anchor};
+use super::anchor::Anchor;
+use super::derive;
 use super::needs::Needs;
 
 /// The most states a pattern may need. About 16 MiB when compiled; gitleaks' largest needs a third of it.
@@ -192,7 +193,7 @@ impl Facts {
         if hir.properties().minimum_len() == Some(0) {
             return Err(BadPattern("matches the empty string; make a part of it required".to_owned()));
         }
-        let anchors = anchor::derive(&hir, TELLING);
+        let anchors = derive::anchors(&hir, TELLING);
         Ok(Self { unicode, groups, max_len: hir.properties().maximum_len(), states, anchors })
     }
 }

@@ -26,6 +26,11 @@ pub(crate) struct Read {
 /// Reads a regex; `group` is the secret (`None`: the first group, if there is one). `is_tested`: it is known to
 /// compile. The error is what a fault says.
 pub(crate) fn read(source: &str, group: Option<usize>, is_tested: bool) -> Result<Read, String> {
+    // What is known of built-in regexes is known of them as they are read in the end.
+    if let Some(facts) = derived::of(source).filter(|_| is_tested) {
+        let (pattern, anchors) = Pattern::with(source, group, facts).map_err(refused)?;
+        return Ok(Read { pattern, anchors, is_whole: false });
+    }
     let mut text = as_letters(source);
     let is_whole = group.is_none_or(|group| group == 0) && groups(&text) > MAX_GROUPS;
     if is_whole {
@@ -36,11 +41,15 @@ pub(crate) fn read(source: &str, group: Option<usize>, is_tested: bool) -> Resul
         Some(facts) => Pattern::with(&text, group, facts),
         None => Pattern::parse(&text, group),
     };
-    let (pattern, anchors) = pattern.map_err(|BadPattern(why)| format!("the regex cannot be used: {why}"))?;
+    let (pattern, anchors) = pattern.map_err(refused)?;
     if !is_tested && pattern.states() > COMPILE_EAGERLY_ABOVE && !pattern.is_compilable() {
         return Err("the regex is too large to compile; shorten its repeats".to_owned());
     }
     Ok(Read { pattern, anchors, is_whole })
+}
+
+fn refused(BadPattern(why): BadPattern) -> String {
+    format!("the regex cannot be used: {why}")
 }
 
 /// A place in a regex where it is not read as it stands.

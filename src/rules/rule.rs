@@ -130,13 +130,6 @@ pub struct KeyName {
     pub whole: bool,
 }
 
-impl KeyName {
-    /// The words without anything between them.
-    pub fn glued(&self) -> String {
-        self.words.concat()
-    }
-}
-
 /// A set of [`Link`]s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Links(u8);

@@ -14,6 +14,7 @@ mod prefilter;
 mod resolve;
 mod structure;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::carrier::escape::View;
@@ -144,7 +145,7 @@ impl Scanner {
     /// A scanner for `rules`. `allow`: what else is to be left, and by which rules (none: by all).
     pub fn new(rules: Ruleset, allow: Vec<(Vec<RuleIndex>, Allowlist)>, format: Format) -> Self {
         let keys = KeyIndex::new(&rules);
-        let mut wanted: Vec<(Anchor, Owner)> = Vec::new();
+        let mut wanted: Vec<(Cow<'_, Anchor>, Owner)> = Vec::new();
         let mut everywhere = Vec::new();
         for (i, rule) in rules.rules().iter().enumerate() {
             let index = RuleIndex(i as u32);
@@ -160,39 +161,46 @@ impl Scanner {
                             Some(offset) if all_known => Owner::Prefix(index, offset),
                             _ => Owner::Inside(index),
                         };
-                        wanted.push((anchor.clone(), owner));
+                        wanted.push((Cow::Borrowed(anchor), owner));
                     }
                 }
                 Detect::Lines { block, .. } => {
-                    wanted.push((Anchor::caseless(block.start()), Owner::Lines(index)));
+                    wanted.push((Cow::Owned(Anchor::caseless(block.start())), Owner::Lines(index)));
                 }
                 Detect::Keys(_) => {}
             }
         }
         let names = KeyIndex::anchors(&rules);
-        if !names.is_empty() {
-            wanted.extend(key::argument_anchors().map(|anchor| (anchor, Owner::Argument)));
-        }
-        wanted.extend(names.into_iter().map(|(anchor, behind)| (anchor, Owner::Key(behind))));
-        wanted.extend(escape_anchors());
+        let arguments = if names.is_empty() { &[][..] } else { &key::argument_anchors() };
+        let arguments = arguments.iter().map(|anchor| (anchor.clone(), Owner::Argument));
+        let names = names.into_iter().map(|(anchor, behind)| (anchor, Owner::Key(behind)));
+        let others = arguments.chain(names).chain(escape_anchors());
+        wanted.extend(others.map(|(anchor, owner)| (Cow::Owned(anchor), owner)));
         // The same bytes asked for by several owners are looked for once.
-        let key = |anchor: &Anchor| (anchor.sets.clone(), anchor.before, anchor.reach);
-        wanted.sort_by_cached_key(|(anchor, _)| key(anchor));
-        let mut anchors: Vec<Anchor> = Vec::new();
+        let key = |i: u32| {
+            let Anchor { sets, before, reach, .. } = &*wanted[i as usize].0;
+            (sets, before, reach)
+        };
+        let mut order: Vec<u32> = (0..wanted.len() as u32).collect();
+        order.sort_by(|&a, &b| key(a).cmp(&key(b)));
+        let mut firsts: Vec<u32> = Vec::new();
         let mut owners: Vec<Vec<Owner>> = Vec::new();
-        for (anchor, owner) in wanted {
-            match (anchors.last(), owners.last_mut()) {
-                (Some(last), Some(list)) if key(last) == key(&anchor) => {
-                    if !list.contains(&owner) {
-                        list.push(owner);
-                    }
-                }
-                _ => {
-                    anchors.push(Anchor { offset: None, ..anchor });
-                    owners.push(vec![owner]);
+        for same in order.chunk_by(|&a, &b| key(a) == key(b)) {
+            let mut list: Vec<Owner> = Vec::with_capacity(same.len());
+            for (_, owner) in same.iter().map(|&i| &wanted[i as usize]) {
+                if !list.contains(owner) {
+                    list.push(*owner);
                 }
             }
+            firsts.push(same[0]);
+            owners.push(list);
         }
+        let mut take = |i: u32| {
+            let anchor = std::mem::replace(&mut wanted[i as usize].0, Cow::Owned(Anchor::new(Vec::new())));
+            Anchor { offset: None, ..anchor.into_owned() }
+        };
+        let anchors: Vec<Anchor> = firsts.into_iter().map(&mut take).collect();
+        drop(wanted);
         let prefilter = Prefilter::new(anchors);
         Self { rules, keys, prefilter, owners, everywhere, allow, format }
     }

@@ -18,11 +18,9 @@ mod kind;
 mod rare;
 mod window;
 
-use std::collections::HashMap;
-
 use crate::carrier::escape::{ends_before, sequence_len};
 use crate::rules::anchor::Anchor;
-use crate::rules::byte_set::ByteSet;
+use crate::rules::byte_set::{BySet, ByteSet};
 use crate::rules::gate::{FOLD, Key};
 use gate::{LISTS, List};
 use kind::{KINDS, Kind, WORD, WORDS};
@@ -59,7 +57,7 @@ impl std::fmt::Debug for Prefilter {
 impl Prefilter {
     /// A prefilter for these anchors, which must not be empty of sets.
     pub fn new(anchors: Vec<Anchor>) -> Self {
-        let mut known: HashMap<ByteSet, u32> = HashMap::new();
+        let mut known: BySet<u32> = BySet::default();
         let (mut sets, mut places, mut starts) = (Vec::new(), Vec::new(), vec![0]);
         for anchor in &anchors {
             for (i, &set) in anchor.sets.iter().enumerate() {

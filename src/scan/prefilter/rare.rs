@@ -5,7 +5,8 @@
 use super::kind::RARE;
 use crate::rules::anchor::Anchor;
 use crate::rules::byte_set::ByteSet;
-use crate::rules::gate::{Way, byte_at};
+use crate::rules::gate::byte_at;
+use crate::rules::way::Way;
 
 /// How often the choice is gone over.
 const ROUNDS: usize = 3;
@@ -51,7 +52,7 @@ fn rate(sets: Sets) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::gate::Where;
+    use crate::rules::way::Where;
 
     #[test]
     fn anchors_share_their_bytes() {

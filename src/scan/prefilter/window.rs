@@ -3,7 +3,8 @@
 use super::kind::Kinds;
 use super::rare;
 use crate::rules::anchor::Anchor;
-use crate::rules::gate::{By, Key, Way, Where, byte_at};
+use crate::rules::gate::{By, Key};
+use crate::rules::way::{Sets, Way, Where};
 
 /// How many bytes near a place are compared before an anchor is.
 pub(super) const NEAR: usize = 16;
@@ -26,9 +27,11 @@ impl Window {
     /// What `anchor` looks like with `back` bytes in front of a place.
     fn of(index: u32, anchor: &Anchor, place: isize, back: usize) -> Self {
         let (mut near, mut mask) = (0, 0);
-        for i in 0..NEAR {
-            let set = byte_at(anchor, place + i as isize - back as isize).folded();
-            if let Some(byte) = set.iter().next().filter(|_| set.len() == 1) {
+        // In front of an anchor an escape may end: that is no byte in particular.
+        for (set, i) in anchor.sets.iter().zip(back as isize - place..) {
+            if (0..NEAR as isize).contains(&i)
+                && let Some(byte) = set.folded().only()
+            {
                 near |= u128::from(byte) << (8 * i);
                 mask |= 0xFF << (8 * i);
             }
@@ -43,9 +46,8 @@ impl Window {
 
 /// A mask of the bytes that are the same in both.
 fn same_bytes(a: u128, b: u128) -> u128 {
-    let same = |(a, b): (u8, u8)| if a == b { 0xFF } else { 0 };
-    let bytes = a.to_le_bytes().into_iter().zip(b.to_le_bytes()).map(same);
-    bytes.rev().fold(0, |mask, byte| mask << 8 | byte)
+    let (a, b) = (a.to_le_bytes(), b.to_le_bytes());
+    u128::from_le_bytes(std::array::from_fn(|i| if a[i] == b[i] { 0xFF } else { 0 }))
 }
 
 /// What a table is made of: windows, and which of them each key leads to.
@@ -110,8 +112,15 @@ impl Table {
     const SPARSE: usize = 16;
 
     fn new(entries: Entries, back: usize) -> Self {
-        let Entries { windows, mut keys } = entries.together();
-        keys.sort_unstable_by_key(|&(key, window)| (Self::short_hash(key), window));
+        let Entries { windows, keys } = entries.together();
+        let as_number = |(key, window): (Key, u16)| {
+            (Self::short_hash(key) as u64) << 48 | u64::from(window) << 32 | u64::from(key)
+        };
+        let mut order: Vec<u64> = keys.into_iter().map(as_number).collect();
+        order.sort_unstable();
+        order.dedup();
+        let keys: Vec<(Key, u16)> =
+            order.into_iter().map(|number| (number as Key, (number >> 32) as u16)).collect();
         let mut known = Box::new([0; _]);
         let bits = (keys.len() * Self::SPARSE).max(1 << 9).ilog2().min(Self::MOST);
         let shift = Key::BITS - bits;
@@ -207,7 +216,9 @@ pub(super) struct Tables {
 
 impl Tables {
     pub(super) fn new(anchors: &[Anchor]) -> Self {
-        let mut ways: Vec<Way> = anchors.iter().map(|a| Way::best(a, BACK, NEAR - BACK)).collect();
+        let mut sets = Sets::default();
+        let mut ways: Vec<Way> =
+            anchors.iter().map(|anchor| Way::best(anchor, BACK, NEAR - BACK, &mut sets)).collect();
         let is_rare = |way: &Way| way.at == Where::Rare;
         let mut rare: Vec<(&Anchor, Way)> =
             anchors.iter().zip(&ways).filter(|(_, way)| is_rare(way)).map(|(a, &way)| (a, way)).collect();

@@ -1,0 +1,578 @@
+//! Anchors of a regex: what every match of it holds, so that its author need not say.
+//!
+//! They are sound by construction: from the parts of a regex up, each says with what strings its matches begin and end,
+//! and of which anchors every match holds one.
+
+use regex_syntax::hir::{Class, Hir, HirKind, Look};
+
+use super::anchor::{Anchor, MAX_SETS, Reach};
+use super::byte_set::ByteSet;
+use super::frequency::{shares, word_frequency};
+use super::way::{Sets, Way};
+
+/// How many alternatives one part of a regex may spell out before it is left to its neighbours.
+const MAX_ALTERNATIVES: usize = 48;
+/// How many different starts or ends of it its neighbours see before they see one that could be any of them.
+const MAX_EDGES: usize = 192;
+/// How much seldomer an anchor is that must reach something.
+const REACHES: f32 = 0.1;
+/// How many bytes at the edges of a part that is not spelled out are kept for its neighbours.
+const EDGE: usize = 16;
+
+/// Letters, digits and `_`: what `\b` tells from the rest.
+const WORD: ByteSet = ByteSet::of(b'_').with_range(b'a', b'z').with_range(b'A', b'Z').with_range(b'0', b'9');
+
+/// From what cost on an anchor is hard to find: most are found for far less.
+const HARD: f32 = 1e-3;
+/// How much more it costs to run a rule than to compare an anchor.
+const CONFIRM: f32 = 30.0;
+
+/// About how often the anchor turns up at a byte of log text, between 0 and 1, and what looking for it costs: how
+/// often it is compared, and how often a rule is run for it.
+fn frequency_and_cost(anchor: &Anchor) -> (f32, f32) {
+    let shares = shares(&anchor.sets);
+    let frequency = shares.iter().product::<f32>() * anchor.before.map_or(1.0, |before| before.frequency());
+    let frequency = frequency.max(word_frequency(anchor)) * anchor.reach.map_or(1.0, |_| REACHES);
+    (frequency, Way::best(anchor, 0, anchor.sets.len(), &mut Sets::default()).cost + CONFIRM * frequency)
+}
+
+/// Where the rarest stretch that an anchor can keep of bytes with these `shares` starts.
+fn rarest(shares: &[f32]) -> usize {
+    let rate = |from: usize| shares[from..from + MAX_SETS].iter().product::<f32>();
+    (0..=shares.len() - MAX_SETS).min_by(|&a, &b| rate(a).total_cmp(&rate(b))).unwrap_or(0)
+}
+
+/// Anchors of a regex, or `None` where no part of it is telling enough (`limit` is the highest frequency taken).
+pub(super) fn anchors(hir: &Hir, limit: f32) -> Option<Vec<Anchor>> {
+    let mut walk = describe(hir, 0);
+    walk.offer_exact();
+    let best = walk.best.filter(|best| best.frequency <= limit)?;
+    let known = first_bytes(hir);
+    Some(best.anchors.into_iter().map(|anchor| longer(anchor, &known)).collect())
+}
+
+/// An anchor with what every match may have behind it, if it is easier to find so: `known` is what the first bytes of a
+/// match may be.
+fn longer(anchor: Anchor, known: &[ByteSet]) -> Anchor {
+    let end = anchor.offset.map(|offset| offset + anchor.sets.len());
+    let more = end.and_then(|end| known.get(end..)).unwrap_or_default();
+    let room = MAX_SETS.saturating_sub(anchor.sets.len());
+    let sets = [&anchor.sets[..], &more[..more.len().min(room)]].concat();
+    let longer = Anchor { sets, reach: None, ..anchor.clone() };
+    if frequency_and_cost(&longer).1 < 0.99 * frequency_and_cost(&anchor).1 { longer } else { anchor }
+}
+
+/// How many bytes are known of what a match begins with, at most.
+const FIRST: usize = 32;
+/// How many steps are taken to know them.
+const STEPS: u32 = 4096;
+
+/// What each of the first bytes of a match may be, as far as every match goes.
+fn first_bytes(hir: &Hir) -> Vec<ByteSet> {
+    let mut walk = FirstBytes { sets: [ByteSet::NONE; FIRST], steps: STEPS };
+    let ends = walk.go(hir, 1, 0);
+    if walk.steps == 0 {
+        return Vec::new();
+    }
+    walk.sets[..(ends.trailing_zeros() as usize).min(FIRST)].to_vec()
+}
+
+struct FirstBytes {
+    sets: [ByteSet; FIRST],
+    /// How many steps may still be taken.
+    steps: u32,
+}
+
+impl FirstBytes {
+    /// Notes the bytes of a part that starts behind so many bytes of the match, a bit for each number; gives where it
+    /// ends.
+    fn go(&mut self, hir: &Hir, starts: u32, depth: u32) -> u32 {
+        self.steps = if depth > 64 { 0 } else { self.steps.saturating_sub(1) };
+        if self.steps == 0 || starts == 0 {
+            return 0;
+        }
+        match hir.kind() {
+            HirKind::Empty | HirKind::Look(_) => starts,
+            HirKind::Literal(literal) => {
+                literal.0.iter().fold(starts, |starts, &byte| self.note(starts, ByteSet::of(byte)))
+            }
+            HirKind::Class(class) => match byte_set(class) {
+                Some(set) => self.note(starts, set),
+                // A character beyond ASCII has up to four bytes.
+                None => {
+                    (0..4)
+                        .fold((0, starts), |(ends, starts), _| {
+                            let end = self.note(starts, ByteSet::ANY);
+                            (ends | end, end)
+                        })
+                        .0
+                }
+            },
+            HirKind::Capture(capture) => self.go(&capture.sub, starts, depth + 1),
+            HirKind::Concat(parts) => {
+                parts.iter().fold(starts, |starts, part| self.go(part, starts, depth + 1))
+            }
+            HirKind::Alternation(parts) => {
+                parts.iter().fold(0, |ends, part| ends | self.go(part, starts, depth + 1))
+            }
+            HirKind::Repetition(repetition) => {
+                let (mut now, mut ends) = (starts, if repetition.min == 0 { starts } else { 0 });
+                // What may be empty adds nothing after so many times.
+                for i in 1..=repetition.max.unwrap_or(u32::MAX).min(FIRST as u32 + repetition.min) {
+                    now = self.go(&repetition.sub, now, depth + 1);
+                    if now == 0 {
+                        break;
+                    }
+                    if i >= repetition.min {
+                        ends |= now;
+                    }
+                }
+                ends
+            }
+        }
+    }
+
+    fn note(&mut self, starts: u32, set: ByteSet) -> u32 {
+        for (i, known) in self.sets.iter_mut().enumerate() {
+            if starts >> i & 1 == 1 {
+                *known = known.union(set);
+            }
+        }
+        starts << 1
+    }
+}
+
+/// Anchors that could be a part's.
+struct Offer {
+    anchors: Vec<Anchor>,
+    frequency: f32,
+    cost: f32,
+}
+
+impl Offer {
+    fn new(anchors: Vec<Anchor>) -> Self {
+        let (frequency, cost) = anchors
+            .iter()
+            .map(frequency_and_cost)
+            .fold((0.0, 0.0), |sum, (frequency, cost)| (sum.0 + frequency, sum.1 + cost));
+        Self { anchors, frequency, cost }
+    }
+}
+
+/// One way a part of a regex may read.
+#[derive(Clone, Debug, Default)]
+struct Run {
+    /// What stands in front, as in [`Anchor`].
+    before: Option<ByteSet>,
+    sets: Vec<ByteSet>,
+    /// What follows, where that is known and no more sets are.
+    reach: Option<Reach>,
+}
+
+impl Run {
+    fn of(sets: Vec<ByteSet>) -> Self {
+        Self { sets, ..Self::default() }
+    }
+
+    fn head(&self) -> Self {
+        let sets = self.sets[..self.sets.len().min(EDGE)].to_vec();
+        Self { before: self.before, sets, reach: self.reach.filter(|_| self.sets.len() <= EDGE) }
+    }
+
+    fn tail(&self) -> Self {
+        let from = self.sets.len().saturating_sub(EDGE);
+        Self {
+            before: self.before.filter(|_| from == 0),
+            sets: self.sets[from..].to_vec(),
+            reach: self.reach,
+        }
+    }
+
+    /// This run with `next` behind it.
+    fn followed_by(&self, next: &Self) -> Self {
+        if self.sets.is_empty() {
+            // Two conditions on the same byte: the one that says something, or either.
+            return Self { before: self.before.or(next.before), ..next.clone() };
+        }
+        Self { before: self.before, sets: [&self.sets[..], &next.sets].concat(), reach: next.reach }
+    }
+
+    /// This run, with a word's start in front of it if it says so by its first byte.
+    fn at_boundary(mut self) -> Self {
+        if self.before == Some(BOUNDARY) {
+            let is_word = self.sets.first().is_some_and(|set| set.iter().all(|byte| WORD.has(byte)));
+            self.before = is_word.then(|| WORD.complement());
+        }
+        self
+    }
+}
+
+/// Stands for `\b` until it is known what follows: it says what is in front only of a byte of a word.
+const BOUNDARY: ByteSet = ByteSet::NONE;
+
+/// What a part of a regex tells: all it can match, if that is little, and the best anchors inside it.
+struct Part {
+    /// Every string the part matches, as sequences of sets; `None` if there are too many.
+    exact: Option<Vec<Run>>,
+    /// What a match starts with and ends with, one of each, where not all is known.
+    heads: Vec<Run>,
+    tails: Vec<Run>,
+    /// Anchors one of which stands in every match of the part; offsets are relative to the part's start.
+    best: Option<Offer>,
+    /// The part's length, if every match has the same.
+    len: Option<usize>,
+    /// The bytes that it is any number of.
+    over: Option<ByteSet>,
+}
+
+impl Part {
+    fn exactly(runs: Vec<Run>, len: Option<usize>) -> Self {
+        Self { exact: Some(runs), heads: Vec::new(), tails: Vec::new(), best: None, len, over: None }
+    }
+
+    fn of_sets(sets: Vec<ByteSet>) -> Self {
+        let len = sets.len();
+        Self::exactly(vec![Run::of(sets)], Some(len))
+    }
+
+    fn opaque(len: Option<usize>) -> Self {
+        Self {
+            exact: None,
+            heads: vec![Run::default()],
+            tails: vec![Run::default()],
+            best: None,
+            len,
+            over: None,
+        }
+    }
+
+    /// What matches start with.
+    fn heads(&self) -> Vec<Run> {
+        self.exact.as_ref().map_or_else(|| self.heads.clone(), |runs| runs.iter().map(Run::head).collect())
+    }
+
+    /// What matches end with.
+    fn tails(&self) -> Vec<Run> {
+        self.exact.as_ref().map_or_else(|| self.tails.clone(), |runs| runs.iter().map(Run::tail).collect())
+    }
+
+    fn offer(&mut self, offer: Offer) {
+        let is_better = self.best.as_ref().is_none_or(|best| {
+            // Of anchors that cost the same (but for rounding) the rarer.
+            offer.cost < 0.99 * best.cost
+                || (offer.cost < 1.01 * best.cost && offer.frequency < best.frequency)
+        });
+        if is_better {
+            self.best = Some(offer);
+        }
+    }
+
+    /// Lets what is known exactly compete as anchors.
+    fn offer_exact(&mut self) {
+        if let Some(anchors) = self.exact.as_ref().and_then(|runs| as_anchors(runs, Some(0))) {
+            self.offer(anchors);
+        }
+    }
+}
+
+/// Heads that are too many to be told apart as one: place by place, what any of them has there.
+fn united_head(runs: &[Run]) -> Run {
+    let len = runs.iter().map(|run| run.sets.len()).min().unwrap_or(0);
+    let any = |i: usize| runs.iter().fold(ByteSet::NONE, |set, run| set.union(run.sets[i]));
+    Run::of((0..len).map(any).collect())
+}
+
+/// The same for tails, counted from their ends.
+fn united_tail(runs: &[Run]) -> Run {
+    let len = runs.iter().map(|run| run.sets.len()).min().unwrap_or(0);
+    let any =
+        |back: usize| runs.iter().fold(ByteSet::NONE, |set, run| set.union(run.sets[run.sets.len() - back]));
+    Run::of((1..=len).rev().map(any).collect())
+}
+
+/// Every run with every head behind it, as long as that is not too many.
+fn each_followed_by(runs: &[Run], heads: &[Run]) -> Vec<Run> {
+    if runs.len() * heads.len() <= MAX_EDGES {
+        runs.iter().flat_map(|run| heads.iter().map(|head| run.followed_by(head))).collect()
+    } else {
+        let head = united_head(heads);
+        runs.iter().map(|run| run.followed_by(&head)).collect()
+    }
+}
+
+/// What a run of `over` that goes on to `heads` reaches.
+fn reach(over: ByteSet, heads: &[Run]) -> Option<Reach> {
+    let at = |i: usize| {
+        heads
+            .iter()
+            .fold(ByteSet::NONE, |set, head| set.union(head.sets.get(i).copied().unwrap_or(ByteSet::ANY)))
+    };
+    let reach = Reach { over, to: at(0), then: at(1) };
+    reach.over.intersection(reach.to).is_empty().then_some(reach)
+}
+
+fn as_anchors(runs: &[Run], offset: Option<usize>) -> Option<Offer> {
+    if runs.is_empty() || runs.iter().any(|run| run.sets.is_empty()) {
+        return None;
+    }
+    let cut = |run: &Run| {
+        let Run { before, sets, reach } = run.clone().at_boundary();
+        let stretch = |from: usize| Anchor {
+            sets: sets[from..sets.len().min(from + MAX_SETS)].to_vec(),
+            before: before.filter(|_| from == 0),
+            reach: reach.filter(|_| from + MAX_SETS >= sets.len()),
+            offset: offset.map(|o| o + from),
+        };
+        if sets.len() <= MAX_SETS {
+            return stretch(0);
+        }
+        // Of a long run the first or the rarest stretch is kept, or the one that is found best where both are hard to
+        // find.
+        let cost = |anchor: &Anchor| frequency_and_cost(anchor).1;
+        let cheapest = |stretches: &mut dyn Iterator<Item = usize>| {
+            let offers = stretches.map(stretch).map(|anchor| (cost(&anchor), anchor));
+            offers.min_by(|a, b| a.0.total_cmp(&b.0))
+        };
+        let short = cheapest(&mut [0, rarest(&shares(&sets))].into_iter());
+        let best = if short.as_ref().is_some_and(|(cost, _)| *cost < HARD) {
+            short
+        } else {
+            cheapest(&mut (0..=sets.len() - MAX_SETS))
+        };
+        best.map_or_else(|| stretch(0), |(_, anchor)| anchor)
+    };
+    Some(Offer::new(runs.iter().map(cut).collect()))
+}
+
+fn describe(hir: &Hir, depth: u32) -> Part {
+    if depth > 64 {
+        return Part::opaque(None);
+    }
+    match hir.kind() {
+        HirKind::Empty => Part::of_sets(Vec::new()),
+        HirKind::Look(look) => {
+            let before = match look {
+                Look::Start | Look::StartLF => Some(ByteSet::of(b'\n')),
+                Look::WordAscii | Look::WordStartAscii | Look::WordStartHalfAscii => Some(BOUNDARY),
+                _ => None,
+            };
+            Part::exactly(vec![Run { before, ..Run::default() }], Some(0))
+        }
+        HirKind::Literal(literal) => Part::of_sets(literal.0.iter().map(|&b| ByteSet::of(b)).collect()),
+        HirKind::Class(class) => match byte_set(class) {
+            Some(set) => Part::of_sets(vec![set]),
+            None => Part::opaque(None),
+        },
+        HirKind::Capture(capture) => describe(&capture.sub, depth + 1),
+        HirKind::Repetition(repetition) => {
+            let sub = describe(&repetition.sub, depth + 1);
+            repeat(sub, repetition.min, repetition.max)
+        }
+        HirKind::Concat(parts) => concat(parts.iter().map(|part| describe(part, depth + 1))),
+        HirKind::Alternation(parts) => {
+            alternate(parts.iter().map(|part| describe(part, depth + 1)).collect())
+        }
+    }
+}
+
+fn byte_set(class: &Class) -> Option<ByteSet> {
+    match class {
+        Class::Bytes(class) => Some(
+            class
+                .ranges()
+                .iter()
+                .fold(ByteSet::NONE, |set, range| set.with_range(range.start(), range.end())),
+        ),
+        Class::Unicode(class) => class.ranges().iter().try_fold(ByteSet::NONE, |set, range| {
+            range.end().is_ascii().then(|| set.with_range(range.start() as u8, range.end() as u8))
+        }),
+    }
+}
+
+fn repeat(sub: Part, min: u32, max: Option<u32>) -> Part {
+    let len = sub.len.and_then(|len| (max == Some(min)).then(|| len.saturating_mul(min as usize)));
+    let over = match sub.exact.as_deref() {
+        Some([Run { before: None, sets, .. }]) if sets.len() == 1 => Some(sets[0]),
+        _ => None,
+    };
+    if min == 0 {
+        // Optional: known exactly if it is here once or not at all.
+        return match (max, sub.exact) {
+            (Some(0), _) => Part::of_sets(Vec::new()),
+            (Some(1), Some(mut runs)) if runs.len() < MAX_ALTERNATIVES => {
+                runs.push(Run::default());
+                Part::exactly(runs, len)
+            }
+            _ => Part { over, ..Part::opaque(len) },
+        };
+    }
+    let (heads, tails) = (sub.heads(), sub.tails());
+    let mut part = Part { exact: None, heads, tails, best: sub.best, len, over };
+    if let Some(runs) = sub.exact {
+        if let [run] = &runs[..] {
+            // A few copies tell as much as many, but an exact run goes on to what follows it.
+            let most = if max == Some(min) { MAX_SETS } else { EDGE };
+            let copies = (min as usize).min(most / run.sets.len().max(1)).max(1);
+            let all = Run { sets: run.sets.repeat(copies), ..run.clone() };
+            if max == Some(min) && copies == min as usize {
+                return Part { best: part.best, ..Part::exactly(vec![all], len) };
+            }
+            (part.heads, part.tails) = (vec![all.head()], vec![all.tail()]);
+            if let Some(anchors) = as_anchors(&[all], Some(0)) {
+                part.offer(anchors);
+            }
+        } else if max == Some(1) {
+            return Part { best: part.best, ..Part::exactly(runs, len) };
+        } else if let Some(anchors) = as_anchors(&runs, Some(0)) {
+            part.offer(anchors);
+        }
+    }
+    part
+}
+
+fn concat(parts: impl Iterator<Item = Part>) -> Part {
+    let mut whole = Part::of_sets(Vec::new());
+    // What all begins with, as long as nothing that is not known came in between.
+    let mut heads = None;
+    // The runs under construction, and their distance from the start of the whole.
+    let mut runs = vec![Run::default()];
+    let mut offset = Some(0);
+    let mut parts = parts.peekable();
+    while let Some(part) = parts.next() {
+        let (part_heads, part_tails) = (part.heads(), part.tails());
+        if let Some(best) = part.best {
+            let anchors = best
+                .anchors
+                .into_iter()
+                .map(|a| Anchor { offset: a.offset.zip(whole.len).map(|(a, w)| a + w), ..a })
+                .collect();
+            whole.offer(Offer { anchors, ..best });
+        }
+        let longest = runs.iter().map(|run| run.sets.len()).max().unwrap_or(0);
+        match part.exact {
+            Some(next) if runs.len() * next.len() <= MAX_ALTERNATIVES && longest <= 4 * MAX_SETS => {
+                runs = runs.iter().flat_map(|run| next.iter().map(|n| run.followed_by(n))).collect();
+            }
+            exact => {
+                // The start of the part still belongs to the runs before it, and its end to those behind it.
+                let mut ended = each_followed_by(&runs, &part_heads);
+                if let Some(reach) = part.over.and_then(|over| reach(over, &parts.peek()?.heads())) {
+                    ended.iter_mut().for_each(|run| run.reach = Some(reach));
+                }
+                if let Some(anchors) = as_anchors(&ended, offset) {
+                    whole.offer(anchors);
+                }
+                heads.get_or_insert_with(|| ended.iter().map(Run::head).collect());
+                let end = whole.len.zip(part.len).map(|(w, p)| w + p);
+                (runs, offset) = match exact {
+                    Some(next) => (next, whole.len),
+                    None => {
+                        let len = part_tails.first().map_or(0, |tail| tail.sets.len());
+                        let is_even = part_tails.iter().all(|tail| tail.sets.len() == len);
+                        (part_tails, end.filter(|_| is_even).map(|end| end - len))
+                    }
+                };
+            }
+        }
+        whole.len = whole.len.zip(part.len).map(|(w, p)| w.saturating_add(p));
+    }
+    match heads {
+        None => whole.exact = Some(runs),
+        Some(heads) => {
+            whole.exact = None;
+            whole.heads = heads;
+            whole.tails = runs.iter().map(Run::tail).collect();
+            if let Some(anchors) = as_anchors(&runs, offset) {
+                whole.offer(anchors);
+            }
+        }
+    }
+    whole
+}
+
+fn alternate(mut parts: Vec<Part>) -> Part {
+    let len =
+        parts.first().and_then(|first| parts.iter().all(|p| p.len == first.len).then_some(first.len)?);
+    let count: usize = parts.iter().map(|p| p.exact.as_ref().map_or(usize::MAX / 64, Vec::len)).sum();
+    if count <= MAX_ALTERNATIVES {
+        let exact = parts.into_iter().filter_map(|p| p.exact).flatten().collect();
+        return Part::exactly(exact, len);
+    }
+    let mut heads: Vec<Run> = parts.iter().flat_map(Part::heads).collect();
+    let mut tails: Vec<Run> = parts.iter().flat_map(Part::tails).collect();
+    if heads.len() > MAX_EDGES {
+        heads = vec![united_head(&heads)];
+    }
+    if tails.len() > MAX_EDGES {
+        tails = vec![united_tail(&tails)];
+    }
+    let mut best = Some(Offer { anchors: Vec::new(), frequency: 0.0, cost: 0.0 });
+    for part in &mut parts {
+        part.offer_exact();
+        best = best.zip(part.best.take()).map(|(mut all, offer)| {
+            all.anchors.extend(offer.anchors);
+            Offer { frequency: all.frequency + offer.frequency, cost: all.cost + offer.cost, ..all }
+        });
+    }
+    Part { exact: None, heads, tails, best, len, over: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(regex: &str, want: &[(&str, Option<usize>)]) {
+        let hir = regex_syntax::ParserBuilder::new()
+            .unicode(false)
+            .utf8(false)
+            .build()
+            .parse(regex)
+            .expect("regex");
+        let got: Vec<(String, Option<usize>)> = anchors(&hir, 1.0)
+            .unwrap_or_default()
+            .iter()
+            .map(|a| {
+                let text = a.sets.iter().map(|s| match s.len() {
+                    1 => char::from(s.iter().next().unwrap_or(0)).to_string(),
+                    2 => char::from(s.iter().last().unwrap_or(0)).to_string(),
+                    _ => "?".to_owned(),
+                });
+                (text.collect(), a.offset)
+            })
+            .collect();
+        let want: Vec<(String, Option<usize>)> = want.iter().map(|(t, o)| ((*t).to_owned(), *o)).collect();
+        assert_eq!(got, want, "{regex}");
+    }
+
+    #[test]
+    fn literals_are_anchors_at_their_offset() {
+        check(r"\bghp_[A-Za-z0-9]{36}\b", &[("ghp_????????????", Some(0))]);
+        check(r"(?i)token", &[("token", Some(0))]);
+        check(r"[0-9]{8,10}:AA[A-Za-z]+", &[("????????:AA?", None)]);
+    }
+
+    #[test]
+    fn optional_parts_are_spelled_out() {
+        check(r"api_?key", &[("api_key", Some(0)), ("apikey", Some(0))]);
+    }
+
+    #[test]
+    fn what_stands_in_front_is_known() {
+        let before = |regex: &str| {
+            let hir = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(regex);
+            let anchors = anchors(&hir.expect("regex"), 1.0).expect("anchors");
+            anchors.into_iter().map(|anchor| anchor.before).collect::<Vec<_>>()
+        };
+        assert_eq!(before(r"\bghp_"), [Some(WORD.complement())]);
+        assert_eq!(before(r"\b(?:ghp_|gho_)"), [Some(WORD.complement()); 2]);
+        assert_eq!(before(r"(?m:^)token"), [Some(ByteSet::of(b'\n'))]);
+        assert_eq!(before(r"\b=token"), [None]);
+        assert_eq!(before(r".*token"), [None]);
+    }
+
+    #[test]
+    fn every_branch_needs_an_anchor() {
+        check(r"(?:hvs|hvb)\.[A-Za-z]{20,}", &[("hvs.????????????", Some(0)), ("hvb.????????????", Some(0))]);
+        check(r"(?:abc.*|.*)", &[]);
+    }
+}
