@@ -3,10 +3,11 @@
 //! They are sound by construction: from the parts of a regex up, each says with what strings its matches begin and end,
 //! and of which anchors every match holds one.
 
-use regex_syntax::hir::{Class, Hir, HirKind, Look};
+use regex_syntax::hir::{Hir, HirKind, Look};
 
 use super::anchor::{Anchor, MAX_SETS, Reach};
 use super::byte_set::ByteSet;
+use super::first_bytes::{byte_set, first_bytes};
 use super::frequency::{shares, word_frequency};
 use super::way::{Sets, Way};
 
@@ -60,86 +61,6 @@ fn longer(anchor: Anchor, known: &[ByteSet]) -> Anchor {
     let sets = [&anchor.sets[..], &more[..more.len().min(room)]].concat();
     let longer = Anchor { sets, reach: None, ..anchor.clone() };
     if frequency_and_cost(&longer).1 < 0.99 * frequency_and_cost(&anchor).1 { longer } else { anchor }
-}
-
-/// How many bytes are known of what a match begins with, at most.
-const FIRST: usize = 32;
-/// How many steps are taken to know them.
-const STEPS: u32 = 4096;
-
-/// What each of the first bytes of a match may be, as far as every match goes.
-fn first_bytes(hir: &Hir) -> Vec<ByteSet> {
-    let mut walk = FirstBytes { sets: [ByteSet::NONE; FIRST], steps: STEPS };
-    let ends = walk.go(hir, 1, 0);
-    if walk.steps == 0 {
-        return Vec::new();
-    }
-    walk.sets[..(ends.trailing_zeros() as usize).min(FIRST)].to_vec()
-}
-
-struct FirstBytes {
-    sets: [ByteSet; FIRST],
-    /// How many steps may still be taken.
-    steps: u32,
-}
-
-impl FirstBytes {
-    /// Notes the bytes of a part that starts behind so many bytes of the match, a bit for each number; gives where it
-    /// ends.
-    fn go(&mut self, hir: &Hir, starts: u32, depth: u32) -> u32 {
-        self.steps = if depth > 64 { 0 } else { self.steps.saturating_sub(1) };
-        if self.steps == 0 || starts == 0 {
-            return 0;
-        }
-        match hir.kind() {
-            HirKind::Empty | HirKind::Look(_) => starts,
-            HirKind::Literal(literal) => {
-                literal.0.iter().fold(starts, |starts, &byte| self.note(starts, ByteSet::of(byte)))
-            }
-            HirKind::Class(class) => match byte_set(class) {
-                Some(set) => self.note(starts, set),
-                // A character beyond ASCII has up to four bytes.
-                None => {
-                    (0..4)
-                        .fold((0, starts), |(ends, starts), _| {
-                            let end = self.note(starts, ByteSet::ANY);
-                            (ends | end, end)
-                        })
-                        .0
-                }
-            },
-            HirKind::Capture(capture) => self.go(&capture.sub, starts, depth + 1),
-            HirKind::Concat(parts) => {
-                parts.iter().fold(starts, |starts, part| self.go(part, starts, depth + 1))
-            }
-            HirKind::Alternation(parts) => {
-                parts.iter().fold(0, |ends, part| ends | self.go(part, starts, depth + 1))
-            }
-            HirKind::Repetition(repetition) => {
-                let (mut now, mut ends) = (starts, if repetition.min == 0 { starts } else { 0 });
-                // What may be empty adds nothing after so many times.
-                for i in 1..=repetition.max.unwrap_or(u32::MAX).min(FIRST as u32 + repetition.min) {
-                    now = self.go(&repetition.sub, now, depth + 1);
-                    if now == 0 {
-                        break;
-                    }
-                    if i >= repetition.min {
-                        ends |= now;
-                    }
-                }
-                ends
-            }
-        }
-    }
-
-    fn note(&mut self, starts: u32, set: ByteSet) -> u32 {
-        for (i, known) in self.sets.iter_mut().enumerate() {
-            if starts >> i & 1 == 1 {
-                *known = known.union(set);
-            }
-        }
-        starts << 1
-    }
 }
 
 /// Anchors that could be a part's.
@@ -375,20 +296,6 @@ fn describe(hir: &Hir, depth: u32) -> Part {
     }
 }
 
-fn byte_set(class: &Class) -> Option<ByteSet> {
-    match class {
-        Class::Bytes(class) => Some(
-            class
-                .ranges()
-                .iter()
-                .fold(ByteSet::NONE, |set, range| set.with_range(range.start(), range.end())),
-        ),
-        Class::Unicode(class) => class.ranges().iter().try_fold(ByteSet::NONE, |set, range| {
-            range.end().is_ascii().then(|| set.with_range(range.start() as u8, range.end() as u8))
-        }),
-    }
-}
-
 fn repeat(sub: Part, min: u32, max: Option<u32>) -> Part {
     let len = sub.len.and_then(|len| (max == Some(min)).then(|| len.saturating_mul(min as usize)));
     let over = match sub.exact.as_deref() {
@@ -568,6 +475,13 @@ mod tests {
         assert_eq!(before(r"(?m:^)token"), [Some(ByteSet::of(b'\n'))]);
         assert_eq!(before(r"\b=token"), [None]);
         assert_eq!(before(r".*token"), [None]);
+    }
+
+    #[test]
+    fn anchors_grow_where_that_makes_them_cheaper() {
+        // Long enough for a token.
+        check(r"\bgh_(?:[0-9]{2,4}_)?[a-z]{20}", &[("gh_?????????????", Some(0))]);
+        check(r"token[0-9]{1,2}=", &[("token?", Some(0))]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod derived;
 pub mod entropy;
 pub mod example;
 pub mod fault;
+mod first_bytes;
 pub mod frequency;
 pub mod gate;
 mod load;
