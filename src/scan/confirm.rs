@@ -265,7 +265,9 @@ impl Lane<'_> {
             return;
         }
         let Some(tie) = tie::value_of(line, &key) else {
-            self.opened.name = Name::at_end(line, key).or(self.opened.name);
+            if let Some(name) = Name::at_end(line, key) {
+                self.opened.name = Some(name);
+            }
             return;
         };
         // A rule's id in a marker of ours is no key.
@@ -274,7 +276,7 @@ impl Lane<'_> {
         }
         self.rules.clear();
         let rules = &mut *self.rules;
-        self.scanner.keys.rules_for(&key, anchor_len, |rule| {
+        self.scanner.keys.rules_for(line, &key, anchor_len, |rule| {
             if !rules.contains(&rule) {
                 rules.push(rule);
             }

@@ -311,7 +311,7 @@ impl Scanner {
             is_prose: false,
         };
         let line = Line::new(value);
-        self.keys.rules_for(&key, usize::MAX, |rule| {
+        self.keys.rules_for(key_text, &key, usize::MAX, |rule| {
             confirm::keyed(self, &line, &key, tie, rule, &mut |finding| found(finding), &mut |_| {});
         });
     }
