@@ -355,7 +355,7 @@ fn letter(byte: u8) -> Letter {
     LETTER[usize::from(byte)]
 }
 
-const LETTER: [Letter; 256] = {
+static LETTER: [Letter; 256] = {
     let mut table = [Letter::None; 256];
     let mut byte = 0;
     while byte < 256 {
@@ -371,11 +371,13 @@ const LETTER: [Letter; 256] = {
 };
 
 fn is_key_byte(byte: u8) -> bool {
-    KEY_BYTES.has(byte)
+    IN_KEY[usize::from(byte)]
 }
 
+static IN_KEY: [bool; 256] = KEY_BYTES.table();
+
 /// What the token of a key is made of.
-const KEY_BYTES: ByteSet =
+pub(super) const KEY_BYTES: ByteSet =
     ByteSet::of_each(b"_-.").with_range(b'a', b'z').with_range(b'A', b'Z').with_range(b'0', b'9');
 
 #[cfg(test)]

@@ -55,10 +55,9 @@ impl Open {
             let open = key.next(line, &mut |body| found.push(confirm::pem_finding(rule, body)));
             self.key = open.map(|open| (rule, open));
         }
+        let Some(name) = self.name.take() else { return };
         let line = Line::new(line);
-        if let Some(name) = self.name.take()
-            && let Some((key, tie)) = pair::value_of_line(&line, name.column)
-        {
+        if let Some((key, tie)) = pair::value_of_line(&line, name.column) {
             scanner.keys.rules_for(&name.text, &name.key, usize::MAX, |rule| {
                 confirm::keyed(
                     scanner,
