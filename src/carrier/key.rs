@@ -20,36 +20,38 @@ const FREE_FROM: usize = 4;
 /// All sensitive key names, to be looked up by the last words of a key.
 #[derive(Debug)]
 pub struct KeyIndex {
-    /// A tree of the names' letters, from the last to the first: reading ends where no name goes on. The children of a
-    /// node stand side by side.
+    /// A tree of the names' letters, from the last to the first: reading ends where no name goes on.
     nodes: Vec<Node>,
-    /// The names of all nodes.
+    /// The nodes behind one that has several, by their letter; none is the first node.
+    branches: Vec<[u32; PLACES]>,
+    /// The names of all nodes, node by node.
     names: Vec<Named>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Node {
-    /// Which letters may be in front, a bit for each,
-    letters: u64,
-    /// and where the child for the first of them is.
-    first: u32,
+    next: Next,
     /// Which of the names end here.
-    names: (u32, u32),
+    names: Range<u32>,
 }
 
-impl Node {
-    fn next(&self, letter: u8) -> Option<usize> {
-        let place = letter_place(letter)?;
-        let before = self.letters & ((1 << place) - 1);
-        (self.letters >> place & 1 == 1).then(|| self.first as usize + before.count_ones() as usize)
-    }
+/// What stands in front.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    /// This letter, and the node for it.
+    One(u8, u32),
+    /// One of several.
+    Branch(u32),
 }
 
-/// Which of the digits and small letters `letter` is, in their order.
-fn letter_place(letter: u8) -> Option<u32> {
-    match letter {
-        b'0'..=b'9' => Some(u32::from(letter - b'0')),
-        b'a'..=b'z' => Some(10 + u32::from(letter - b'a')),
+/// How many letters and digits there are.
+const PLACES: usize = 36;
+
+/// Which of the letters and digits `byte` is.
+fn place(byte: u8) -> Option<usize> {
+    match byte {
+        b'a'..=b'z' => Some(usize::from(byte - b'a')),
+        b'0'..=b'9' => Some(usize::from(byte - b'0') + 26),
         _ => None,
     }
 }
@@ -117,26 +119,50 @@ impl KeyIndex {
         }
         named.sort_by(|one, other| one.0.cmp(&other.0));
         // Of each node, which names go through it; those that end there come first.
-        let mut nodes = vec![Node { letters: 0, first: 0, names: (0, 0) }];
+        const LEAF: Node = Node { next: Next::One(0, 0), names: 0..0 };
+        let (mut nodes, mut branches) = (vec![LEAF], Vec::new());
         let mut through = vec![(0..named.len(), 0)];
         for at in 0.. {
             let Some((range, depth)) = through.get(at).cloned() else { break };
             let ending = named[range.clone()].partition_point(|name| name.0.len() == depth);
-            nodes[at].names = (range.start as u32, (range.start + ending) as u32);
-            nodes[at].first = nodes.len() as u32;
             let mut rest = range.start + ending..range.end;
-            while let Some(&letter) = named[rest.clone()].first().and_then(|name| name.0.get(depth)) {
-                let same = named[rest.clone()].partition_point(|name| name.0.get(depth) == Some(&letter));
-                // Other letters are in no key.
-                if let Some(place) = letter_place(letter) {
-                    nodes[at].letters |= 1 << place;
-                    nodes.push(Node { letters: 0, first: 0, names: (0, 0) });
-                    through.push((rest.start..rest.start + same, depth + 1));
+            nodes[at].names = range.start as u32..rest.start as u32;
+            let has_several =
+                named[rest.clone()].last().is_some_and(|last| last.0[depth] != named[rest.start].0[depth]);
+            if has_several {
+                nodes[at].next = Next::Branch(branches.len() as u32);
+                branches.push([0; PLACES]);
+            }
+            while let Some(letter) = named[rest.clone()].first().map(|name| name.0[depth]) {
+                let same = named[rest.clone()].partition_point(|name| name.0[depth] == letter);
+                let next = nodes.len() as u32;
+                match nodes[at].next {
+                    Next::One(..) => nodes[at].next = Next::One(letter, next),
+                    // Other letters are in no key.
+                    Next::Branch(branch) => {
+                        if let Some(place) = place(letter) {
+                            branches[branch as usize][place] = next;
+                        }
+                    }
                 }
+                nodes.push(LEAF);
+                through.push((rest.start..rest.start + same, depth + 1));
                 rest.start += same;
             }
         }
-        Self { nodes, names: named.into_iter().map(|(_, named)| named).collect() }
+        Self { nodes, branches, names: named.into_iter().map(|(_, named)| named).collect() }
+    }
+
+    /// The node in front of `node` for a letter or digit.
+    #[inline]
+    fn next(&self, node: &Node, letter: u8) -> Option<&Node> {
+        let next = match node.next {
+            Next::One(only, next) => (only == letter).then_some(next),
+            Next::Branch(branch) => {
+                Some(self.branches[branch as usize][place(letter)?]).filter(|&next| next != 0)
+            }
+        };
+        next.map(|next| &self.nodes[next as usize])
     }
 
     /// Anchors for all names: one of them stands at the end of every key that is in the index, but for those of arguments.
@@ -208,11 +234,10 @@ impl KeyIndex {
                 continue;
             }
             // Of letters the small one; of digits the same.
-            let Some(next) = node.next(byte | 0x20) else { return };
-            node = &self.nodes[next];
+            let Some(next) = self.next(node, byte | 0x20) else { return };
+            node = next;
             count += 1;
-            let (first, end) = node.names;
-            if first == end {
+            if node.names.is_empty() {
                 continue;
             }
             let is_word = at == from || {
@@ -226,7 +251,7 @@ impl KeyIndex {
                     _ => false,
                 }
             };
-            for named in &self.names[first as usize..end as usize] {
+            for named in &self.names[node.names.start as usize..node.names.end as usize] {
                 // Alone in its quotes or before its operator: the whole token, or the whole token and words before.
                 let is_whole = || {
                     at <= key.start

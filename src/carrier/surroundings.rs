@@ -40,11 +40,15 @@ pub fn of(line: &[u8], range: Range<usize>, place: Place) -> Surroundings {
     }
 }
 
+/// Whether what follows `range` lets it be a number.
+pub fn may_be_number(line: &[u8], range: Range<usize>) -> bool {
+    matches!(line[range.end..].trim_ascii_start().first(), None | Some(b',' | b']' | b'}' | b')'))
+}
+
 /// The quote to write around the replacement of a bare scalar: the one its neighbours have.
 fn number_quote(line: &[u8], range: Range<usize>) -> Option<Quote> {
     let floor = range.start.saturating_sub(NUMBER_REACH);
-    let after = line[range.end..].trim_ascii_start();
-    if !matches!(after.first(), None | Some(b',' | b']' | b'}' | b')')) {
+    if !may_be_number(line, range.clone()) {
         return None;
     }
     let before = line[floor..range.start].trim_ascii_end();

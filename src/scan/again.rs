@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::confirm::Looker;
 use super::{LineWork, Scanner, structure};
+use crate::carrier::json;
 use crate::finding::Finding;
 
 /// How often a line is looked at again.
@@ -14,8 +15,9 @@ const TO_BREAK: usize = 4096;
 /// and then so far again, for a key and what it is tied to.
 const BEYOND: usize = 256;
 
-/// Looks again beside findings of `line` that stand without a break beside something else.
-pub(super) fn look_again(scanner: &Scanner, line: &[u8], is_json: bool, work: &mut LineWork) {
+/// Looks again beside findings of `line` that stand without a break beside something else. `is_json`: whether the line
+/// is a document, if it is known.
+pub(super) fn look_again(scanner: &Scanner, line: &[u8], is_json: Option<bool>, work: &mut LineWork) {
     let LineWork { found, hits, buffers, pieces } = work;
     // What was refused for a marker in it may end sooner once there are more.
     let is_over_marker = buffers.is_over_marker;
@@ -52,7 +54,7 @@ pub(super) fn look_again(scanner: &Scanner, line: &[u8], is_json: bool, work: &m
         if found.len() == before.len() {
             return;
         }
-        if is_json {
+        if is_json.unwrap_or_else(|| json::is_record(line)) {
             structure::keep(line, found, pieces);
         }
         scanner.resolve(found);

@@ -277,11 +277,11 @@ impl Scanner {
         resolve::end_at_users(line, &mut work.line.found);
         let LineWork { found, pieces, .. } = &mut work.line;
         let is_json = match self.format {
-            Format::Text => false,
+            Format::Text => Some(false),
             Format::Auto => structure::keep_if_record(line, found, pieces),
             Format::Json => {
                 structure::keep(line, found, pieces);
-                true
+                Some(true)
             }
         };
         resolve::resolve(&self.rules, found);
