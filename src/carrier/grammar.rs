@@ -247,11 +247,7 @@ fn is_wordy(value: &[u8]) -> bool {
 /// The value without an authentication scheme in front of it.
 fn without_scheme(line: &Line<'_>, tie: Tie) -> Range<usize> {
     let value = &line[tie.range()];
-    // No longer than it need be to be none.
-    let word = value.iter().take(SCHEMES.longest + 1).take_while(|&&b| b != b' ').count();
-    if !SCHEMES.has(&value[..word]) {
-        return tie.range();
-    }
+    let Some(word) = SCHEMES.first_of(value, b' ').map(<[u8]>::len) else { return tie.range() };
     match tie.shape {
         Shape::Bare if line.get(tie.end) == Some(&b' ') => {
             let start = tie.end + 1;

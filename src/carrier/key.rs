@@ -23,7 +23,7 @@ pub struct KeyIndex {
     /// A tree of the names' letters, from the last to the first: reading ends where no name goes on.
     nodes: Vec<Node>,
     /// The nodes behind one that has several, by their letter; none is the first node.
-    branches: Vec<[u32; PLACES]>,
+    branches: Vec<[u32; PLACES + 1]>,
     /// The names of all nodes, node by node.
     names: Vec<Named>,
 }
@@ -38,7 +38,7 @@ struct Node {
 /// What stands in front.
 #[derive(Clone, Copy, Debug)]
 enum Next {
-    /// This letter, and the node for it.
+    /// The letter at this place, and the node for it.
     One(u8, u32),
     /// One of several.
     Branch(u32),
@@ -46,15 +46,24 @@ enum Next {
 
 /// How many letters and digits there are.
 const PLACES: usize = 36;
+/// What is none of them.
+const NO_PLACE: u8 = PLACES as u8;
 
-/// Which of the letters and digits `byte` is.
-fn place(byte: u8) -> Option<usize> {
-    match byte {
-        b'a'..=b'z' => Some(usize::from(byte - b'a')),
-        b'0'..=b'9' => Some(usize::from(byte - b'0') + 26),
-        _ => None,
+/// Which of the letters, in either case, and digits a byte is.
+static PLACE: [u8; 256] = {
+    let mut table = [NO_PLACE; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = match byte as u8 {
+            letter @ b'a'..=b'z' => letter - b'a',
+            letter @ b'A'..=b'Z' => letter - b'A',
+            digit @ b'0'..=b'9' => digit - b'0' + 26,
+            _ => NO_PLACE,
+        };
+        byte += 1;
     }
-}
+    table
+};
 
 #[derive(Clone, Copy, Debug)]
 struct Named {
@@ -119,7 +128,7 @@ impl KeyIndex {
         }
         named.sort_by(|one, other| one.0.cmp(&other.0));
         // Of each node, which names go through it; those that end there come first.
-        const LEAF: Node = Node { next: Next::One(0, 0), names: 0..0 };
+        const LEAF: Node = Node { next: Next::One(NO_PLACE, 0), names: 0..0 };
         let (mut nodes, mut branches) = (vec![LEAF], Vec::new());
         let mut through = vec![(0..named.len(), 0)];
         for at in 0.. {
@@ -131,19 +140,15 @@ impl KeyIndex {
                 named[rest.clone()].last().is_some_and(|last| last.0[depth] != named[rest.start].0[depth]);
             if has_several {
                 nodes[at].next = Next::Branch(branches.len() as u32);
-                branches.push([0; PLACES]);
+                branches.push([0; PLACES + 1]);
             }
             while let Some(letter) = named[rest.clone()].first().map(|name| name.0[depth]) {
                 let same = named[rest.clone()].partition_point(|name| name.0[depth] == letter);
                 let next = nodes.len() as u32;
+                let place = PLACE[usize::from(letter)];
                 match nodes[at].next {
-                    Next::One(..) => nodes[at].next = Next::One(letter, next),
-                    // Other letters are in no key.
-                    Next::Branch(branch) => {
-                        if let Some(place) = place(letter) {
-                            branches[branch as usize][place] = next;
-                        }
-                    }
+                    Next::One(..) => nodes[at].next = Next::One(place, next),
+                    Next::Branch(branch) => branches[branch as usize][usize::from(place)] = next,
                 }
                 nodes.push(LEAF);
                 through.push((rest.start..rest.start + same, depth + 1));
@@ -151,18 +156,6 @@ impl KeyIndex {
             }
         }
         Self { nodes, branches, names: named.into_iter().map(|(_, named)| named).collect() }
-    }
-
-    /// The node in front of `node` for a letter or digit.
-    #[inline]
-    fn next(&self, node: &Node, letter: u8) -> Option<&Node> {
-        let next = match node.next {
-            Next::One(only, next) => (only == letter).then_some(next),
-            Next::Branch(branch) => {
-                Some(self.branches[branch as usize][place(letter)?]).filter(|&next| next != 0)
-            }
-        };
-        next.map(|next| &self.nodes[next as usize])
     }
 
     /// Anchors for all names: one of them stands at the end of every key that is in the index, but for those of arguments.
@@ -212,6 +205,17 @@ impl KeyIndex {
         anchors
     }
 
+    /// The node in front of `node` for the letter or digit at `place`.
+    #[inline(always)]
+    fn next(&self, node: &Node, place: u8) -> Option<&Node> {
+        let next = match node.next {
+            Next::One(only, next) if only == place => next,
+            Next::One(..) => return None,
+            Next::Branch(branch) => self.branches[branch as usize][usize::from(place)],
+        };
+        (next != 0).then(|| &self.nodes[next as usize])
+    }
+
     /// The rules that know the key of `line`, in no order; each is given at most a few times.
     /// `anchor_len` is how many bytes of the key the anchor saw.
     pub fn rules_for(&self, line: &[u8], key: &Key, anchor_len: usize, mut found: impl FnMut(RuleIndex)) {
@@ -228,20 +232,18 @@ impl KeyIndex {
                 (from, at) = (word.start, word.end);
             }
             at -= 1;
-            let byte = line[at];
-            let letter = letter(byte);
-            if letter == Letter::None {
+            let place = PLACE[usize::from(line[at])];
+            if place == NO_PLACE {
                 continue;
             }
-            // Of letters the small one; of digits the same.
-            let Some(next) = self.next(node, byte | 0x20) else { return };
+            let Some(next) = self.next(node, place) else { return };
             node = next;
             count += 1;
             if node.names.is_empty() {
                 continue;
             }
             let is_word = at == from || {
-                match (self::letter(line[at - 1]), letter) {
+                match (letter(line[at - 1]), letter(line[at])) {
                     (Letter::None, _) => true,
                     (Letter::Upper, Letter::Upper) => {
                         at + 1 < key.name_end && line[at + 1].is_ascii_lowercase()
@@ -254,8 +256,7 @@ impl KeyIndex {
             for named in &self.names[node.names.start as usize..node.names.end as usize] {
                 // Alone in its quotes or before its operator: the whole token, or the whole token and words before.
                 let is_whole = || {
-                    at <= key.start
-                        || line[key.start..at].iter().all(|&byte| self::letter(byte) == Letter::None)
+                    at <= key.start || line[key.start..at].iter().all(|&byte| letter(byte) == Letter::None)
                 };
                 // The end of a longer word.
                 let is_end = || named.glues && (GLUES_FROM..=anchor_len).contains(&count);

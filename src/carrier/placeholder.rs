@@ -140,6 +140,10 @@ fn is_mask(value: &[u8]) -> bool {
     if value.len() >= 3 && value.chunks(3).all(|c| c == "•".as_bytes() || c == "●".as_bytes()) {
         return true;
     }
+    // At most four bytes are none.
+    if !value.iter().take(5).any(|&b| b == b'*') {
+        return false;
+    }
     let stars = value.iter().filter(|&&b| b == b'*').count();
     stars >= 3 && value.len() - stars <= 4
 }

@@ -208,7 +208,7 @@ pub(super) fn value_at(line: &Line<'_>, from: usize, link: Link, key: Option<&Ke
         _ => {}
     }
     // Secret('…'), ObjectId("…")
-    let call = line[at..].iter().take(40).take_while(|&&byte| IN_CALL[usize::from(byte)]).count();
+    let call = run(&line[at..line.len().min(at + 40)], &IN_CALL);
     if call > 0 && line.get(at + call) == Some(&b'(') {
         let inside = at + call + 1;
         let prefixed = usize::from(matches!(line.get(inside), Some(b'b' | b'u')));
@@ -315,11 +315,17 @@ pub(super) fn blanks_before(line: &[u8], at: usize) -> usize {
     line[..at].iter().rev().take(GAP).take_while(|&&b| matches!(b, b' ' | b'\t')).count()
 }
 
+/// How many bytes of a kind `text` starts with.
+#[inline]
+fn run(text: &[u8], kind: &[bool; 256]) -> usize {
+    text.iter().position(|&byte| !kind[usize::from(byte)]).unwrap_or(text.len())
+}
+
 /// What the name of a function is made of.
 static IN_CALL: [bool; 256] = KEY_BYTES.without(b'-').table();
 
-/// What may end a value without quotes, or opens what must be closed again in it.
-static MAY_END: [bool; 256] = ByteSet::of_each(b" \t\r\x0B\x0C\x1B\0\"'`<>\\&,;|()[]{}").table();
+/// What neither ends a value without quotes nor opens what must be closed again in it.
+static GOES_ON: [bool; 256] = ByteSet::of_each(b" \t\r\x0B\x0C\x1B\0\"'`<>\\&,;|()[]{}").complement().table();
 
 /// Where a value without quotes ends.
 pub(super) fn bare_end(line: &Line<'_>, start: usize, link: Link) -> usize {
@@ -329,7 +335,7 @@ pub(super) fn bare_end(line: &Line<'_>, start: usize, link: Link) -> usize {
     let mut in_tag = false;
     loop {
         let rest = line.get(at..).unwrap_or_default();
-        at += rest.iter().take_while(|&&byte| !MAY_END[usize::from(byte)]).count();
+        at += run(rest, &GOES_ON);
         let Some(&byte) = line.get(at) else { break };
         match byte {
             b'(' => open[0] += 1,

@@ -29,6 +29,15 @@ impl Words {
         list
     }
 
+    /// The bytes of `text` in front of the first `end`, if they are one of them.
+    #[inline]
+    pub(super) fn first_of<'t>(&self, text: &'t [u8], end: u8) -> Option<&'t [u8]> {
+        text.first().filter(|&&first| self.firsts.has(first))?;
+        let reach = &text[..text.len().min(self.longest + 1)];
+        let word = reach.iter().position(|&byte| byte == end).map_or(reach, |len| &reach[..len]);
+        self.has(word).then_some(word)
+    }
+
     /// Whether `text` is one of them.
     #[inline]
     pub(super) fn has(&self, text: &[u8]) -> bool {
@@ -50,6 +59,9 @@ mod tests {
         for word in ["bearer", "Bearer", "API-Key", "n/a"] {
             assert!(LIST.has(word.as_bytes()), "{word}");
         }
+        assert_eq!(LIST.first_of(b"Bearer abc", b' '), Some(&b"Bearer"[..]));
+        assert_eq!(LIST.first_of(b"bearer", b' '), Some(&b"bearer"[..]));
+        assert_eq!(LIST.first_of(b"bearerbearer x", b' '), None);
         for word in ["", "b", "bearers", "basic1", "napier", "n-a"] {
             assert!(!LIST.has(word.as_bytes()), "{word}");
         }

@@ -110,8 +110,9 @@ impl ByteSet {
     }
 
     /// Every byte that is not in the set.
-    pub fn complement(self) -> Self {
-        Self(self.0.map(|word| !word))
+    pub const fn complement(self) -> Self {
+        let [a, b, c, d] = self.0;
+        Self([!a, !b, !c, !d])
     }
 
     /// How many bytes are in the set.

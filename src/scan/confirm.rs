@@ -11,7 +11,7 @@ use crate::carrier::placeholder::{holds_marker, touches_marker};
 use crate::carrier::tie::{self, Tie};
 use crate::carrier::{grammar, identifier, json};
 use crate::finding::{Finding, Left, Place, Reason, RuleIndex, Via};
-use crate::rules::allow::contains_caseless;
+use crate::rules::allow::{Allowlist, contains_caseless};
 use crate::rules::entropy::shannon;
 use crate::rules::pattern::{Match, Pattern};
 use crate::rules::{Detect, Rule};
@@ -363,13 +363,14 @@ fn accepts(
     if let Some(failed) = rule.validate.iter().find(|validator| !(validator.check)(secret)) {
         return Err(Reason::Failed(failed.name));
     }
-    let own = rule.allow.iter().chain(rule.file_allow.iter());
-    let configured = scanner
-        .allow
-        .iter()
-        .filter(|(rules, _)| rules.is_empty() || rules.contains(&index))
-        .map(|(_, list)| list);
-    if own.chain(configured).any(|list| list.covers(line, whole, secret)) {
+    let covers = |list: &Allowlist| list.covers(line, whole, secret);
+    let is_configured = |(rules, list): &(Vec<RuleIndex>, Allowlist)| {
+        (rules.is_empty() || rules.contains(&index)) && covers(list)
+    };
+    if rule.allow.iter().any(covers)
+        || rule.file_allow.iter().any(covers)
+        || scanner.allow.iter().any(is_configured)
+    {
         return Err(Reason::Allowed);
     }
     Ok(())
