@@ -105,6 +105,7 @@ struct LineWork {
     hits: Vec<Hit>,
     buffers: Buffers,
     pieces: structure::Buffers,
+    again: again::Buffers,
 }
 
 /// What is needed for one look at a line.
