@@ -173,15 +173,14 @@ fn exported(line: &[u8], tie: Tie) -> Option<usize> {
 const STR: &[u8] = b"Str(";
 
 fn one(
-    line: &[u8],
+    line: &Line<'_>,
     range: Range<usize>,
     tie: Tie,
     is_unlikely: fn(&[u8], Range<usize>, Tie) -> bool,
     found: &mut dyn FnMut(Range<usize>),
 ) -> Result<(), Reason> {
     let range = trimmed(line, range);
-    let value = &line[range.clone()];
-    if is_placeholder(value) {
+    if is_no_secret(line, range.clone()) {
         return Err(Reason::Placeholder);
     }
     if is_unlikely(line, range.clone(), tie) {
@@ -189,6 +188,12 @@ fn one(
     }
     found(range);
     Ok(())
+}
+
+/// Whether a value has been cleaned, or only stands for a secret.
+fn is_no_secret(line: &Line<'_>, range: Range<usize>) -> bool {
+    let value = &line[range.clone()];
+    (line.touches_marker(range) && holds_marker(value)) || is_placeholder(value)
 }
 
 fn trimmed(line: &[u8], range: Range<usize>) -> Range<usize> {
@@ -400,7 +405,7 @@ fn parameters(
                         .count()
             }
         };
-        if SECRET_PARAMETERS.has(name) && !is_placeholder(&line[start..end]) {
+        if SECRET_PARAMETERS.has(name) && !is_no_secret(line, start..end) {
             found(start..end);
             any = Ok(());
         }
@@ -434,7 +439,7 @@ fn cookies(line: &Line<'_>, key: &Key, tie: Tie, found: &mut dyn FnMut(Range<usi
             value.end = value.start + line[value.clone()].iter().take_while(|&&b| b != b' ').count();
         }
         let is_attribute = COOKIE_ATTRIBUTES.has(name);
-        if !is_attribute && !is_placeholder(&line[value.clone()]) {
+        if !is_attribute && !is_no_secret(line, value.clone()) {
             found(value);
             any = Ok(());
         }

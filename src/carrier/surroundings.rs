@@ -94,15 +94,18 @@ fn is_in_url(line: &[u8], range: Range<usize>) -> bool {
     let floor = range.start.saturating_sub(URL_REACH);
     let head = &line[floor..range.start];
     let mut has_sign = line.get(range.end) == Some(&b'&');
-    let start = head.iter().rposition(|&byte| {
-        let part = PART[usize::from(byte)];
-        has_sign |= part == Part::Sign;
-        part == Part::End
-    });
+    let mut start = head.len();
+    while let Some(before) = start.checked_sub(1) {
+        match PART[usize::from(head[before])] {
+            Part::End => break,
+            part => has_sign |= part == Part::Sign,
+        }
+        start = before;
+    }
     if !has_sign {
         return false;
     }
-    let head = &head[start.map_or(0, |i| i + 1)..];
+    let head = &head[start..];
     let is_scheme = |at: usize| head[at..].starts_with(b"://") || head[at..].starts_with(b":\\/\\/");
     if memchr::memchr_iter(b':', head).any(is_scheme) {
         return true;
