@@ -227,7 +227,7 @@ pub(super) fn value_at(line: &Line<'_>, from: usize, link: Link, key: Option<&Ke
     {
         return None;
     }
-    let end = bare_end(line, at, link);
+    let end = bare_end_behind(line, at, at + call, link);
     Some(Tie { link, shape: Shape::Bare, start: at, end, is_prose: false })
 }
 
@@ -322,6 +322,7 @@ fn run(text: &[u8], kind: &[bool; 256]) -> usize {
 }
 
 /// What the name of a function is made of.
+/// All of it goes on as a value does.
 static IN_CALL: [bool; 256] = KEY_BYTES.without(b'-').table();
 
 /// What neither ends a value without quotes nor opens what must be closed again in it.
@@ -329,7 +330,11 @@ static GOES_ON: [bool; 256] = ByteSet::of_each(b" \t\r\x0B\x0C\x1B\0\"'`<>\\&,;|
 
 /// Where a value without quotes ends.
 pub(super) fn bare_end(line: &Line<'_>, start: usize, link: Link) -> usize {
-    let mut at = start;
+    bare_end_behind(line, start, start, link)
+}
+
+/// As [`bare_end`], of a value that is known to go on up to `at`.
+fn bare_end_behind(line: &Line<'_>, start: usize, mut at: usize, link: Link) -> usize {
     // Brackets that were opened and not closed since the start, by kind.
     let mut open = [0isize; 3];
     let mut in_tag = false;
