@@ -412,6 +412,39 @@ mod tests {
     }
 
     #[test]
+    fn plain_text_of_a_document_stays() {
+        let mut plain = 0;
+        for line in [
+            r#"{"go":"pq","k1":[1.5,"x y","e"],"m":"p=q, x"}"#,
+            r#"{"m":"{\"g\":\"\\u0067o\",\"n\":[10,\"gg\"]}","o":{"q" : "true"}}"#,
+            r#" ["[1,\"g\"] ","{g}", -2E5, "a\\g", "\u0041g", null ] "#,
+            "\u{feff}[{},\"\",\"g:h\"]",
+        ] {
+            let line = line.as_bytes();
+            let mut scalars = Vec::new();
+            assert!(record(line, |scalar, kind| scalars.push((scalar, kind))));
+            for (start, end) in
+                (0..line.len()).flat_map(|start| (start + 1..=line.len()).map(move |end| (start, end)))
+            {
+                for is_value in [false, true] {
+                    if !is_plain_text(line, start..end, is_value) {
+                        continue;
+                    }
+                    plain += 1;
+                    let holds = |scalar: &Range<usize>| scalar.start <= start && end <= scalar.end;
+                    let (scalar, kind) =
+                        scalars.iter().find(|(scalar, _)| holds(scalar)).expect("inside a scalar");
+                    let is_key = *kind == Scalar::Key && is_value && scalar.start == start;
+                    assert!(*kind != Scalar::Bare && !is_key, "{:?}", &line[start..end]);
+                    assert_eq!(whole_escapes(line, scalar.clone(), start..end), start..end);
+                    assert!(!document(Content::of(&line[scalar.clone()]).text(), |_, _| {}));
+                }
+            }
+        }
+        assert!(plain > 40, "{plain}");
+    }
+
+    #[test]
     fn documents() {
         assert!(is_record(br#" {"a":1} "#));
         assert!(is_record("\u{feff}[]".as_bytes()));
