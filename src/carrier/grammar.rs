@@ -7,11 +7,12 @@ use super::line::Line;
 use super::placeholder::{holds_marker, is_placeholder, marker_at};
 use super::quote::{self, Quote};
 use super::tie::{self, Shape, Tie};
+use super::words::Words;
 use crate::finding::{Link, Reason};
 use crate::rules::Values;
 
 /// Schemes of HTTP authentication (IANA registry, and common ones outside it) that one credential follows.
-const SCHEMES: [&[u8]; 17] = [
+static SCHEMES: Words = Words::new(&[
     b"bearer",
     b"basic",
     b"token",
@@ -29,11 +30,11 @@ const SCHEMES: [&[u8]; 17] = [
     b"geniekey",
     b"kerberos",
     b"zoho-oauthtoken",
-];
+]);
 /// The most bytes a scheme's name is read for.
 const MAX_SCHEME: usize = 64;
 /// Schemes that parameters follow.
-const PARAMETER_SCHEMES: [&[u8]; 9] = [
+static PARAMETER_SCHEMES: Words = Words::new(&[
     b"digest",
     b"aws4-hmac-sha256",
     b"aws4-ecdsa-p256-sha256",
@@ -43,9 +44,9 @@ const PARAMETER_SCHEMES: [&[u8]; 9] = [
     b"mac",
     b"scram-sha-256",
     b"hmac-sha256",
-];
+]);
 /// Parameters that are secret, or that let a password be guessed offline.
-const SECRET_PARAMETERS: [&[u8]; 17] = [
+static SECRET_PARAMETERS: Words = Words::new(&[
     b"response",
     b"nonce",
     b"cnonce",
@@ -63,9 +64,9 @@ const SECRET_PARAMETERS: [&[u8]; 17] = [
     b"token",
     b"rspauth",
     b"sid",
-];
+]);
 /// What a cookie is followed by that is no cookie (RFC 6265, section 4.1).
-const COOKIE_ATTRIBUTES: [&[u8]; 10] = [
+static COOKIE_ATTRIBUTES: Words = Words::new(&[
     b"path",
     b"expires",
     b"max-age",
@@ -76,9 +77,9 @@ const COOKIE_ATTRIBUTES: [&[u8]; 10] = [
     b"priority",
     b"partitioned",
     b"version",
-];
+]);
 /// Words that follow "password:" in a sentence about passwords.
-const PROSE: [&[u8]; 38] = [
+static PROSE: Words = Words::new(&[
     b"is",
     b"was",
     b"not",
@@ -117,7 +118,7 @@ const PROSE: [&[u8]; 38] = [
     b"changed",
     b"accepted",
     b"authentication",
-];
+]);
 
 /// Calls `found` with each secret in the value of `tie`; tells why if there is none.
 pub fn secrets(
@@ -172,15 +173,14 @@ fn exported(line: &[u8], tie: Tie) -> Option<usize> {
 const STR: &[u8] = b"Str(";
 
 fn one(
-    line: &[u8],
+    line: &Line<'_>,
     range: Range<usize>,
     tie: Tie,
     is_unlikely: fn(&[u8], Range<usize>, Tie) -> bool,
     found: &mut dyn FnMut(Range<usize>),
 ) -> Result<(), Reason> {
     let range = trimmed(line, range);
-    let value = &line[range.clone()];
-    if is_placeholder(value) {
+    if is_no_secret(line, range.clone()) {
         return Err(Reason::Placeholder);
     }
     if is_unlikely(line, range.clone(), tie) {
@@ -188,6 +188,12 @@ fn one(
     }
     found(range);
     Ok(())
+}
+
+/// Whether a value has been cleaned, or only stands for a secret.
+fn is_no_secret(line: &Line<'_>, range: Range<usize>) -> bool {
+    let value = &line[range.clone()];
+    (line.touches_marker(range) && holds_marker(value)) || is_placeholder(value)
 }
 
 fn trimmed(line: &[u8], range: Range<usize>) -> Range<usize> {
@@ -202,9 +208,7 @@ fn is_prose_word(line: &[u8], range: Range<usize>, tie: Tie) -> bool {
     // A line may read `Password: must`; it is a sentence only if it goes on.
     let goes_on =
         || matches!(line[range.end..], [b' ', next, ..] if next.is_ascii_alphanumeric() || next == b'`');
-    tie.is_prose
-        && PROSE.iter().any(|known| word.eq_ignore_ascii_case(known))
-        && (tie.link != Link::Header || goes_on())
+    tie.is_prose && PROSE.has(word) && (tie.link != Link::Header || goes_on())
 }
 
 fn is_no_number(line: &[u8], range: Range<usize>, _: Tie) -> bool {
@@ -248,10 +252,7 @@ fn is_wordy(value: &[u8]) -> bool {
 /// The value without an authentication scheme in front of it.
 fn without_scheme(line: &Line<'_>, tie: Tie) -> Range<usize> {
     let value = &line[tie.range()];
-    let word = value.iter().take_while(|&&b| b != b' ').count();
-    if !SCHEMES.iter().any(|scheme| value[..word].eq_ignore_ascii_case(scheme)) {
-        return tie.range();
-    }
+    let Some(word) = SCHEMES.first_of(value, b' ').map(<[u8]>::len) else { return tie.range() };
     match tie.shape {
         Shape::Bare if line.get(tie.end) == Some(&b' ') => {
             let start = tie.end + 1;
@@ -332,7 +333,7 @@ fn authorization(
     }
     let value = &line[region.clone()];
     let scheme = value.iter().take(MAX_SCHEME).take_while(|&&b| !b.is_ascii_whitespace()).count();
-    if PARAMETER_SCHEMES.iter().any(|known| value[..scheme].eq_ignore_ascii_case(known)) {
+    if PARAMETER_SCHEMES.has(&value[..scheme]) {
         // Parameters hold quotes of their own: read on to the end of the line.
         let from = region.start + scheme;
         line.read(line.len() - from);
@@ -350,7 +351,7 @@ fn authorization(
         && value[..scheme].iter().all(|b| b.is_ascii_alphabetic() || *b == b'-')
         && next.len() >= 8
         && next.iter().any(u8::is_ascii_digit);
-    let is_known = is_named || SCHEMES.iter().any(|known| value[..scheme].eq_ignore_ascii_case(known));
+    let is_known = is_named || SCHEMES.has(&value[..scheme]);
     let credentials = if is_known && blank > 0 && rest < region.end {
         let end = if tie.shape == Shape::Bare {
             tie::bare_end(line, rest, Link::Assign).min(region.end)
@@ -370,10 +371,7 @@ fn authorization(
         region.start..end.max(region.start)
     };
     let is_prose: fn(&[u8], Range<usize>, Tie) -> bool = if is_known {
-        |line, range, tie| {
-            tie.shape == Shape::Bare
-                && PROSE.iter().any(|known| line[range.clone()].eq_ignore_ascii_case(known))
-        }
+        |line, range, tie| tie.shape == Shape::Bare && PROSE.has(&line[range])
     } else {
         |line, range, tie| tie.shape == Shape::Bare && is_wordy(&line[range])
     };
@@ -407,9 +405,7 @@ fn parameters(
                         .count()
             }
         };
-        if SECRET_PARAMETERS.iter().any(|known| name.eq_ignore_ascii_case(known))
-            && !is_placeholder(&line[start..end])
-        {
+        if SECRET_PARAMETERS.has(name) && !is_no_secret(line, start..end) {
             found(start..end);
             any = Ok(());
         }
@@ -442,8 +438,8 @@ fn cookies(line: &Line<'_>, key: &Key, tie: Tie, found: &mut dyn FnMut(Range<usi
             // A cookie has no blanks: what follows the last one is something else in the line.
             value.end = value.start + line[value.clone()].iter().take_while(|&&b| b != b' ').count();
         }
-        let is_attribute = COOKIE_ATTRIBUTES.iter().any(|known| name.eq_ignore_ascii_case(known));
-        if !is_attribute && !is_placeholder(&line[value.clone()]) {
+        let is_attribute = COOKIE_ATTRIBUTES.has(name);
+        if !is_attribute && !is_no_secret(line, value.clone()) {
             found(value);
             any = Ok(());
         }

@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use crate::rules::byte_set::ByteSet;
+
 /// A scalar of a JSON line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scalar {
@@ -25,11 +27,52 @@ pub fn is_record(line: &[u8]) -> bool {
 /// As [`is_record`]; calls `found` with every scalar of the document, in order. If it turns out to be none, what it was
 /// called with means nothing.
 pub fn record(line: &[u8], mut found: impl FnMut(Range<usize>, Scalar)) -> bool {
-    let text = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line).trim_ascii_start();
+    let text = without_mark(line).trim_ascii_start();
     let base = line.len() - text.len();
-    let text = text.trim_ascii_end();
-    matches!(text, [b'{', .., b'}'] | [b'[', .., b']'])
-        && document(text, |scalar, kind| found(base + scalar.start..base + scalar.end, kind))
+    looks_like_record(line)
+        && document(text.trim_ascii_end(), |scalar, kind| found(base + scalar.start..base + scalar.end, kind))
+}
+
+/// Whether the line begins and ends as a document does.
+pub fn looks_like_record(line: &[u8]) -> bool {
+    matches!(without_mark(line).trim_ascii(), [b'{', .., b'}'] | [b'[', .., b']'])
+}
+
+/// A line without the mark of byte order that a file may begin with.
+fn without_mark(line: &[u8]) -> &[u8] {
+    line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line)
+}
+
+/// Bytes that stand outside of a document's strings: brackets, operators, blanks, numbers, words, the mark of byte order.
+const OUTSIDE_STRINGS: ByteSet =
+    ByteSet::of_each(b"{}[]:, \t\r\n\x0C+-.eE\"truefalsenullNaNInfinity\xEF\xBB\xBF").with_range(b'0', b'9');
+/// How far back the start of a plain string is looked for, and how long what stands in it may be.
+const PLAIN_REACH: usize = 512;
+
+/// If `line` is a document and `range` plain text in one of its strings, whether a document in it could not hold it, so
+/// that cutting it at tokens would leave it as it is. `is_value`: it is no key of an object.
+///
+/// Nothing is said of other ranges: `false` is no answer.
+pub fn is_plain_text(line: &[u8], range: Range<usize>, is_value: bool) -> bool {
+    let text = &line[range.clone()];
+    // What no number or word has and nothing outside of strings, and no quote that would end the string: it is in one.
+    if text.len() > PLAIN_REACH
+        || memchr::memchr2(b'"', b'\\', text).is_some()
+        || text.iter().all(|&byte| OUTSIDE_STRINGS.has(byte))
+    {
+        return false;
+    }
+    // Without an escape between it and the quote the string begins with: no document in the string has a quote there.
+    let floor = range.start.saturating_sub(PLAIN_REACH);
+    let Some(open) = memchr::memrchr2(b'"', b'\\', &line[floor..range.start]).map(|at| floor + at) else {
+        return false;
+    };
+    let begins = line[open] == b'"' && (open == 0 || line[open - 1] != b'\\');
+    let rest = &line[range.end..];
+    // A key is a string with a colon behind it.
+    let is_all =
+        || rest.first() == Some(&b'"') && !matches!(rest[1..].trim_ascii_start().first(), Some(b':'));
+    begins && (!is_value || open + 1 < range.start || is_all())
 }
 
 /// Calls `found` with every scalar of the line, in order.
@@ -366,6 +409,39 @@ mod tests {
         {
             assert!(!document(text.as_bytes(), |_, _| {}), "{text}");
         }
+    }
+
+    #[test]
+    fn plain_text_of_a_document_stays() {
+        let mut plain = 0;
+        for line in [
+            r#"{"go":"pq","k1":[1.5,"x y","e"],"m":"p=q, x"}"#,
+            r#"{"m":"{\"g\":\"\\u0067o\",\"n\":[10,\"gg\"]}","o":{"q" : "true"}}"#,
+            r#" ["[1,\"g\"] ","{g}", -2E5, "a\\g", "\u0041g", null ] "#,
+            "\u{feff}[{},\"\",\"g:h\"]",
+        ] {
+            let line = line.as_bytes();
+            let mut scalars = Vec::new();
+            assert!(record(line, |scalar, kind| scalars.push((scalar, kind))));
+            for (start, end) in
+                (0..line.len()).flat_map(|start| (start + 1..=line.len()).map(move |end| (start, end)))
+            {
+                for is_value in [false, true] {
+                    if !is_plain_text(line, start..end, is_value) {
+                        continue;
+                    }
+                    plain += 1;
+                    let holds = |scalar: &Range<usize>| scalar.start <= start && end <= scalar.end;
+                    let (scalar, kind) =
+                        scalars.iter().find(|(scalar, _)| holds(scalar)).expect("inside a scalar");
+                    let is_key = *kind == Scalar::Key && is_value && scalar.start == start;
+                    assert!(*kind != Scalar::Bare && !is_key, "{:?}", &line[start..end]);
+                    assert_eq!(whole_escapes(line, scalar.clone(), start..end), start..end);
+                    assert!(!document(Content::of(&line[scalar.clone()]).text(), |_, _| {}));
+                }
+            }
+        }
+        assert!(plain > 40, "{plain}");
     }
 
     #[test]

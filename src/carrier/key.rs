@@ -10,6 +10,8 @@ use crate::rules::{Detect, KeyName, Ruleset};
 
 /// A key as written may have at most this many bytes; longer ones are read from their end.
 pub(super) const MAX_KEY: usize = 96;
+/// How many words before its own token a name may have.
+const MAX_WORDS: usize = 3;
 /// From this length on a name may be the end of a longer word (`PGPASSWORD`, `authsecret`).
 const GLUES_FROM: usize = 6;
 /// From this many letters on a name is looked for wherever it stands.
@@ -20,20 +22,48 @@ const FREE_FROM: usize = 4;
 pub struct KeyIndex {
     /// A tree of the names' letters, from the last to the first: reading ends where no name goes on.
     nodes: Vec<Node>,
-}
-
-#[derive(Debug, Default)]
-struct Node {
+    /// The nodes behind one that has several, by their letter; none is the first node.
+    branches: Vec<[u32; PLACES + 1]>,
+    /// The names of all nodes, node by node.
     names: Vec<Named>,
-    /// By the letter in front.
-    next: Vec<(u8, usize)>,
 }
 
-impl Node {
-    fn next(&self, letter: u8) -> Option<usize> {
-        self.next.iter().find(|next| next.0 == letter).map(|next| next.1)
-    }
+#[derive(Clone, Debug)]
+struct Node {
+    next: Next,
+    /// Which of the names end here.
+    names: Range<u32>,
 }
+
+/// What stands in front.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    /// The letter at this place, and the node for it.
+    One(u8, u32),
+    /// One of several.
+    Branch(u32),
+}
+
+/// How many letters and digits there are.
+const PLACES: usize = 36;
+/// What is none of them.
+const NO_PLACE: u8 = PLACES as u8;
+
+/// Which of the letters, in either case, and digits a byte is.
+static PLACE: [u8; 256] = {
+    let mut table = [NO_PLACE; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = match byte as u8 {
+            letter @ b'a'..=b'z' => letter - b'a',
+            letter @ b'A'..=b'Z' => letter - b'A',
+            digit @ b'0'..=b'9' => digit - b'0' + 26,
+            _ => NO_PLACE,
+        };
+        byte += 1;
+    }
+    table
+};
 
 #[derive(Clone, Copy, Debug)]
 struct Named {
@@ -43,7 +73,7 @@ struct Named {
     glues: bool,
 }
 
-/// A key in a line, its words found.
+/// A key in a line.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
     /// Where the key's own token starts: no spaces, dashes of a flag left out.
@@ -54,12 +84,25 @@ pub struct Key {
     pub end: usize,
     /// The token starts with one or two dashes.
     pub is_flag: bool,
-    glued: [u8; MAX_KEY],
-    len: usize,
-    /// Bit i: a word starts at byte i of `glued`.
-    starts: u128,
-    /// Where the token (rather than words before it) starts in `glued`.
-    token: usize,
+}
+
+impl Key {
+    /// How far back the key and words before it may reach.
+    fn floor(&self) -> usize {
+        self.name_end.saturating_sub(MAX_KEY)
+    }
+
+    /// The bytes of `line` that the key is made of, and the key in them.
+    pub fn alone(self, line: &[u8]) -> (Box<[u8]>, Self) {
+        let floor = self.floor();
+        let key = Self {
+            start: self.start - floor,
+            name_end: self.name_end - floor,
+            end: self.end - floor,
+            ..self
+        };
+        (line[floor..self.name_end].into(), key)
+    }
 }
 
 /// Bytes that may follow a key's last word: line ends, operators, what closes a string or a bracket, digits of its own.
@@ -73,29 +116,47 @@ const BETWEEN_WORDS: ByteSet = ByteSet::of_each(b"_-. /");
 impl KeyIndex {
     /// The index over all rules that detect by keys.
     pub fn new(rules: &Ruleset) -> Self {
-        let mut index = Self { nodes: vec![Node::default()] };
+        let mut named = Vec::new();
         for (i, rule) in rules.rules().iter().enumerate() {
             if let Detect::Keys(keyed) = &rule.detect {
                 for name in &keyed.names {
                     let glues = !name.whole && name.words.len() == 1;
-                    let named = Named { rule: RuleIndex(i as u32), whole: name.whole, glues };
-                    let letters = name.words.iter().rev().flat_map(|word| word.bytes().rev());
-                    let node = letters.fold(0, |node, letter| index.node(node, letter));
-                    index.nodes[node].names.push(named);
+                    let letters: Vec<u8> =
+                        name.words.iter().rev().flat_map(|word| word.bytes().rev()).collect();
+                    named.push((letters, Named { rule: RuleIndex(i as u32), whole: name.whole, glues }));
                 }
             }
         }
-        index
-    }
-
-    /// The node behind `node` for `letter`; a new one if there was none.
-    fn node(&mut self, node: usize, letter: u8) -> usize {
-        self.nodes[node].next(letter).unwrap_or_else(|| {
-            self.nodes.push(Node::default());
-            let next = self.nodes.len() - 1;
-            self.nodes[node].next.push((letter, next));
-            next
-        })
+        named.sort_by(|one, other| one.0.cmp(&other.0));
+        // Of each node, which names go through it; those that end there come first.
+        const LEAF: Node = Node { next: Next::One(NO_PLACE, 0), names: 0..0 };
+        let (mut nodes, mut branches) = (vec![LEAF], Vec::new());
+        let mut through = vec![(0..named.len(), 0)];
+        for at in 0.. {
+            let Some((range, depth)) = through.get(at).cloned() else { break };
+            let ending = named[range.clone()].partition_point(|name| name.0.len() == depth);
+            let mut rest = range.start + ending..range.end;
+            nodes[at].names = range.start as u32..rest.start as u32;
+            let has_several =
+                named[rest.clone()].last().is_some_and(|last| last.0[depth] != named[rest.start].0[depth]);
+            if has_several {
+                nodes[at].next = Next::Branch(branches.len() as u32);
+                branches.push([0; PLACES + 1]);
+            }
+            while let Some(letter) = named[rest.clone()].first().map(|name| name.0[depth]) {
+                let same = named[rest.clone()].partition_point(|name| name.0[depth] == letter);
+                let next = nodes.len() as u32;
+                let place = PLACE[usize::from(letter)];
+                match nodes[at].next {
+                    Next::One(..) => nodes[at].next = Next::One(place, next),
+                    Next::Branch(branch) => branches[branch as usize][usize::from(place)] = next,
+                }
+                nodes.push(LEAF);
+                through.push((rest.start..rest.start + same, depth + 1));
+                rest.start += same;
+            }
+        }
+        Self { nodes, branches, names: named.into_iter().map(|(_, named)| named).collect() }
     }
 
     /// Anchors for all names: one of them stands at the end of every key that is in the index, but for those of arguments.
@@ -143,24 +204,62 @@ impl KeyIndex {
         anchors
     }
 
-    /// The rules that know the key, in no order; each is given at most a few times.
+    /// The node in front of `node` for the letter or digit at `place`.
+    #[inline(always)]
+    fn next(&self, node: &Node, place: u8) -> Option<&Node> {
+        let next = match node.next {
+            Next::One(only, next) if only == place => next,
+            Next::One(..) => return None,
+            Next::Branch(branch) => self.branches[branch as usize][usize::from(place)],
+        };
+        (next != 0).then(|| &self.nodes[next as usize])
+    }
+
+    /// The rules that know the key of `line`, in no order; each is given at most a few times.
     /// `anchor_len` is how many bytes of the key the anchor saw.
-    pub fn rules_for(&self, key: &Key, anchor_len: usize, mut found: impl FnMut(RuleIndex)) {
-        let text = &key.glued[..key.len];
-        // The end of a longer word.
-        let glued = key.len - anchor_len.min(key.len)..(key.len + 1).saturating_sub(GLUES_FROM);
+    pub fn rules_for(&self, line: &[u8], key: &Key, anchor_len: usize, mut found: impl FnMut(RuleIndex)) {
         let mut node = &self.nodes[0];
-        // The bit of the letter that is next, first.
-        let mut starts = key.starts << (u128::BITS as usize - key.len);
-        for start in (0..key.len).rev() {
-            let Some(next) = node.next(text[start]) else { return };
-            node = &self.nodes[next];
-            let is_word = starts >> (u128::BITS - 1) == 1;
-            starts <<= 1;
-            for named in &node.names {
+        let mut count = 0;
+        // Words before the key, for names that are written with spaces.
+        let mut words = 0;
+        let (mut from, mut at) = (key.start, key.name_end);
+        loop {
+            if at == from {
+                let word = if words < MAX_WORDS { word_before(line, from, key.floor()) } else { None };
+                let Some(word) = word else { return };
+                words += 1;
+                (from, at) = (word.start, word.end);
+            }
+            at -= 1;
+            let place = PLACE[usize::from(line[at])];
+            if place == NO_PLACE {
+                continue;
+            }
+            let Some(next) = self.next(node, place) else { return };
+            node = next;
+            count += 1;
+            if node.names.is_empty() {
+                continue;
+            }
+            let is_word = at == from || {
+                match (letter(line[at - 1]), letter(line[at])) {
+                    (Letter::None, _) => true,
+                    (Letter::Upper, Letter::Upper) => {
+                        at + 1 < key.name_end && line[at + 1].is_ascii_lowercase()
+                    }
+                    (_, Letter::Upper) => true,
+                    (Letter::Digit, letter) => letter != Letter::Digit,
+                    _ => false,
+                }
+            };
+            for named in &self.names[node.names.start as usize..node.names.end as usize] {
                 // Alone in its quotes or before its operator: the whole token, or the whole token and words before.
-                let is_whole = is_word && (!named.whole || start <= key.token);
-                if is_whole || (!is_word && named.glues && glued.contains(&start)) {
+                let is_whole = || {
+                    at <= key.start || line[key.start..at].iter().all(|&byte| letter(byte) == Letter::None)
+                };
+                // The end of a longer word.
+                let is_end = || named.glues && (GLUES_FROM..=anchor_len).contains(&count);
+                if if is_word { !named.whole || is_whole() } else { is_end() } {
                     found(named.rule);
                 }
             }
@@ -249,45 +348,17 @@ pub fn around(line: &[u8], word: Range<usize>) -> Option<Key> {
     while start < word.start && matches!(line[start], b'-' | b'.') {
         start += 1;
     }
-    // Words before it, for names that are written with spaces.
-    let mut from = start;
-    for _ in 0..3 {
-        let Some(space) = from.checked_sub(1).filter(|&i| line[i] == b' ') else { break };
-        let mut first = space;
-        while first > floor && line[first - 1].is_ascii_alphabetic() {
-            first -= 1;
-        }
-        if first == space || first == floor {
-            break;
-        }
-        from = first;
-    }
-    let mut key = Key { start, name_end, end, is_flag, glued: [0; MAX_KEY], len: 0, starts: 0, token: 0 };
-    let mut last = Letter::None;
-    for at in from..name_end {
-        let byte = line[at];
-        if at == start {
-            key.token = key.len;
-        }
-        let letter = LETTER[usize::from(byte)];
-        if letter != Letter::None {
-            let starts = match (last, letter) {
-                (Letter::None, _) => true,
-                (Letter::Upper, Letter::Upper) => at + 1 < name_end && line[at + 1].is_ascii_lowercase(),
-                (_, Letter::Upper) => true,
-                (Letter::Digit, letter) => letter != Letter::Digit,
-                _ => false,
-            };
-            if starts {
-                key.starts |= 1 << key.len;
-            }
-            // Of letters the small one; of digits the same.
-            key.glued[key.len] = byte | 0x20;
-            key.len += 1;
-        }
-        last = letter;
-    }
-    (key.len > 0).then_some(key)
+    let key = Key { start, name_end, end, is_flag };
+    let has_letter = line[start..name_end].iter().rev().any(|&byte| letter(byte) != Letter::None);
+    (has_letter || word_before(line, start, key.floor()).is_some()).then_some(key)
+}
+
+/// The letters in front of the space right before `at`, if they start behind `floor`.
+fn word_before(line: &[u8], at: usize, floor: usize) -> Option<Range<usize>> {
+    let space = at.checked_sub(1).filter(|&i| line[i] == b' ')?;
+    let letters = line.get(floor..space)?.iter().rev().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let first = space - letters;
+    (first < space && first > floor).then_some(first..space)
 }
 
 /// Whether the name's anchors may stand wherever a key ends with its letters, also inside a word: it is long enough to
@@ -305,7 +376,11 @@ enum Letter {
     Digit,
 }
 
-const LETTER: [Letter; 256] = {
+fn letter(byte: u8) -> Letter {
+    LETTER[usize::from(byte)]
+}
+
+static LETTER: [Letter; 256] = {
     let mut table = [Letter::None; 256];
     let mut byte = 0;
     while byte < 256 {
@@ -321,8 +396,14 @@ const LETTER: [Letter; 256] = {
 };
 
 fn is_key_byte(byte: u8) -> bool {
-    LETTER[usize::from(byte)] != Letter::None || matches!(byte, b'_' | b'-' | b'.')
+    IN_KEY[usize::from(byte)]
 }
+
+static IN_KEY: [bool; 256] = KEY_BYTES.table();
+
+/// What the token of a key is made of.
+pub(super) const KEY_BYTES: ByteSet =
+    ByteSet::of_each(b"_-.").with_range(b'a', b'z').with_range(b'A', b'Z').with_range(b'0', b'9');
 
 #[cfg(test)]
 mod tests {
@@ -341,7 +422,7 @@ mod tests {
                 if anchor.stands_at(line.as_bytes(), at)
                     && let Some(key) = around(line.as_bytes(), at..at + len)
                 {
-                    index.rules_for(&key, len, |_| found = true);
+                    index.rules_for(line.as_bytes(), &key, len, |_| found = true);
                 }
             }
         }

@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::ops::{Deref, Range};
 
-use super::placeholder::first_marker;
+use super::placeholder::{self, first_marker};
 
 /// How often the bytes of a line may be read,
 const READINGS: usize = 16;
@@ -18,6 +18,8 @@ const LEAST: usize = 16 << 10;
 pub struct Line<'t> {
     text: &'t [u8],
     left: Cell<usize>,
+    /// Where the first of our markers starts, or the end of the line; not known until it is asked for.
+    first_marker: Cell<Option<usize>>,
     /// The last answer of [`rest`](Self::rest): from where, up to where.
     rest: Cell<(usize, usize)>,
 }
@@ -39,7 +41,12 @@ impl Deref for Line<'_> {
 impl<'t> Line<'t> {
     /// A line that nothing has been read of.
     pub fn new(text: &'t [u8]) -> Self {
-        Self { text, left: Cell::new(READINGS * text.len() + LEAST), rest: Cell::new((1, 0)) }
+        Self {
+            text,
+            left: Cell::new(READINGS * text.len() + LEAST),
+            first_marker: Cell::new(None),
+            rest: Cell::new((1, 0)),
+        }
     }
 
     /// Counts bytes that were read.
@@ -50,6 +57,16 @@ impl<'t> Line<'t> {
     /// Whether nothing more may be read.
     pub fn is_spent(&self) -> bool {
         self.left.get() == 0
+    }
+
+    /// As [`placeholder::touches_marker`]; most lines hold none at all.
+    pub fn touches_marker(&self, range: Range<usize>) -> bool {
+        let first = self.first_marker.get().unwrap_or_else(|| {
+            let first = first_marker(self.text, 0..self.text.len()).unwrap_or(self.text.len());
+            self.first_marker.set(Some(first));
+            first
+        });
+        first < range.end && placeholder::touches_marker(self.text, range)
     }
 
     /// Where all that follows `at` ends: at the end of the line, or where something has been cleaned.

@@ -14,3 +14,4 @@ pub mod placeholder;
 pub mod quote;
 pub mod surroundings;
 pub mod tie;
+mod words;

@@ -7,6 +7,7 @@ use super::key::{self, Key};
 use super::line::Line;
 use super::quote::{self, Quote};
 use super::tie::{GAP, Shape, Tie, blanks, blanks_before, value_at};
+use super::words::Words;
 use crate::finding::Link;
 
 /// The most bytes between the two halves of a pair.
@@ -16,7 +17,7 @@ const PAIR_GAP: usize = 512;
 const MAX_COLUMN: usize = 256;
 
 /// Names that other names are values of, and names of the values they are paired with.
-const NAME_NAMES: [&[u8]; 17] = [
+static NAME_NAMES: Words = Words::new(&[
     b"name",
     b"key",
     b"k",
@@ -34,8 +35,8 @@ const NAME_NAMES: [&[u8]; 17] = [
     b"setting",
     b"n",
     b"headername",
-];
-const VALUE_NAMES: [&[u8]; 16] = [
+]);
+static VALUE_NAMES: Words = Words::new(&[
     b"value",
     b"val",
     b"v",
@@ -52,15 +53,11 @@ const VALUE_NAMES: [&[u8]; 16] = [
     b"bytesvalue",
     b"newvalue",
     b"plaintext",
-];
-
-fn is_any_of(name: &[u8], known: &[&[u8]]) -> bool {
-    known.iter().any(|known| name.eq_ignore_ascii_case(known))
-}
+]);
 
 /// Whether a value is named so, rather than by what it is for.
 pub(super) fn is_value_name(name: &[u8]) -> bool {
-    is_any_of(name, &VALUE_NAMES)
+    VALUE_NAMES.has(name)
 }
 
 /// The value tied to a quoted key by neither an operator nor brackets.
@@ -93,7 +90,7 @@ fn told(line: &Line<'_>, open_mark: usize, from: usize) -> Option<Tie> {
     let before = &line[..open_mark - blanks_before(line, open_mark)];
     let len = before.iter().rev().take(16).take_while(|b| b.is_ascii_alphabetic()).count();
     let name = &before[before.len() - len..];
-    if !is_any_of(name, &NAME_NAMES) {
+    if !NAME_NAMES.has(name) {
         return None;
     }
     let reach = &line[from..line.len().min(from + PAIR_GAP)];
@@ -120,7 +117,7 @@ pub fn named_at_end(line: &[u8], key: &Key) -> Option<usize> {
     let name = end - len;
     let is_first = name <= MAX_COLUMN
         && line[..name].iter().all(|b| matches!(b, b' ' | b'\t' | b'-' | b'{' | b'[' | b'"' | b'\''));
-    (is_first && is_any_of(&line[name..end], &NAME_NAMES)).then_some(name)
+    (is_first && NAME_NAMES.has(&line[name..end])).then_some(name)
 }
 
 /// The value of a line that reads `value: v` from `column` on or further right, and the key that names it.
@@ -139,7 +136,7 @@ pub fn value_of_line(line: &Line<'_>, column: usize) -> Option<(Key, Tie)> {
 /// `"name": "key", "value": "v"` and `"value": "v", "name": "key"`, as JSON, Python or XML attributes. `from`: where
 /// the key ends, its quote left out.
 fn pair_with(line: &Line<'_>, named: Range<usize>, from: usize, closing: Quote) -> Option<Tie> {
-    if !is_any_of(&line[named.clone()], &NAME_NAMES) {
+    if !NAME_NAMES.has(&line[named.clone()]) {
         return None;
     }
     // Forwards to the end of the object, then backwards to its start.

@@ -1,5 +1,8 @@
 //! Values that only stand for a secret: masks, markers, variables, nothing.
 
+use super::key::KEY_BYTES;
+use super::words::Words;
+
 /// Whether `text` holds one of our own markers, `[REDACTED:<rule-id>]` or `[<rule-id>:<key-id>:<24 hex>]`, also
 /// with its brackets percent-encoded. What holds one has been cleaned already.
 pub fn holds_marker(text: &[u8]) -> bool {
@@ -23,6 +26,9 @@ pub fn touches_marker(line: &[u8], range: std::ops::Range<usize>) -> bool {
 /// The most bytes one of our markers has.
 const MAX_MARKER: usize = 256;
 
+/// What ids of rules and keys are made of.
+static IN_WORD: [bool; 256] = KEY_BYTES.table();
+
 /// One past the marker of ours that starts at `at`.
 pub fn marker_at(text: &[u8], at: usize) -> Option<usize> {
     let rest = text.get(at..)?;
@@ -32,13 +38,8 @@ pub fn marker_at(text: &[u8], at: usize) -> Option<usize> {
         _ => return None,
     };
     let body = &rest[open..];
-    let word = |from: usize| {
-        body[from..]
-            .iter()
-            .take(101)
-            .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-            .count()
-    };
+    let word =
+        |from: usize| body[from..].iter().take(101).take_while(|&&byte| IN_WORD[usize::from(byte)]).count();
     let first = word(0);
     let colon = |at: usize| match &body[at.min(body.len())..] {
         [b':', ..] => Some(1),
@@ -66,10 +67,10 @@ pub fn marker_at(text: &[u8], at: usize) -> Option<usize> {
     closed.then_some(at + open + end + if close.len() == 1 { 1 } else { 3 })
 }
 
-/// Whether a value under a sensitive key only stands for a secret.
+/// Whether a value under a sensitive key, which holds no marker of ours, only stands for a secret.
 pub fn is_placeholder(value: &[u8]) -> bool {
     let value = value.trim_ascii();
-    if value.is_empty() || holds_marker(value) {
+    if value.is_empty() {
         return true;
     }
     // What opens a list or an object that cannot be seen.
@@ -80,14 +81,14 @@ pub fn is_placeholder(value: &[u8]) -> bool {
     if inner.len() < value.len() && is_mask(inner.trim_ascii()) {
         return true;
     }
-    if inner.len() <= LONGEST && STANDS_FOR_NOTHING.iter().any(|word| inner.eq_ignore_ascii_case(word)) {
+    if STANDS_FOR_NOTHING.has(inner) {
         return true;
     }
     is_variable(value)
 }
 
 /// Words that a program writes where it has, or shows, no secret.
-const STANDS_FOR_NOTHING: [&[u8]; 28] = [
+static STANDS_FOR_NOTHING: Words = Words::new(&[
     b"null",
     b"none",
     b"nil",
@@ -116,19 +117,7 @@ const STANDS_FOR_NOTHING: [&[u8]; 28] = [
     b"sensitive",
     b"protected",
     b"sensitive value",
-];
-
-/// The length of the longest of them.
-const LONGEST: usize = {
-    let (mut longest, mut i) = (0, 0);
-    while i < STANDS_FOR_NOTHING.len() {
-        if STANDS_FOR_NOTHING[i].len() > longest {
-            longest = STANDS_FOR_NOTHING[i].len();
-        }
-        i += 1;
-    }
-    longest
-};
+]);
 
 fn unwrap_brackets(value: &[u8]) -> &[u8] {
     match value {
@@ -150,6 +139,10 @@ fn is_mask(value: &[u8]) -> bool {
     // U+2022 BULLET and U+25CF BLACK CIRCLE, as password fields show them.
     if value.len() >= 3 && value.chunks(3).all(|c| c == "•".as_bytes() || c == "●".as_bytes()) {
         return true;
+    }
+    // At most four bytes are none.
+    if !value.iter().take(5).any(|&b| b == b'*') {
+        return false;
     }
     let stars = value.iter().filter(|&&b| b == b'*').count();
     stars >= 3 && value.len() - stars <= 4
@@ -202,12 +195,12 @@ mod tests {
             "••••••",
             "Bearer [REDACTED:jwt]",
         ] {
-            assert!(is_placeholder(text.as_bytes()), "{text}");
+            assert!(holds_marker(text.as_bytes()) || is_placeholder(text.as_bytes()), "{text}");
         }
         for text in
             ["hunter2", "x", "p**", "$2b$10$abc", "[a]b", "%41bc", "{iam:eu", "[REDACTED:]", "Passw0rd"]
         {
-            assert!(!is_placeholder(text.as_bytes()), "{text}");
+            assert!(!holds_marker(text.as_bytes()) && !is_placeholder(text.as_bytes()), "{text}");
         }
     }
 }

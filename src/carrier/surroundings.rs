@@ -40,26 +40,29 @@ pub fn of(line: &[u8], range: Range<usize>, place: Place) -> Surroundings {
     }
 }
 
+/// Whether what follows `range` lets it be a number.
+pub fn may_be_number(line: &[u8], range: Range<usize>) -> bool {
+    matches!(line[range.end..].trim_ascii_start().first(), None | Some(b',' | b']' | b'}' | b')'))
+}
+
 /// The quote to write around the replacement of a bare scalar: the one its neighbours have.
 fn number_quote(line: &[u8], range: Range<usize>) -> Option<Quote> {
     let floor = range.start.saturating_sub(NUMBER_REACH);
-    let before = line[floor..range.start].trim_ascii_end();
-    let after = line[range.end..].trim_ascii_start();
-    if !matches!(after.first(), None | Some(b',' | b']' | b'}' | b')')) {
+    if !may_be_number(line, range.clone()) {
         return None;
     }
-    let value = &line[range.clone()];
-    let is_word = [&b"null"[..], b"true", b"false"].contains(&value);
-    let is_number = is_word
-        || line[range.clone()]
-            .iter()
-            .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E'));
+    let before = line[floor..range.start].trim_ascii_end();
+    let value = &line[range];
+    let is_number = || {
+        [&b"null"[..], b"true", b"false"].contains(&value)
+            || value.iter().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E'))
+    };
     match before.last()? {
         b':' => {
             let key_end = floor + before[..before.len() - 1].trim_ascii_end().len();
             quote::before(line, key_end).filter(|q| q.mark != b'`')
         }
-        b'[' | b',' if is_number => {
+        b'[' | b',' if is_number() => {
             // Behind a string that has ended, so not inside one.
             let Some(mark) = before.iter().rposition(|&b| b == b'"') else {
                 // A document of numbers.
@@ -91,14 +94,18 @@ fn is_in_url(line: &[u8], range: Range<usize>) -> bool {
     let floor = range.start.saturating_sub(URL_REACH);
     let head = &line[floor..range.start];
     let mut has_sign = line.get(range.end) == Some(&b'&');
-    let start = head.iter().rposition(|&b| {
-        has_sign |= matches!(b, b':' | b'?' | b'&' | b'%');
-        ends_url(b)
-    });
+    let mut start = head.len();
+    while let Some(before) = start.checked_sub(1) {
+        match PART[usize::from(head[before])] {
+            Part::End => break,
+            part => has_sign |= part == Part::Sign,
+        }
+        start = before;
+    }
     if !has_sign {
         return false;
     }
-    let head = &head[start.map_or(0, |i| i + 1)..];
+    let head = &head[start..];
     let is_scheme = |at: usize| head[at..].starts_with(b"://") || head[at..].starts_with(b":\\/\\/");
     if memchr::memchr_iter(b':', head).any(is_scheme) {
         return true;
@@ -118,9 +125,29 @@ fn is_in_url(line: &[u8], range: Range<usize>) -> bool {
         || memchr::memchr_iter(b'%', head).any(|at| matches!(head[at..], [_, b'3', b'D' | b'd', ..]))
 }
 
-fn ends_url(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'`' | b'{' | b'}' | 0x1B)
+/// What a byte is to a URL.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Inside,
+    /// One of these is in every URL.
+    Sign,
+    End,
 }
+
+static PART: [Part; 256] = {
+    let mut table = [Part::Inside; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = match byte as u8 {
+            b':' | b'?' | b'&' | b'%' => Part::Sign,
+            b'"' | b'\'' | b'<' | b'>' | b'`' | b'{' | b'}' | 0x1B => Part::End,
+            other if other.is_ascii_whitespace() => Part::End,
+            _ => Part::Inside,
+        };
+        byte += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {

@@ -5,11 +5,12 @@
 
 use std::ops::Range;
 
-use super::key::Key;
+use super::key::{KEY_BYTES, Key};
 use super::line::Line;
 use super::pair::{is_value_name, pair};
 use super::quote::{self, Quote};
 use crate::finding::Link;
+use crate::rules::byte_set::ByteSet;
 
 /// The most bytes between the parts of a tie.
 pub(super) const GAP: usize = 64;
@@ -207,11 +208,7 @@ pub(super) fn value_at(line: &Line<'_>, from: usize, link: Link, key: Option<&Ke
         _ => {}
     }
     // Secret('…'), ObjectId("…")
-    let call = line[at..]
-        .iter()
-        .take(40)
-        .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'))
-        .count();
+    let call = run(&line[at..line.len().min(at + 40)], &IN_CALL);
     if call > 0 && line.get(at + call) == Some(&b'(') {
         let inside = at + call + 1;
         let prefixed = usize::from(matches!(line.get(inside), Some(b'b' | b'u')));
@@ -230,7 +227,7 @@ pub(super) fn value_at(line: &Line<'_>, from: usize, link: Link, key: Option<&Ke
     {
         return None;
     }
-    let end = bare_end(line, at, link);
+    let end = bare_end_behind(line, at, at + call, link);
     Some(Tie { link, shape: Shape::Bare, start: at, end, is_prose: false })
 }
 
@@ -318,13 +315,33 @@ pub(super) fn blanks_before(line: &[u8], at: usize) -> usize {
     line[..at].iter().rev().take(GAP).take_while(|&&b| matches!(b, b' ' | b'\t')).count()
 }
 
+/// How many bytes of a kind `text` starts with.
+#[inline]
+fn run(text: &[u8], kind: &[bool; 256]) -> usize {
+    text.iter().position(|&byte| !kind[usize::from(byte)]).unwrap_or(text.len())
+}
+
+/// What the name of a function is made of.
+/// All of it goes on as a value does.
+static IN_CALL: [bool; 256] = KEY_BYTES.without(b'-').table();
+
+/// What neither ends a value without quotes nor opens what must be closed again in it.
+static GOES_ON: [bool; 256] = ByteSet::of_each(b" \t\r\x0B\x0C\x1B\0\"'`<>\\&,;|()[]{}").complement().table();
+
 /// Where a value without quotes ends.
 pub(super) fn bare_end(line: &Line<'_>, start: usize, link: Link) -> usize {
-    let mut at = start;
+    bare_end_behind(line, start, start, link)
+}
+
+/// As [`bare_end`], of a value that is known to go on up to `at`.
+fn bare_end_behind(line: &Line<'_>, start: usize, mut at: usize, link: Link) -> usize {
     // Brackets that were opened and not closed since the start, by kind.
     let mut open = [0isize; 3];
     let mut in_tag = false;
-    while let Some(&byte) = line.get(at) {
+    loop {
+        let rest = line.get(at..).unwrap_or_default();
+        at += run(rest, &GOES_ON);
+        let Some(&byte) = line.get(at) else { break };
         match byte {
             b'(' => open[0] += 1,
             b'[' => open[1] += 1,

@@ -29,19 +29,18 @@ pub struct Allowlist {
 
 impl Allowlist {
     /// Whether the list covers this match.
+    #[inline]
     pub fn covers(&self, line: &[u8], whole: &[u8], secret: &[u8]) -> bool {
         let target = match self.target {
             Target::Secret => secret,
             Target::Match => whole,
             Target::Line => line,
         };
-        let by_regex = || self.regexes.iter().any(|regex| regex.is_in(target));
-        let by_word = || self.stopwords.iter().any(|word| contains_caseless(secret, word));
-        if self.all && !self.regexes.is_empty() && !self.stopwords.is_empty() {
-            by_regex() && by_word()
-        } else {
-            by_regex() || by_word()
+        let by_regex = self.regexes.iter().any(|regex| regex.is_in(target));
+        if by_regex != (self.all && !self.regexes.is_empty() && !self.stopwords.is_empty()) {
+            return by_regex;
         }
+        self.stopwords.iter().any(|word| contains_caseless(secret, word))
     }
 }
 

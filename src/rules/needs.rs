@@ -77,6 +77,7 @@ impl Needs {
     }
 
     /// Whether a match could be in `text`.
+    #[inline]
     pub(super) fn allow_in(&self, text: &[u8]) -> bool {
         let (Some(&first), Some(&last)) = (text.first(), text.last()) else { return false };
         self.opens.has(first) && self.closes.has(last) && self.inside.iter().all(|sought| sought.is_in(text))

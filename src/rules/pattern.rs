@@ -109,8 +109,14 @@ impl Pattern {
     }
 
     /// Whether a match is in `text`.
+    #[inline]
     pub fn is_in(&self, text: &[u8]) -> bool {
-        self.needs().allow_in(text) && self.regex().is_some_and(|regex| regex.is_match(text))
+        self.needs().allow_in(text) && self.is_match(text)
+    }
+
+    #[inline(never)]
+    fn is_match(&self, text: &[u8]) -> bool {
+        self.regex().is_some_and(|regex| regex.is_match(text))
     }
 
     /// The match that starts at exactly `at` and ends at or before `to`.
@@ -121,6 +127,7 @@ impl Pattern {
         self.needs().allow_at(&text[at..end]).then(|| self.search(input()))?
     }
 
+    #[inline]
     fn needs(&self) -> &Needs {
         self.needs.get_or_init(|| {
             hir(&self.source, self.unicode).map_or_else(|_| Needs::nothing(), |hir| Needs::of(&hir))

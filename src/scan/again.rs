@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::confirm::Looker;
 use super::{LineWork, Scanner, structure};
+use crate::carrier::json;
 use crate::finding::Finding;
 
 /// How often a line is looked at again.
@@ -14,12 +15,14 @@ const TO_BREAK: usize = 4096;
 /// and then so far again, for a key and what it is tied to.
 const BEYOND: usize = 256;
 
-/// Looks again beside findings of `line` that stand without a break beside something else.
-pub(super) fn look_again(scanner: &Scanner, line: &[u8], is_json: bool, work: &mut LineWork) {
-    let LineWork { found, hits, buffers, pieces } = work;
+/// Looks again beside findings of `line` that stand without a break beside something else. `is_json`: whether the line
+/// is a document, if it is known.
+pub(super) fn look_again(scanner: &Scanner, line: &[u8], is_json: Option<bool>, work: &mut LineWork) {
+    let LineWork { found, hits, buffers, pieces, again } = work;
+    let Buffers { marked, before, more } = again;
     // What was refused for a marker in it may end sooner once there are more.
     let is_over_marker = buffers.is_over_marker;
-    let mut before: Vec<Finding> = Vec::new();
+    before.clear();
     for _ in 0..ROUNDS {
         let is_new = |finding: &Finding| {
             let place = before.partition_point(|old| old.start < finding.start);
@@ -29,30 +32,31 @@ pub(super) fn look_again(scanner: &Scanner, line: &[u8], is_json: bool, work: &m
         if !found.iter().any(is_due) {
             return;
         }
-        let Marked { text, runs, windows } = Marked::new(line, found, is_due);
+        marked.mark(line, found, is_due);
+        let Marked { text, runs, windows, .. } = &*marked;
         hits.clear();
         for window in windows {
             let first = hits.len();
             scanner.prefilter.scan(&text[window.clone()], hits);
             hits[first..].iter_mut().for_each(|hit| hit.at += window.start);
         }
-        let mut more = Vec::new();
-        Looker { scanner, buffers, left: &mut |_| {} }.look(&text, 0, hits, &mut more);
+        more.clear();
+        Looker { scanner, buffers, left: &mut |_| {} }.look(text, 0, hits, more);
         before.clone_from(found);
-        for finding in more {
+        for finding in more.iter() {
             // Runs of the line itself, by where they stand in the text.
             let run = runs.partition_point(|&(at, _)| at <= finding.start);
             let Some(&(at, source)) = runs[..run].last() else { continue };
             let (start, end) = (finding.start - at + source, finding.end - at + source);
             let next = before.partition_point(|old| old.end <= start);
             if end <= line.len() && before.get(next).is_none_or(|old| old.start >= end) {
-                found.push(Finding { start, end, ..finding });
+                found.push(Finding { start, end, ..*finding });
             }
         }
         if found.len() == before.len() {
             return;
         }
-        if is_json {
+        if is_json.unwrap_or_else(|| json::is_record(line)) {
             structure::keep(line, found, pieces);
         }
         scanner.resolve(found);
@@ -74,21 +78,42 @@ fn is_tight(line: &[u8], finding: &Finding) -> bool {
         })
 }
 
+/// What is needed for looking again.
+#[derive(Debug, Default)]
+pub(super) struct Buffers {
+    marked: Marked,
+    /// What was found before, and what more.
+    before: Vec<Finding>,
+    more: Vec<Finding>,
+}
+
 /// A line with a marker in place of each finding.
+#[derive(Default)]
 struct Marked {
     text: Vec<u8>,
     /// Where the line's own runs stand: in the text, in the line.
     runs: Vec<(usize, usize)>,
     /// What stands around the markers of findings that are due, in order and none overlapping.
     windows: Vec<Range<usize>>,
+    /// Where those markers start.
+    due: Vec<usize>,
+}
+
+impl std::fmt::Debug for Marked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Marked").field("len", &self.text.len()).finish_non_exhaustive()
+    }
 }
 
 impl Marked {
-    fn new(line: &[u8], found: &[Finding], is_due: impl Fn(&Finding) -> bool) -> Self {
+    fn mark(&mut self, line: &[u8], found: &[Finding], is_due: impl Fn(&Finding) -> bool) {
         const MARKER: &[u8] = b"[REDACTED:x]";
-        let mut text = Vec::with_capacity(line.len());
-        let mut runs = vec![(0, 0)];
-        let mut due = Vec::new();
+        let Self { text, runs, windows, due } = self;
+        text.clear();
+        runs.clear();
+        runs.push((0, 0));
+        windows.clear();
+        due.clear();
         let mut done = 0;
         for finding in found {
             text.extend_from_slice(&line[done..finding.start]);
@@ -100,8 +125,7 @@ impl Marked {
             runs.push((text.len(), done));
         }
         text.extend_from_slice(&line[done..]);
-        let mut windows: Vec<Range<usize>> = Vec::new();
-        for start in due {
+        for &start in due.iter() {
             let floor = windows.last().map_or(0, |last| last.end);
             if start + MARKER.len() + BEYOND <= floor {
                 continue;
@@ -116,7 +140,6 @@ impl Marked {
                 _ => windows.push(window),
             }
         }
-        Self { text, runs, windows }
     }
 }
 

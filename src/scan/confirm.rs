@@ -11,7 +11,7 @@ use crate::carrier::placeholder::{holds_marker, touches_marker};
 use crate::carrier::tie::{self, Tie};
 use crate::carrier::{grammar, identifier, json};
 use crate::finding::{Finding, Left, Place, Reason, RuleIndex, Via};
-use crate::rules::allow::contains_caseless;
+use crate::rules::allow::{Allowlist, contains_caseless};
 use crate::rules::entropy::shannon;
 use crate::rules::pattern::{Match, Pattern};
 use crate::rules::{Detect, Rule};
@@ -200,9 +200,12 @@ impl Lane<'_> {
         }
         // Where a match starts whose anchor is inside it is not known, so neither is whether a `\n` hides it.
         let is_hidden = |&(_, at, is_prefix): &(RuleIndex, usize, bool)| {
-            !is_prefix && at < line.len() && !touches_marker(line, at..at + 1)
+            !is_prefix && at < line.len() && !text.touches_marker(at..at + 1)
         };
-        escapes.line |= memchr::memchr(b'\\', line).is_some() && self.candidates.iter().any(is_hidden);
+        escapes.line = escapes.line
+            || (self.candidates.iter().any(|candidate| !candidate.2)
+                && memchr::memchr(b'\\', line).is_some()
+                && self.candidates.iter().any(is_hidden));
         self.candidates.extend(scanner.everywhere.iter().map(|&rule| (rule, 0, false)));
         self.candidates.sort_unstable();
         let mut rest = &self.candidates[..];
@@ -211,7 +214,8 @@ impl Lane<'_> {
             rest = others;
             if let Detect::Regex { pattern, anchors, by_keyword } = &scanner.rules[rule].detect {
                 let is_over_marker = &mut *self.is_over_marker;
-                let mut confirm = Confirm { scanner, line, rule, pattern, found, left, is_over_marker };
+                let mut confirm =
+                    Confirm { scanner, line: &text, rule, pattern, found, left, is_over_marker };
                 if !confirm.has_keyword() {
                     continue;
                 }
@@ -265,16 +269,18 @@ impl Lane<'_> {
             return;
         }
         let Some(tie) = tie::value_of(line, &key) else {
-            self.opened.name = Name::at_end(line, key).or(self.opened.name);
+            if let Some(name) = Name::at_end(line, key) {
+                self.opened.name = Some(name);
+            }
             return;
         };
         // A rule's id in a marker of ours is no key.
-        if touches_marker(line, key.start..key.end) {
+        if line.touches_marker(key.start..key.end) {
             return;
         }
         self.rules.clear();
         let rules = &mut *self.rules;
-        self.scanner.keys.rules_for(&key, anchor_len, |rule| {
+        self.scanner.keys.rules_for(line, &key, anchor_len, |rule| {
             if !rules.contains(&rule) {
                 rules.push(rule);
             }
@@ -342,11 +348,11 @@ fn accepts(
     scanner: &Scanner,
     index: RuleIndex,
     rule: &Rule,
-    line: &[u8],
+    line: &Line<'_>,
     whole: Range<usize>,
     secret: Range<usize>,
 ) -> Result<(), Reason> {
-    let is_cleaned = touches_marker(line, secret.clone());
+    let is_cleaned = line.touches_marker(secret.clone());
     let (whole, secret) = (&line[whole], &line[secret]);
     if secret.is_empty() || is_cleaned {
         return Err(Reason::Placeholder);
@@ -357,13 +363,14 @@ fn accepts(
     if let Some(failed) = rule.validate.iter().find(|validator| !(validator.check)(secret)) {
         return Err(Reason::Failed(failed.name));
     }
-    let own = rule.allow.iter().chain(rule.file_allow.iter());
-    let configured = scanner
-        .allow
-        .iter()
-        .filter(|(rules, _)| rules.is_empty() || rules.contains(&index))
-        .map(|(_, list)| list);
-    if own.chain(configured).any(|list| list.covers(line, whole, secret)) {
+    let covers = |list: &Allowlist| list.covers(line, whole, secret);
+    let is_configured = |(rules, list): &(Vec<RuleIndex>, Allowlist)| {
+        (rules.is_empty() || rules.contains(&index)) && covers(list)
+    };
+    if rule.allow.iter().any(covers)
+        || rule.file_allow.iter().any(covers)
+        || scanner.allow.iter().any(is_configured)
+    {
         return Err(Reason::Allowed);
     }
     Ok(())
@@ -372,7 +379,7 @@ fn accepts(
 /// One regex rule on one line.
 struct Confirm<'a> {
     scanner: &'a Scanner,
-    line: &'a [u8],
+    line: &'a Line<'a>,
     rule: RuleIndex,
     pattern: &'a Pattern,
     found: &'a mut Vec<Finding>,

@@ -106,6 +106,7 @@ struct LineWork {
     hits: Vec<Hit>,
     buffers: Buffers,
     pieces: structure::Buffers,
+    again: again::Buffers,
 }
 
 /// What is needed for one look at a line.
@@ -285,11 +286,11 @@ impl Scanner {
         resolve::end_at_users(line, &mut work.line.found);
         let LineWork { found, pieces, .. } = &mut work.line;
         let is_json = match self.format {
-            Format::Text => false,
+            Format::Text => Some(false),
             Format::Auto => structure::keep_if_record(line, found, pieces),
             Format::Json => {
                 structure::keep(line, found, pieces);
-                true
+                Some(true)
             }
         };
         resolve::resolve(&self.rules, found);
@@ -319,7 +320,7 @@ impl Scanner {
             is_prose: false,
         };
         let line = Line::new(value);
-        self.keys.rules_for(&key, usize::MAX, |rule| {
+        self.keys.rules_for(key_text, &key, usize::MAX, |rule| {
             confirm::keyed(self, &line, &key, tie, rule, &mut |finding| found(finding), &mut |_| {});
         });
     }

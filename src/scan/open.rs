@@ -8,25 +8,29 @@ use crate::carrier::pair;
 use crate::finding::{Finding, RuleIndex};
 
 /// What is open.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Open {
     /// A private key: it goes on until its last line, for so many lines.
     pub(super) key: Option<(RuleIndex, pem::Open)>,
     /// A name: it lapses after the next line.
-    pub(super) name: Option<Name>,
+    pub(super) name: Option<Box<Name>>,
 }
 
 /// A sensitive name that its line ends with: `- name: DB_PASSWORD`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Name {
+    text: Box<[u8]>,
     key: Key,
     column: usize,
 }
 
 impl Name {
     /// `key`, if its line ends with it and calls it a name.
-    pub(super) fn at_end(line: &[u8], key: Key) -> Option<Self> {
-        pair::named_at_end(line, &key).map(|column| Self { key, column })
+    pub(super) fn at_end(line: &[u8], key: Key) -> Option<Box<Self>> {
+        pair::named_at_end(line, &key).map(|column| {
+            let (text, key) = key.alone(line);
+            Box::new(Self { text, key, column })
+        })
     }
 }
 
@@ -40,7 +44,9 @@ impl Open {
     pub(super) fn add(&mut self, new: Self) {
         let Self { key, name } = new;
         self.key = key.or(self.key);
-        self.name = name.or(self.name);
+        if name.is_some() {
+            self.name = name;
+        }
     }
 
     /// Takes from `line` what belongs to what is open.
@@ -49,11 +55,10 @@ impl Open {
             let open = key.next(line, &mut |body| found.push(confirm::pem_finding(rule, body)));
             self.key = open.map(|open| (rule, open));
         }
+        let Some(name) = self.name.take() else { return };
         let line = Line::new(line);
-        if let Some(name) = self.name.take()
-            && let Some((key, tie)) = pair::value_of_line(&line, name.column)
-        {
-            scanner.keys.rules_for(&name.key, usize::MAX, |rule| {
+        if let Some((key, tie)) = pair::value_of_line(&line, name.column) {
+            scanner.keys.rules_for(&name.text, &name.key, usize::MAX, |rule| {
                 confirm::keyed(
                     scanner,
                     &line,

@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use crate::carrier::json::{self, Scalar};
+use crate::carrier::surroundings;
 use crate::finding::{Finding, Place, Via};
 
 /// How deep in each other documents are looked into. Each level doubles the backslashes of the one before.
@@ -19,8 +20,20 @@ pub(super) fn keep(line: &[u8], found: &mut Vec<Finding>, buffers: &mut Buffers)
     std::mem::swap(found, &mut buffers.pieces);
 }
 
-/// As [`keep`], if all of `line` is a document; whether it is.
-pub(super) fn keep_if_record(line: &[u8], found: &mut Vec<Finding>, buffers: &mut Buffers) -> bool {
+/// As [`keep`], if all of `line` is a document; whether it is. `None`: it may be one, which makes no difference to
+/// what was found.
+pub(super) fn keep_if_record(line: &[u8], found: &mut Vec<Finding>, buffers: &mut Buffers) -> Option<bool> {
+    if !json::looks_like_record(line) {
+        return Some(false);
+    }
+    let is_kept_anyway = |finding: &Finding| {
+        let is_value = matches!(finding.via, Via::Key(_) | Via::Rest);
+        json::is_plain_text(line, finding.range(), is_value)
+            && !surroundings::may_be_number(line, finding.range())
+    };
+    if found.iter().all(is_kept_anyway) {
+        return None;
+    }
     found.sort_unstable_by_key(|finding| finding.start);
     let mut cutter = Cutter::new(line, found, 0, std::mem::take(buffers));
     let is_record = json::record(line, |scalar, kind| cutter.scalar(scalar, kind));
@@ -28,7 +41,7 @@ pub(super) fn keep_if_record(line: &[u8], found: &mut Vec<Finding>, buffers: &mu
     if is_record {
         std::mem::swap(found, &mut buffers.pieces);
     }
-    is_record
+    Some(is_record)
 }
 
 /// What findings are cut with.
