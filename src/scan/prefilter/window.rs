@@ -99,6 +99,9 @@ struct Slot {
     /// What they have in common: folded bytes and which of them count.
     near: u128,
     mask: u128,
+    /// The bits of a key that all their keys have in common, and which those are.
+    key: Key,
+    same: Key,
     /// Where they start in the list, and where they end.
     start: u32,
     end: u32,
@@ -130,7 +133,7 @@ impl Table {
         }
         let mut slots = Box::new([0; _]);
         // The first slot is of those that have no windows: nothing may be there.
-        let mut slot = vec![Slot { near: u128::MAX, mask: 0, start: 0, end: 0 }];
+        let mut slot = vec![Slot { near: u128::MAX, mask: 0, key: 0, same: 0, start: 0, end: 0 }];
         let mut list: Vec<u16> = Vec::with_capacity(keys.len());
         for part in keys.chunk_by(|a, b| Self::short_hash(a.0) == Self::short_hash(b.0)) {
             let start = list.len();
@@ -150,9 +153,11 @@ impl Table {
                 let mask = mask & window.mask & same_bytes(near, window.near);
                 (near & mask, mask)
             });
+            let key = part[0].0;
+            let same = part.iter().fold(Key::MAX, |same, (other, _)| same & !(key ^ other));
             // There are fewer hashes than numbers.
             slots[Self::short_hash(part[0].0)] = slot.len() as u16;
-            slot.push(Slot { near, mask, start: start as u32, end: kept as u32 });
+            slot.push(Slot { near, mask, key: key & same, same, start: start as u32, end: kept as u32 });
         }
         Self { back, known, shift, slots, slot, list, windows }
     }
@@ -184,7 +189,7 @@ impl Table {
     #[inline(always)]
     pub(super) fn may_be(&self, key: Key, seen: u128) -> bool {
         let slot = self.slot(key);
-        seen & slot.mask == slot.near
+        (seen & slot.mask == slot.near) & (key & slot.same == slot.key)
     }
 
     /// The windows that may stand where these bytes are near; all those with this key that do are among them.
