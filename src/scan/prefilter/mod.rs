@@ -101,9 +101,11 @@ impl Prefilter {
             return false;
         }
         let sets = &self.places[from..to];
-        text.len() - at.min(text.len()) >= sets.len()
-            && sets.iter().zip(&text[at..]).all(|(&set, &byte)| self.sets[set as usize].has(byte))
-            && known.reach.is_none_or(|reach| reach.leads(&text[at + sets.len()..]))
+        let end = at + sets.len();
+        // From the end: what anchors begin with is what they have been looked up by.
+        let has = |(&set, &byte): (&u32, &u8)| self.sets[set as usize].has(byte);
+        text.get(at..end).is_some_and(|bytes| sets.iter().zip(bytes).rev().all(has))
+            && known.reach.is_none_or(|reach| reach.leads(&text[end..]))
     }
 
     /// Appends every place in `text` where an anchor stands, in order.
