@@ -16,23 +16,29 @@ pub(super) type Sets = [ByteSet; RARE];
 
 /// Moves the places of anchors with their ways to where together they are the rarest. Gives what their bytes may be.
 pub(super) fn choose(rare: &mut [(&Anchor, Way)]) -> Sets {
+    const NONE: Sets = [ByteSet::NONE; RARE];
+    let mut all = NONE;
     for round in 0..ROUNDS {
-        for i in 0..rare.len() {
-            let (anchor, way) = rare[i];
-            // At first only those before it have chosen.
-            let others = rare.iter().enumerate().filter(|&(j, _)| j != i && (round > 0 || j < i));
-            let others = others.fold([ByteSet::NONE; RARE], |all, (_, (anchor, way))| {
-                union(all, sets_at(anchor, way.place))
-            });
-            let last = (anchor.sets.len() as isize - RARE as isize).max(0);
-            let ways = (0..=last).map(|place| Way { place, ..way }).filter(|way| way.is_possible(anchor));
-            let rate = |way: &Way| rate(union(others, sets_at(anchor, way.place)));
-            if let Some(best) = ways.min_by(|a, b| rate(a).total_cmp(&rate(b))) {
-                rare[i].1 = best;
+        // What those behind each one have chosen: at first, nothing.
+        let mut behind = vec![NONE; rare.len() + 1];
+        if round > 0 {
+            for (i, (anchor, way)) in rare.iter().enumerate().rev() {
+                behind[i] = union(behind[i + 1], sets_at(anchor, way.place));
             }
         }
+        all = NONE;
+        for ((anchor, way), behind) in rare.iter_mut().zip(&behind[1..]) {
+            let others = union(all, *behind);
+            let last = (anchor.sets.len() as isize - RARE as isize).max(0);
+            let ways = (0..=last).map(|place| Way { place, ..*way }).filter(|way| way.is_possible(anchor));
+            let rate = |way: &Way| rate(union(others, sets_at(anchor, way.place)));
+            if let Some(best) = ways.min_by(|a, b| rate(a).total_cmp(&rate(b))) {
+                *way = best;
+            }
+            all = union(all, sets_at(anchor, way.place));
+        }
     }
-    rare.iter().fold([ByteSet::NONE; RARE], |all, (anchor, way)| union(all, sets_at(anchor, way.place)))
+    all
 }
 
 /// What the bytes of an anchor may be; behind its end, anything.

@@ -137,16 +137,12 @@ impl Table {
         let mut list: Vec<u16> = Vec::with_capacity(keys.len());
         for part in keys.chunk_by(|a, b| Self::short_hash(a.0) == Self::short_hash(b.0)) {
             let start = list.len();
-            list.extend(part.iter().map(|&(_, window)| window));
-            // A window may be here by more than one key.
-            let mut kept = start;
-            for i in start..list.len() {
-                if kept == start || list[kept - 1] != list[i] {
-                    list[kept] = list[i];
-                    kept += 1;
+            for &(_, window) in part {
+                // It may be here by more than one key.
+                if list[start..].last() != Some(&window) {
+                    list.push(window);
                 }
             }
-            list.truncate(kept);
             let mut windows = list[start..].iter().map(|&window| &windows[usize::from(window)]);
             let first = windows.next().map_or((0, 0), |window| (window.near, window.mask));
             let (near, mask) = windows.fold(first, |(near, mask), window| {
@@ -156,8 +152,15 @@ impl Table {
             let key = part[0].0;
             let same = part.iter().fold(Key::MAX, |same, (other, _)| same & !(key ^ other));
             // There are fewer hashes than numbers.
-            slots[Self::short_hash(part[0].0)] = slot.len() as u16;
-            slot.push(Slot { near, mask, key: key & same, same, start: start as u32, end: kept as u32 });
+            slots[Self::short_hash(key)] = slot.len() as u16;
+            slot.push(Slot {
+                near,
+                mask,
+                key: key & same,
+                same,
+                start: start as u32,
+                end: list.len() as u32,
+            });
         }
         Self { back, known, shift, slots, slot, list, windows }
     }
@@ -250,7 +253,7 @@ impl Tables {
                 }
             };
             let Entries { windows, keys } = &mut parts[part];
-            let Ok(number) = u16::try_from(windows.len()) else {
+            let Some(number) = u16::try_from(windows.len()).ok().filter(|&number| number < u16::MAX) else {
                 // No room to name it.
                 everywhere.push(window(0));
                 continue;
