@@ -12,8 +12,10 @@ use crate::finding::Finding;
 const ROUNDS: usize = 4;
 /// How far from a new marker something may begin that was none before: to the next break, at most so far,
 const TO_BREAK: usize = 4096;
-/// and then so far again, for a key and what it is tied to.
+/// and then so far again, for a key and what it is tied to,
 const BEYOND: usize = 256;
+/// or for a regex that reads over it from afar.
+const SPAN: usize = 4096;
 
 /// Looks again beside findings of `line` that stand without a break beside something else. `is_json`: whether the line
 /// is a document, if it is known.
@@ -28,7 +30,9 @@ pub(super) fn look_again(scanner: &Scanner, line: &[u8], is_json: Option<bool>, 
             let place = before.partition_point(|old| old.start < finding.start);
             before.get(place).is_none_or(|old| old.range() != finding.range())
         };
-        let is_due = |finding: &Finding| (is_over_marker || is_tight(line, finding)) && is_new(finding);
+        let is_due = |finding: &Finding| {
+            (is_over_marker || is_tight(line, finding) || ends_spans(line, finding)) && is_new(finding)
+        };
         if !found.iter().any(is_due) {
             return;
         }
@@ -63,6 +67,13 @@ pub(super) fn look_again(scanner: &Scanner, line: &[u8], is_json: Option<bool>, 
     }
 }
 
+/// Whether a finding holds a byte that regexes do not read over, as a marker in its place lets them do.
+fn ends_spans(line: &[u8], finding: &Finding) -> bool {
+    line[finding.range()]
+        .iter()
+        .any(|b| matches!(b, b'|' | b';' | b'&' | b'{' | b'}' | b'(' | b')' | b'<' | b'>'))
+}
+
 /// Whether what stands right before or behind a finding could become a word of its own.
 fn is_tight(line: &[u8], finding: &Finding) -> bool {
     let before = finding.start.checked_sub(1).map(|i| line[i]);
@@ -95,8 +106,8 @@ struct Marked {
     runs: Vec<(usize, usize)>,
     /// What stands around the markers of findings that are due, in order and none overlapping.
     windows: Vec<Range<usize>>,
-    /// Where those markers start.
-    due: Vec<usize>,
+    /// Where those markers start, and whether regexes now read over them.
+    due: Vec<(usize, bool)>,
 }
 
 impl std::fmt::Debug for Marked {
@@ -118,23 +129,24 @@ impl Marked {
         for finding in found {
             text.extend_from_slice(&line[done..finding.start]);
             if is_due(finding) {
-                due.push(text.len());
+                due.push((text.len(), ends_spans(line, finding)));
             }
             text.extend_from_slice(MARKER);
             done = finding.end;
             runs.push((text.len(), done));
         }
         text.extend_from_slice(&line[done..]);
-        for &start in due.iter() {
+        for &(start, ends_spans) in due.iter() {
+            let beyond = if ends_spans { SPAN } else { BEYOND };
             let floor = windows.last().map_or(0, |last| last.end);
-            if start + MARKER.len() + BEYOND <= floor {
+            if start + MARKER.len() + beyond <= floor {
                 continue;
             }
             let end = start + MARKER.len();
             let back = text[floor.min(start)..start].iter().rev().take(TO_BREAK);
             let from = start - back.take_while(|&&b| !is_break(b)).count();
             let ahead = text[end..].iter().take(TO_BREAK).take_while(|&&b| !is_break(b)).count();
-            let window = from.saturating_sub(BEYOND)..text.len().min(end + ahead + BEYOND);
+            let window = from.saturating_sub(beyond)..text.len().min(end + ahead + beyond);
             match windows.last_mut() {
                 Some(last) if window.start <= last.end => last.end = last.end.max(window.end),
                 _ => windows.push(window),
