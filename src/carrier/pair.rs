@@ -202,7 +202,8 @@ fn name_before(line: &[u8], at: usize) -> Option<Range<usize>> {
 
 /// `value": "…` or `value="…` whose name starts at `at`.
 fn value_named_at(line: &Line<'_>, at: usize) -> Option<Tie> {
-    if at > 0 && (line[at - 1].is_ascii_alphanumeric() || line[at - 1] == b'_') {
+    let is_word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    if !line.get(at).is_some_and(|&b| is_word(b)) || (at > 0 && is_word(line[at - 1])) {
         return None;
     }
     let len = line[at..].iter().take(16).take_while(|b| b.is_ascii_alphabetic() || **b == b'_').count();
@@ -224,6 +225,10 @@ fn value_named_at(line: &Line<'_>, at: usize) -> Option<Tie> {
 
 /// Whether the bracket at `at` is one of structure rather than part of a value: quotes that belong to it follow.
 fn is_structure(line: &[u8], at: usize, level: Quote) -> bool {
+    // Asked of every byte between two halves.
+    if !matches!(line[at], b'{' | b'}' | b'<' | b'>') {
+        return false;
+    }
     let next = at + 1 + blanks(line, at + 1);
     match line[at] {
         b'{' => quote::at(line, next) == Some(level),

@@ -142,12 +142,9 @@ impl Prefilter {
             self.scan_chunks::<{ WORDS + 2 }, { (WORDS + 1) * WORD }>(text, hits, read);
         }
         // What ends at the very start of the text may have its place one byte in front of it.
-        for (table, key) in
-            [(&self.tables.ends, word_at(text, -1)), (&self.tables.shorts, word_at(text, -1) & SHORT)]
-        {
-            if table.knows(key) {
-                self.look(table, key, text, -1, hits);
-            }
+        let (ends, key) = (&self.tables.ends, word_at(text, -1));
+        if ends.knows(key) {
+            self.look(ends, key, text, -1, hits);
         }
         for window in &self.tables.everywhere {
             (0..text.len()).for_each(|at| self.compare(window, text, at as isize, hits));
