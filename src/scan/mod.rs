@@ -248,6 +248,11 @@ impl Scanner {
             // What is open or a rule without anchors must see every line; else the next line with a hit is next.
             if work.open.is_nothing() && self.everywhere.is_empty() {
                 let Some(hit) = hits.get(next_hit) else { break };
+                // An anchor that begins with the end of a line is of no match.
+                if block[hit.at] == b'\n' {
+                    next_hit += 1;
+                    continue;
+                }
                 at = at.max(hit.at);
                 at = memchr::memrchr(b'\n', &block[..at]).map_or(0, |i| i + 1);
             }
