@@ -60,6 +60,26 @@ pub(super) fn is_value_name(name: &[u8]) -> bool {
     VALUE_NAMES.has(name)
 }
 
+/// Where the list of bytes is in `{"type":"Buffer","data":[…]}`, as Node.js writes bytes. What is at `from` follows the
+/// `name` of the object's first field and its colon; both names are between quotes as `open`.
+pub(super) fn buffer_bytes(line: &[u8], name: &[u8], from: usize, open: Quote) -> Option<usize> {
+    let behind_word = |at: usize, word: &[u8]| {
+        let start = at + blanks(line, at);
+        let end = start + open.width() + word.len();
+        let is_word = quote::at(line, start) == Some(open)
+            && line.get(start + open.width()..end) == Some(word)
+            && quote::at(line, end) == Some(open);
+        is_word.then(|| end + open.width() + blanks(line, end + open.width()))
+    };
+    if name != b"type" {
+        return None;
+    }
+    let comma = behind_word(from, b"Buffer").filter(|&at| line.get(at) == Some(&b','))?;
+    let colon = behind_word(comma + 1, b"data").filter(|&at| line.get(at) == Some(&b':'))?;
+    let list = colon + 1 + blanks(line, colon + 1);
+    (line.get(list) == Some(&b'[')).then_some(list)
+}
+
 /// The value tied to a quoted key by neither an operator nor brackets.
 pub(super) fn pair(line: &Line<'_>, key: &Key, closing: Quote) -> Option<Tie> {
     let from = key.end + closing.width();

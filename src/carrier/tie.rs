@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::key::{KEY_BYTES, Key};
 use super::line::Line;
-use super::pair::{is_value_name, pair};
+use super::pair::{buffer_bytes, is_value_name, pair};
 use super::quote::{self, Quote};
 use crate::finding::Link;
 use crate::rules::byte_set::ByteSet;
@@ -244,7 +244,13 @@ fn wrapped(line: &Line<'_>, at: usize, link: Link) -> Option<Tie> {
     let name = from + open.width();
     let end = content_end(line, name, open);
     let colon = end + open.width() + blanks(line, end + open.width());
-    if !is_value_name(&line[name..end]) || line.get(colon) != Some(&b':') {
+    if line.get(colon) != Some(&b':') {
+        return None;
+    }
+    if let Some(list) = buffer_bytes(line, &line[name..end], colon + 1, open) {
+        return value_at(line, list, link, None).filter(|tie| tie.shape == Shape::Array);
+    }
+    if !is_value_name(&line[name..end]) {
         return None;
     }
     value_at(line, colon + 1, link, None).filter(|tie| tie.shape != Shape::Array)
@@ -562,6 +568,9 @@ mod tests {
         check(r#"{"password":{"stringValue":"hunter2"}}"#, "hunter2");
         check(r#"{"password":["a","b"]}"#, r#"["a","b"#);
         check(r#"{"password":{"min":8}}"#, "-");
+        check(r#"{"password":{"type":"Buffer","data":[104,117]}}"#, "[104,117");
+        check(r#"{"m":"{\"password\": {\"type\": \"Buffer\", \"data\": [104,117]}}"}"#, "[104,117");
+        check(r#"{"password":{"type":"Policy","data":[104,117]}}"#, "-");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! Scanning cannot fail, and on text without candidates it neither allocates nor looks at a line twice.
 
 mod again;
+mod body;
 mod confirm;
 mod open;
 mod pem;

@@ -139,6 +139,65 @@ mod tests {
     }
 
     #[test]
+    fn a_private_key_in_records() {
+        let body = "DEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdead";
+        let record = |text: &str| format!("{{\"level\":\"info\",\"message\":\"{text}\"}}\n");
+        let (begin, end) = ("-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----");
+        let key: String = [begin, body, "aw0=", end].map(record).concat();
+        check(&key, &[body, "aw0="]);
+        // Behind the name of the service, with the line's end, coloured, and its slashes escaped.
+        let lines = [begin, body, "DEADdead", end].map(|line| record(&format!("tls: {line}\\n")));
+        check(&lines.concat(), &[body, "DEADdead"]);
+        let lines = [begin, body, "aw0=", end].map(|line| record(&format!("\\u001b[32m{line}\\u001b[0m")));
+        check(&lines.concat(), &[body, "aw0="]);
+        let slashed = format!("{body}\\/+aD");
+        check(&[begin, &slashed, "aw0="].map(record).concat(), &[&slashed, "aw0="]);
+        // A record in a record, and numbers that get longer before it.
+        let log = |text: &str| format!(r#"{{\"n\":1,\"msg\":\"{text}\"}}\n"#);
+        let lines = [begin, body, "aw0=", end].map(|line| format!("{{\"log\":\"{}\"}}\n", log(line)));
+        check(&lines.concat(), &[body, "aw0="]);
+        let numbered: String = [begin, body, "aw0="]
+            .iter()
+            .zip(9..)
+            .map(|(line, n)| format!("{{\"n\":{n},\"m\":\"{line}\"}}\n"))
+            .collect();
+        check(&numbered, &[body, "aw0="]);
+    }
+
+    #[test]
+    fn records_behind_an_open_key() {
+        let body = "DEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdead";
+        let path = "/usr/local/lib/python3/distPackages/KasmClientApi/handlers";
+        let begin = "-----BEGIN PRIVATE KEY-----";
+        let others = format!(
+            "{{\"k\":\"x\",\"path\":\"{path}\"}}\n\
+             {{\"level\":\"info\",\"message\":\"a\"}}\n\
+             {{\"level\":\"warn\",\"trace\":\"4bf92f3577b34da6a3ce929d0e0e4736\",\"message\":\"b\"}}\n\
+             {{\"authenticated\":\"yes\"}}\n\
+             {{\"name\":\"ThisIsTheNameOfSomeVeryLongClassFactory\"}}\n\
+             web | {{\"authenticated\":\"yes\",\"path\":\"{path}\"}}\n\
+             loading {path}\n"
+        );
+        check(&format!("{{\"msg\":\"cannot parse key: {begin}\"}}\n{others}"), &[]);
+        check(&format!("{begin}\n{others}"), &[]);
+        check(&format!("{begin}\n{{\"k\":\"x\",\"run\":\"{body}\"}}\n{others}"), &[body]);
+        check(&format!("{begin}\nweb | {{\"a\":\"{body}\"}}\n{others}"), &[body]);
+        // The same key once more: words are no body.
+        check(
+            &format!("{begin}\n{{\"msg\":\"{body}\"}}\n{{\"msg\":\"done\"}}\n{{\"msg\":\"Started\"}}\n"),
+            &[body],
+        );
+        check(&format!("{begin}\n{{\"{body}\":\"{body}\"}}\n"), &[body]);
+        // What a record has behind the end.
+        check(
+            &format!(
+                "{begin}\n{{\"m\":\"{body}\"}}\n{{\"m\":\"aw0=-----END PRIVATE KEY-----\",\"x\":\"{body}\"}}\n"
+            ),
+            &[body, "aw0="],
+        );
+    }
+
+    #[test]
     fn the_private_lines_of_a_putty_key() {
         let body = "DEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdead";
         let text = format!("Public-Lines: 1\n{body}\nPrivate-Lines: 2\n{body}\nDEAD12==\nDEADdead\n");

@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use super::body::{Column, body_in, is_body_byte, trim};
 use crate::carrier::placeholder::holds_marker;
 use crate::rules::Block;
 use crate::rules::pattern::Match;
@@ -14,8 +15,6 @@ use crate::rules::pattern::Match;
 const MAX_LINES: u32 = 4096;
 /// How many lines of something else may stand between the lines of a key.
 const MAX_STRANGERS: u32 = 64;
-/// A run of base64 that is body wherever it stands in a line.
-const SURE_RUN: usize = 40;
 
 /// A key whose last line has not come yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +23,7 @@ pub(super) struct Open {
     /// How many more lines the key may have: any in PEM, of body in PuTTY's form.
     lines: u32,
     strangers: u32,
-    /// Where the body began in the line before; `None` right behind the first line.
-    column: Option<usize>,
+    column: Column,
 }
 
 /// What a line with a first line of a key in it holds.
@@ -82,7 +80,7 @@ fn begin_pem(line: &[u8], from: usize) -> Begin {
         Begin::Body(body)
     } else if next.is_none() && !holds_marker(&line[body]) {
         // A sentence about keys, or what a log puts behind each line: the next lines tell, if they are sure.
-        Begin::Open(Open { strangers: 1, column: Some(usize::MAX), ..Open::new(Block::Pem, MAX_LINES) })
+        Begin::Open(Open { strangers: 1, column: Column::Nowhere, ..Open::new(Block::Pem, MAX_LINES) })
     } else {
         Begin::Nothing
     }
@@ -90,7 +88,7 @@ fn begin_pem(line: &[u8], from: usize) -> Begin {
 
 impl Open {
     fn new(block: Block, lines: u32) -> Self {
-        Self { block, lines, strangers: MAX_STRANGERS, column: None }
+        Self { block, lines, strangers: MAX_STRANGERS, column: Column::First }
     }
 
     /// Calls `found` with the body in the next line; gives what is open after it.
@@ -98,94 +96,24 @@ impl Open {
         if self.lines == 0 {
             return None;
         }
-        if let Some(end) = memchr::memmem::find(line, self.block.end()) {
-            body_in(&line[..end], Some(0), found);
+        let end = self.block.end();
+        if memchr::memmem::find(line, end).is_some() {
+            body_in(line, self.column, Some(end), found);
             return None;
         }
         if memchr::memmem::find(line, Block::Pem.start()).is_some() {
             return None;
         }
-        let body = body_in(line, self.column, found);
+        let body = body_in(line, self.column, None, found);
         let is_counted = self.block == Block::Pem || body.is_some();
         let next = Self { lines: self.lines - u32::from(is_counted), ..self };
         match body {
-            Some(column) => Some(Self { column: Some(column), strangers: MAX_STRANGERS, ..next }),
+            Some(column) => Some(Self { column, strangers: MAX_STRANGERS, ..next }),
             None if self.strangers == 0 => None,
             None => {
-                let column = self.column.or(Some(usize::MAX));
+                let column = if self.column == Column::First { Column::Nowhere } else { self.column };
                 Some(Self { strangers: self.strangers - 1, column, ..next })
             }
         }
     }
-}
-
-/// The body of a key in a line: its runs of base64 that are long enough, or what stands where the body stood in the
-/// line before. Gives where it starts.
-fn body_in(line: &[u8], column: Option<usize>, found: &mut dyn FnMut(Range<usize>)) -> Option<usize> {
-    let mut first = None;
-    let mut at = 0;
-    while at < line.len() {
-        let run = line[at..].iter().take_while(|&&b| is_body_byte(b)).count();
-        if run >= SURE_RUN && is_mixed(&line[at..at + run]) {
-            first = first.or(Some(at));
-            found(at..at + run);
-        }
-        at += run + 1;
-    }
-    // Where a marker stands the body was, and is no more.
-    if first.is_some() || holds_marker(line) {
-        return first;
-    }
-    let Some(column) = column else {
-        // Right behind the first line: whatever the line ends with, if it can be body.
-        let text = trim(line, 0..line.len());
-        let run = line[text.clone()].iter().rev().take_while(|&&b| is_body_byte(b)).count();
-        return (run >= 16).then(|| {
-            found(text.end - run..text.end);
-            text.end - run
-        });
-    };
-    if column >= line.len() {
-        return None;
-    }
-    let run = line[column..].iter().take_while(|&&b| is_body_byte(b)).count();
-    let ends = match line.get(column + run) {
-        None | Some(b'\r' | b'"' | b'\\' | b'\'' | b'<' | 0x1B) => run > 0,
-        // Something else in the line: what it follows must look like a body by itself.
-        Some(b' ' | b';' | b',') => run >= 8 && is_mixed(&line[column..column + run]),
-        Some(_) => false,
-    };
-    ends.then(|| {
-        found(column..column + run);
-        column
-    })
-}
-
-/// Upper and lower case: base64, and neither hex digits nor a word.
-fn is_mixed(run: &[u8]) -> bool {
-    run.iter().any(u8::is_ascii_uppercase) && run.iter().any(u8::is_ascii_lowercase)
-}
-
-fn is_body_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
-}
-
-/// `range` without blanks, quotes and written-out line ends at its edges.
-fn trim(line: &[u8], range: Range<usize>) -> Range<usize> {
-    let (mut start, mut end) = (range.start, range.end);
-    while start < end {
-        match &line[start..end] {
-            [b'\\', b'n' | b'r' | b't', ..] => start += 2,
-            [b'\\' | b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'\'' | b',' | b'|' | b'>', ..] => start += 1,
-            _ => break,
-        }
-    }
-    while start < end {
-        match &line[start..end] {
-            [.., b'\\', b'n' | b'r' | b't'] => end -= 2,
-            [.., b'\\' | b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'\'' | b','] => end -= 1,
-            _ => break,
-        }
-    }
-    start..end
 }

@@ -2,12 +2,13 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::select;
 use proptest::strategy::BoxedStrategy;
 use serde_json::{Map, Value};
 
 use super::regressions::checks;
 use super::text::{key, line};
-use super::{DEFAULT, STRICT, clean, times};
+use super::{DEFAULT, STRICT, clean, show, times};
 
 fn value() -> BoxedStrategy<Value> {
     let scalar = prop_oneof![
@@ -77,6 +78,95 @@ proptest! {
         }
         let parsed = serde_json::from_str::<Value>(&out);
         prop_assert!(parsed.is_ok(), "{text} became {out} inside");
+    }
+}
+
+/// Text as records have it that no key is made of.
+fn harmless() -> BoxedStrategy<Value> {
+    let run = "[A-Za-z0-9+=]{0,24}";
+    prop_oneof![
+        3 => "[a-z]{0,12}( [A-Z]?[a-z]{1,12}){0,8}".prop_map(Value::String),
+        2 => "(/[A-Za-z]?[a-z]{2,10}([A-Z][a-z]{4,8})?){1,9}".prop_map(Value::String),
+        2 => "[A-Z][a-z]{4,9}([A-Z][a-z]{4,9}){0,8}".prop_map(Value::String),
+        2 => "[0-9a-f]{1,64}".prop_map(Value::String),
+        2 => run.prop_map(Value::String),
+        2 => any::<u32>().prop_map(Value::from),
+        1 => any::<bool>().prop_map(Value::Bool),
+    ]
+    .prop_recursive(2, 8, 3, |inner| {
+        prop_oneof![
+            2 => vec((key(), inner.clone()), 0..4).prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            1 => vec(inner.clone(), 0..4).prop_map(Value::Array),
+            1 => (key(), inner).prop_map(|(key, inner)| Value::String(serde_json::json!({ key: inner }).to_string())),
+        ]
+    })
+    .boxed()
+}
+
+/// A line that leaves a private key open.
+fn open_label() -> impl Strategy<Value = &'static str> {
+    select(
+        &[
+            "-----BEGIN PRIVATE KEY-----\n",
+            "2026-03-01T12:00:00Z app: -----BEGIN RSA PRIVATE KEY-----\n",
+            "{\"msg\":\"cannot parse key: -----BEGIN PRIVATE KEY-----\"}\n",
+            "{\"log\":\"{\\\"message\\\":\\\"-----BEGIN EC PRIVATE KEY-----\\\"}\\n\"}\n",
+        ][..],
+    )
+}
+
+/// The names of all objects in a document, in order.
+fn names(value: &Value, into: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                into.push(name.clone());
+                names(value, into);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| names(value, into)),
+        _ => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(times(3000))]
+
+    #[test]
+    fn records_without_body_are_the_same_behind_an_open_key(
+        label in open_label(),
+        records in vec(vec((key(), harmless()), 1..5), 1..6),
+    ) {
+        let record = |fields: Vec<_>| format!("{}\n", Value::Object(fields.into_iter().collect()));
+        let text: String = records.into_iter().map(record).collect();
+        let alone = clean(&DEFAULT, text.as_bytes());
+        let behind = clean(&DEFAULT, [label, &text].concat().as_bytes());
+        prop_assert_eq!(show(&behind), show(&[label.as_bytes(), &alone].concat()));
+    }
+
+    #[test]
+    fn records_behind_an_open_key_keep_their_keys(
+        label in open_label(),
+        body in select(&[
+            "", "DEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdead\n",
+            "{\"message\":\"DEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdead\"}\n",
+            "{\"a\":\"DEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdead\"}\n",
+        ][..]),
+        records in vec(document(), 1..5),
+    ) {
+        let text: String = records.iter().map(|record| format!("{record}\n")).collect();
+        let lines = |text: &[u8]| -> Vec<Vec<String>> {
+            let names = |line: &str| {
+                let mut found = Vec::new();
+                names(&serde_json::from_str(line).expect("a document"), &mut found);
+                found
+            };
+            String::from_utf8_lossy(text).lines().map(names).collect()
+        };
+        let alone = clean(&DEFAULT, text.as_bytes());
+        let front = clean(&DEFAULT, [label, body].concat().as_bytes());
+        let behind = clean(&DEFAULT, [label, body, &text].concat().as_bytes());
+        prop_assert_eq!(lines(&behind[front.len()..]), lines(&alone), "{}", text);
     }
 }
 
