@@ -335,10 +335,10 @@ pub fn around(line: &[u8], word: Range<usize>) -> Option<Key> {
     while start > floor && is_key_byte(line[start - 1]) {
         start -= 1;
     }
-    // `\n` or `\t` in front of a key are an escape, not its first letter.
+    // `\n` or `\t` in front of a key are an escape, not its first letter. (`\a` is rather one in a path.)
     if start > 0
         && line[start - 1] == b'\\'
-        && matches!(line[start], b'n' | b'r' | b't')
+        && matches!(line[start], b'n' | b'r' | b't' | b'b' | b'f')
         && start < word.start
     {
         start += 1;
