@@ -242,6 +242,14 @@ pub fn sequence_end(text: &[u8], at: usize) -> usize {
     end.map_or(at, |end| end.max(at))
 }
 
+/// As [`sequence_end`], also of one whose ESC is written out.
+pub fn any_sequence_end(text: &[u8], at: usize) -> usize {
+    let from = at.saturating_sub(MAX_SEQUENCE - 1);
+    let start = memchr::memrchr2(ESC, b'\\', &text[from..at]).map(|i| from + i);
+    let end = start.and_then(|start| Some(start + any_sequence_len(&text[start..])?));
+    end.map_or(at, |end| end.max(at))
+}
+
 /// Whether, behind digits and blanks, an escape begins that may stand for an operator or a blank: `\u003d`, `\t`.
 pub fn begins_behind(text: &[u8], at: usize) -> bool {
     const REACH: usize = 16;
@@ -298,6 +306,13 @@ mod tests {
         check(r"a\bb\fc\vd\ae\0f", "a b c d e f");
         check(r"a\033[0mb\e[1;31mc", "a b c");
         check("", "");
+    }
+
+    #[test]
+    fn sequences_end_behind_what_is_inside_of_them() {
+        assert_eq!(any_sequence_end(br"a\033[1;31mb", 8), 11);
+        assert_eq!(any_sequence_end(b"a\x1b[1mb", 3), 5);
+        assert_eq!(any_sequence_end(br"a\033[1mb", 9), 9);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::escape;
 use crate::finding::RuleIndex;
 use crate::rules::anchor::{Anchor, MAX_SETS};
 use crate::rules::byte_set::ByteSet;
@@ -342,6 +343,11 @@ pub fn around(line: &[u8], word: Range<usize>) -> Option<Key> {
         && start < word.start
     {
         start += 1;
+    }
+    // Nor are the last letters of a colour that is written out.
+    if start > 0 && matches!(line[start - 1], b'[' | b';' | b':') {
+        let end = escape::any_sequence_end(line, start);
+        start = if end <= word.start { end } else { start };
     }
     let dashes = line[start..word.end].iter().take_while(|&&b| b == b'-').count();
     let is_flag = dashes > 0;

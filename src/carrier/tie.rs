@@ -343,7 +343,11 @@ fn bare_end_behind(line: &Line<'_>, start: usize, mut at: usize, link: Link) -> 
                 }
                 None => true,
             },
-            b'&' => link == Link::Query || is_field(line, at + 1) || line[at + 1..].starts_with(b"amp;"),
+            b'&' => {
+                // A password may begin with it: then only a field right behind it is one.
+                let is_field = if at > start { is_field } else { is_assigned };
+                link == Link::Query || is_field(line, at + 1) || line[at + 1..].starts_with(b"amp;")
+            }
             b',' | b';' => ends_item(line, at + 1, link),
             b')' => closes(0),
             b']' => closes(1),
@@ -522,6 +526,8 @@ mod tests {
         check(r"password=\x1b[0", r"\x1b[0");
         check("map[password:[abc]] next=1", "[abc]");
         check("map[user:[password=abc]] next=1", "abc");
+        check("password: &hunter2 host: b", "&hunter2");
+        check("password=&user=b", "");
         check("password：abc", "abc");
     }
 
