@@ -92,6 +92,11 @@ impl Sanitizer {
         self.scanner.rules()
     }
 
+    /// Whether any of its findings become pseudonyms.
+    pub(crate) fn hashes(&self) -> bool {
+        self.actions.contains(&Action::Hash)
+    }
+
     /// The scanner inside.
     pub fn scanner(&self) -> &Scanner {
         &self.scanner

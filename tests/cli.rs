@@ -127,6 +127,19 @@ fn pseudonyms_join() {
 }
 
 #[test]
+fn what_has_no_effect_is_told() {
+    let dir = dir();
+    let told = |args: &[&str], note: &str| {
+        let ran = run(&[&["filter"], args].concat(), "password=hunter2\n");
+        assert_eq!((ran.code, &*ran.out), (Some(0), "password=[REDACTED:password]\n"), "{args:?}");
+        assert_eq!(ran.err, format!("kasm-scrub: note: {note}\n"), "{args:?}");
+    };
+    let empty = file(dir.path(), "empty.toml", "title = \"none\"\n");
+    told(&["--rules", &empty], &format!("{empty}:1: has no rules"));
+    told(&["--hash-key", "tests/data/key"], "--hash-key is not used: nothing has the action hash");
+}
+
+#[test]
 fn findings_decide_the_exit_code_on_request() {
     assert_eq!(run(&["filter", "--fail-on-finding"], "password=hunter2\n").code, Some(1));
     assert_eq!(run(&["filter", "--fail-on-finding"], "clean\n").code, Some(0));
@@ -179,7 +192,7 @@ fn mistakes_refuse_to_start() {
     refuses(&["filter", "--rules", &large], &["large.toml:3: mine", "states"]);
     refuses(&["filter", "--rules", &twice], &["twice.toml:4: mine", "duplicate id"]);
     refuses(&["filter", "--rules", &empty, "--no-builtin"], &["no rules are left"]);
-    refuses(&["filter", "--action", "hash"], &["--hash-key"]);
+    refuses(&["filter", "--action", "hash"], &["--action hash needs a hash key", "--hash-key FILE"]);
     refuses(
         &["filter", "--action", "hash", "--hash-key", &missing],
         &["cannot read hash key file", &missing],

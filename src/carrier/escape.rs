@@ -6,7 +6,13 @@
 
 use std::ops::Range;
 
+use crate::rules::gate::SHORT_ESCAPES;
+
 const ESC: u8 = 0x1B;
+/// The most bytes of parameters in a control sequence: two true colours and some attributes.
+const MAX_PARAMETERS: usize = 48;
+/// The most bytes of a control sequence, its ESC written out behind one backslash. The prefilter looks back one word of 64 bytes for the start of one.
+pub const MAX_SEQUENCE: usize = b"\\u001b[m".len() + MAX_PARAMETERS;
 /// How often escapes inside escapes are undone (`%2570` takes two).
 pub const PASSES: usize = 4;
 
@@ -156,8 +162,10 @@ fn unit_at(text: &[u8], at: usize, percent: Percent) -> Unit {
             let next = at + run;
             let decoded = match text.get(next) {
                 Some(b'/') => Some((1, '/')),
+                Some(b'e') => Some((1, '\x1b')),
+                Some(b'0') if text[next..].starts_with(b"033") => Some((3, '\x1b')),
                 // A line end between words: a blank is enough to tell them apart.
-                Some(b'n' | b'r' | b't') => Some((1, ' ')),
+                Some(&byte) if SHORT_ESCAPES.has(byte) => Some((1, ' ')),
                 Some(b'u') => {
                     hex(text, next + 1, 4).map(|code| (5, char::from_u32(code).unwrap_or('\u{FFFD}')))
                 }
@@ -193,20 +201,52 @@ fn unit_at(text: &[u8], at: usize, percent: Percent) -> Unit {
 /// The length of the control sequence (ECMA-48, section 5.4) at the start of `text`, as terminals get them from logs:
 /// quotes, slashes and brackets would be part of one, too, but belong to the text around it.
 pub fn sequence_len(text: &[u8]) -> Option<usize> {
+    if text.first() == Some(&ESC) { Some(1 + parameters_len(text, 1)?) } else { None }
+}
+
+/// As [`sequence_len`], also of one whose ESC is written out behind a backslash: `\x1b[0m`, `\u001b[0m`, `\033[0m`,
+/// `\e[0m`.
+pub fn any_sequence_len(text: &[u8]) -> Option<usize> {
+    // Each level of nesting doubles the backslashes.
+    let run = text.iter().take(64).take_while(|&&b| b == b'\\').count();
+    if run == 0 {
+        return sequence_len(text);
+    }
+    let rest = &text[run..];
+    let written = WRITTEN_ESC
+        .iter()
+        .find(|written| rest.get(..written.len()).is_some_and(|bytes| bytes.eq_ignore_ascii_case(written)))?;
+    let start = run + written.len();
+    Some(start + parameters_len(text, start)?)
+}
+
+/// ESC, as it is written behind a backslash.
+const WRITTEN_ESC: [&[u8]; 4] = [b"x1b", b"u001b", b"033", b"e"];
+
+/// The length of a control sequence's bracket, parameters and last letter, which begin at `at`.
+fn parameters_len(text: &[u8], at: usize) -> Option<usize> {
     // Behind a stray ESC, one of our own markers is one.
-    if text.get(1) != Some(&b'[') || super::placeholder::marker_at(text, 1).is_some() {
+    if text.get(at) != Some(&b'[') || super::placeholder::marker_at(text, at).is_some() {
         return None;
     }
     let is_parameter = |b: &&u8| b.is_ascii_digit() || matches!(b, b';' | b':' | b'?');
-    let parameters = text.get(2..)?.iter().take(24).take_while(is_parameter).count();
-    text.get(2 + parameters).is_some_and(u8::is_ascii_alphabetic).then_some(3 + parameters)
+    let parameters = text[at + 1..].iter().take(MAX_PARAMETERS).take_while(is_parameter).count();
+    text.get(at + 1 + parameters).is_some_and(u8::is_ascii_alphabetic).then_some(2 + parameters)
 }
 
 /// One past the control sequence that `at` is inside of, or `at`.
 pub fn sequence_end(text: &[u8], at: usize) -> usize {
-    let from = at.saturating_sub(26);
+    let from = at.saturating_sub(MAX_SEQUENCE - 1);
     let start = memchr::memrchr(ESC, &text[from..at]).map(|i| from + i);
     let end = start.and_then(|start| Some(start + sequence_len(&text[start..])?));
+    end.map_or(at, |end| end.max(at))
+}
+
+/// As [`sequence_end`], also of one whose ESC is written out.
+pub fn any_sequence_end(text: &[u8], at: usize) -> usize {
+    let from = at.saturating_sub(MAX_SEQUENCE - 1);
+    let start = memchr::memrchr2(ESC, b'\\', &text[from..at]).map(|i| from + i);
+    let end = start.and_then(|start| Some(start + any_sequence_len(&text[start..])?));
     end.map_or(at, |end| end.max(at))
 }
 
@@ -224,13 +264,13 @@ pub fn begins_behind(text: &[u8], at: usize) -> bool {
 pub fn ends_before(text: &[u8], at: usize) -> bool {
     let before = &text[..at];
     match before {
-        [.., b'\\', b'n' | b'r' | b't'] => true,
+        [.., b'\\', byte] => SHORT_ESCAPES.has(*byte),
         [.., b'%', a, b] => a.is_ascii_hexdigit() && b.is_ascii_hexdigit(),
         [.., b'\\', b'u', a, b, c, d] => [a, b, c, d].iter().all(|x| x.is_ascii_hexdigit()),
         [.., b'm'] => {
-            let from = before.len().saturating_sub(24);
-            memchr::memrchr(ESC, &before[from..])
-                .is_some_and(|i| sequence_len(&before[from + i..]) == Some(before.len() - from - i))
+            let from = before.len().saturating_sub(MAX_SEQUENCE);
+            memchr::memrchr2(ESC, b'\\', &before[from..])
+                .is_some_and(|i| any_sequence_len(&before[from + i..]) == Some(before.len() - from - i))
         }
         _ => false,
     }
@@ -263,7 +303,48 @@ mod tests {
         check(r"\u00e9\xe9", "é\u{FFFD}");
         check("\x1b[1;31mred\x1b[0m", " red ");
         check(r"a\nb\\tc", "a b c");
+        check(r"a\bb\fc\vd\ae\0f", "a b c d e f");
+        check(r"a\033[0mb\e[1;31mc", "a b c");
         check("", "");
+    }
+
+    #[test]
+    fn sequences_end_behind_what_is_inside_of_them() {
+        assert_eq!(any_sequence_end(br"a\033[1;31mb", 8), 11);
+        assert_eq!(any_sequence_end(b"a\x1b[1mb", 3), 5);
+        assert_eq!(any_sequence_end(br"a\033[1mb", 9), 9);
+    }
+
+    #[test]
+    fn words_start_behind_escapes() {
+        let check =
+            |before: &str, want| assert_eq!(ends_before(before.as_bytes(), before.len()), want, "{before}");
+        for escape in [
+            r"\n",
+            r"\b",
+            r"\f",
+            r"\v",
+            r"\a",
+            r"\e",
+            r"\0",
+            "%3d",
+            r"\u003d",
+            "\x1b[0m",
+            r"\033[0m",
+            r"\\x1b[1m",
+        ] {
+            check(escape, true);
+            check(&format!("x{escape}"), true);
+        }
+        let colours = "38;2;255;100;100;48;2;10;20;30";
+        for esc in ["\x1b", r"\e", r"\033", r"\x1B", r"\u001b", r"\\\\u001b"] {
+            check(&format!("x{esc}[{colours}m"), true);
+            check(&format!("x{esc}[{colours}m", colours = &"1;".repeat(24)), true);
+            check(&format!("x{esc}[{colours}m", colours = &"1;".repeat(25)), false);
+        }
+        for none in ["n", r"\c", r"\z", "0m", "[0m", r"\d[0m", "%3", r"\u00d"] {
+            check(none, false);
+        }
     }
 
     #[test]

@@ -414,6 +414,13 @@ fn parameters(
     any
 }
 
+/// How many brackets at the end of `value` close what was opened in front of it.
+fn closed_around(value: &[u8]) -> usize {
+    let closing = value.iter().rev().take_while(|&&b| b == b']').count();
+    let count = |byte: u8| value.iter().filter(|&&b| b == byte).count();
+    closing.min(count(b']').saturating_sub(count(b'[')))
+}
+
 fn cookies(line: &Line<'_>, key: &Key, tie: Tie, found: &mut dyn FnMut(Range<usize>)) -> Result<(), Reason> {
     let region = to_string_end(line, key, tie, true);
     let mut any = Err(Reason::Placeholder);
@@ -437,6 +444,9 @@ fn cookies(line: &Line<'_>, key: &Key, tie: Tie, found: &mut dyn FnMut(Range<usi
         } else if line[value.clone()].contains(&b' ') && marker_at(line, value.start).is_none() {
             // A cookie has no blanks: what follows the last one is something else in the line.
             value.end = value.start + line[value.clone()].iter().take_while(|&&b| b != b' ').count();
+        }
+        if line[region.start] == b'[' {
+            value.end -= closed_around(&line[value.clone()]);
         }
         let is_attribute = COOKIE_ATTRIBUTES.has(name);
         if !is_attribute && !is_no_secret(line, value.clone()) {
@@ -485,6 +495,11 @@ mod tests {
     #[test]
     fn cookie_values() {
         let check = |line, want| check(Values::Cookies, "Cookie", line, want);
+        // As Go prints the header of a request.
+        check("headers: map[Cookie:[sid=dead1]] next=1", &["dead1"]);
+        check("map[Cookie:[sid=dead1; b=dead[2]] Host:[x]] next=1", &["dead1", "dead[2]"]);
+        check("map[Cookie:[sid=dead1]]", &["dead1"]);
+        check("Cookie: sid=dead1]", &["dead1]"]);
         check("Cookie: a=1x; b=2y", &["1x", "2y"]);
         check("Set-Cookie: sid=abc; Path=/; HttpOnly", &["abc"]);
         check("Cookie: username=\"bob\"; sid=abc1; x=def2", &["bob", "abc1", "def2"]);

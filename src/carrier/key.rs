@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::escape;
 use crate::finding::RuleIndex;
 use crate::rules::anchor::{Anchor, MAX_SETS};
 use crate::rules::byte_set::ByteSet;
@@ -335,13 +336,18 @@ pub fn around(line: &[u8], word: Range<usize>) -> Option<Key> {
     while start > floor && is_key_byte(line[start - 1]) {
         start -= 1;
     }
-    // `\n` or `\t` in front of a key are an escape, not its first letter.
+    // `\n` or `\t` in front of a key are an escape, not its first letter. (`\a` is rather one in a path.)
     if start > 0
         && line[start - 1] == b'\\'
-        && matches!(line[start], b'n' | b'r' | b't')
+        && matches!(line[start], b'n' | b'r' | b't' | b'b' | b'f')
         && start < word.start
     {
         start += 1;
+    }
+    // Nor are the last letters of a colour that is written out.
+    if start > 0 && matches!(line[start - 1], b'[' | b';' | b':') {
+        let end = escape::any_sequence_end(line, start);
+        start = if end <= word.start { end } else { start };
     }
     let dashes = line[start..word.end].iter().take_while(|&&b| b == b'-').count();
     let is_flag = dashes > 0;

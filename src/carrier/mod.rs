@@ -3,6 +3,7 @@
 //! Everything here works on one line, looks only around the place it is asked about, and allocates nothing
 //! but the decoded view of a line that holds escapes, and the content of a string whose document is to be kept.
 
+mod element;
 pub mod escape;
 pub mod grammar;
 pub mod identifier;
@@ -11,6 +12,7 @@ pub mod key;
 pub mod line;
 pub mod pair;
 pub mod placeholder;
+mod property;
 pub mod quote;
 pub mod surroundings;
 pub mod tie;

@@ -5,9 +5,11 @@
 
 use std::ops::Range;
 
+use super::element::{self, opens_tag};
 use super::key::{KEY_BYTES, Key};
 use super::line::Line;
 use super::pair::{buffer_bytes, is_value_name, pair};
+use super::property;
 use super::quote::{self, Quote};
 use crate::finding::Link;
 use crate::rules::byte_set::ByteSet;
@@ -16,8 +18,6 @@ use crate::rules::byte_set::ByteSet;
 pub(super) const GAP: usize = 64;
 /// How far back the start of the string around a key is looked for.
 const STRING_GAP: usize = 512;
-/// The most bytes of attributes in a tag.
-const MAX_ATTRIBUTES: usize = 512;
 /// The most elements of an array that are taken as values.
 const MAX_ELEMENTS: usize = 4096;
 /// What an element counts for, beside its bytes.
@@ -107,13 +107,8 @@ pub fn value_of(line: &Line<'_>, key: &Key) -> Option<Tie> {
         [b'-', b'>', ..] => value_at(line, after + 2, Link::Assign, Some(key)),
         // FULLWIDTH COLON
         [0xEF, 0xBC, 0x9A, ..] => value_at(line, after + 3, Link::Assign, Some(key)),
-        [b'>', ..] if blank == 0 && !is_quoted && opens_tag(line, key.start) => element(line, after + 1),
-        [_, ..] if blank > 0 && !is_quoted && opens_tag(line, key.start) && is_assigned(line, after) => {
-            // Attributes come first.
-            let reach = &line[after..line.len().min(after + MAX_ATTRIBUTES)];
-            let close =
-                memchr::memchr2(b'<', b'>', reach).filter(|&i| reach[i] == b'>' && reach[i - 1] != b'/')?;
-            element(line, after + close + 1)
+        [byte, ..] if !is_quoted && opens_tag(line, key.start) && (blank > 0 || *byte == b'>') => {
+            element::of_tag(line, after)
         }
         [b',', ..] if is_quoted => {
             let link = if key.is_flag { Link::Flag } else { Link::Pair };
@@ -169,6 +164,15 @@ fn is_in_list(line: &Line<'_>, key: &Key) -> bool {
 
 /// A value that starts at or (after blanks) behind `from`.
 pub(super) fn value_at(line: &Line<'_>, from: usize, link: Link, key: Option<&Key>) -> Option<Tie> {
+    let at = from + blanks(line, from);
+    if at > from && line[from - 1] == b':' {
+        return property::node_at(line, at, link, key, 2);
+    }
+    plain_value_at(line, from, link, key)
+}
+
+/// As [`value_at`], of a value that has no properties.
+pub(super) fn plain_value_at(line: &Line<'_>, from: usize, link: Link, key: Option<&Key>) -> Option<Tie> {
     let mut at = from + blanks(line, from);
     if line.is_spent() && at < line.len() {
         return Some(Tie { link, shape: Shape::Bare, start: at, end: line.rest(at), is_prose: false });
@@ -256,23 +260,6 @@ fn wrapped(line: &Line<'_>, at: usize, link: Link) -> Option<Tie> {
     value_at(line, colon + 1, link, None).filter(|tie| tie.shape != Shape::Array)
 }
 
-fn element(line: &Line<'_>, from: usize) -> Option<Tie> {
-    if line[from..].starts_with(b"<![CDATA[") {
-        return value_at(line, from, Link::Xml, None);
-    }
-    let close = memchr::memchr(b'<', &line[from..]);
-    line.read(close.unwrap_or(line.len() - from));
-    let end = match close {
-        Some(close) => from + close,
-        // What the tag is in ends right behind it.
-        None if quote::at(line, from).is_some() => return None,
-        // Cut off before its closing tag; with blanks in it, it is rather a sentence about a tag.
-        None if line[from..].iter().take_while(|b| **b != b'"').any(u8::is_ascii_whitespace) => return None,
-        None => line.len(),
-    };
-    Some(Tie { link: Link::Xml, shape: Shape::Element, start: from, end, is_prose: false })
-}
-
 fn is_header_place(line: &[u8], key: &Key) -> bool {
     match byte_before(line, key.start) {
         None => true,
@@ -281,16 +268,6 @@ fn is_header_place(line: &[u8], key: &Key) -> bool {
         Some(b' ') => key.start >= 2 && matches!(line[key.start - 2], b'>' | b'<'),
         _ => false,
     }
-}
-
-fn opens_tag(line: &[u8], start: usize) -> bool {
-    let prefix = line[..start]
-        .iter()
-        .rev()
-        .take(40)
-        .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b':' | b'-'));
-    let at = start - prefix.count();
-    at > 0 && line[at - 1] == b'<'
 }
 
 fn byte_before(line: &[u8], at: usize) -> Option<u8> {
@@ -307,7 +284,7 @@ pub(super) fn blanks(line: &[u8], at: usize) -> usize {
     while end - at < GAP {
         match line.get(end..).unwrap_or_default() {
             [b' ' | b'\t', ..] => end += 1,
-            rest @ [0x1B, b'[', ..] => match super::escape::sequence_len(rest) {
+            rest @ [0x1B | b'\\', ..] => match super::escape::any_sequence_len(rest) {
                 Some(len) => end += len,
                 None => break,
             },
@@ -372,7 +349,11 @@ fn bare_end_behind(line: &Line<'_>, start: usize, mut at: usize, link: Link) -> 
                 }
                 None => true,
             },
-            b'&' => link == Link::Query || is_field(line, at + 1) || line[at + 1..].starts_with(b"amp;"),
+            b'&' => {
+                // A password may begin with it: then only a field right behind it is one.
+                let is_field = if at > start { is_field } else { is_assigned };
+                link == Link::Query || is_field(line, at + 1) || line[at + 1..].starts_with(b"amp;")
+            }
             b',' | b';' => ends_item(line, at + 1, link),
             b')' => closes(0),
             b']' => closes(1),
@@ -403,6 +384,7 @@ fn escape_len(line: &[u8], at: usize) -> Option<usize> {
     match line.get(at + run) {
         None => None,
         Some(&b) if quote::is_mark(b) || matches!(b, b'n' | b'r' | b't') => None,
+        Some(_) if super::escape::any_sequence_len(&line[at + run - 1..]).is_some() => None,
         Some(_) => Some(run),
     }
 }
@@ -543,6 +525,15 @@ mod tests {
         check("password='it is' x", "it is");
         check("user[password]=abc&x=1", "abc");
         check("\x1b[32mpassword\x1b[0m=\x1b[31mabc\x1b[0m x", "abc");
+        check(r"\x1b[32mpassword\x1b[0m=\x1b[31mabc\x1b[0m x", "abc");
+        check(r"\u001b[36mpassword=\u001b[0mabc x", "abc");
+        check(r"\e[36mpassword=\e[0mabc x", "abc");
+        check(r"\033[36mpassword=\\033[0mabc x", "abc");
+        check(r"password=\x1b[0", r"\x1b[0");
+        check("map[password:[abc]] next=1", "[abc]");
+        check("map[user:[password=abc]] next=1", "abc");
+        check("password: &hunter2 host: b", "&hunter2");
+        check("password=&user=b", "");
         check("password：abc", "abc");
     }
 
@@ -594,5 +585,15 @@ mod tests {
         check("<password><![CDATA[hunter2]]></password>", "hunter2");
         check("<w:password Type=\"a#b\" x='y'>hunter2</w:password>", "hunter2");
         check("<password type=\"x\"/>", "-");
+        check("<password xsi:type=\"xsd:string\">hunter2</password>", "hunter2");
+        check(r#"{"m":"<password xsi:type=\"a\">hunter2</password>"}"#, "hunter2");
+        check("<ns:password a:b = 'x>y'\tc=1>hunter2</ns:password>", "hunter2");
+        check("<password >hunter2</password>", "hunter2");
+        check("<password nil>hunter2</password>", "hunter2");
+        check("<password a=\"x>hunter2</password>", "hunter2");
+        check("<password xsi:nil=\"true\" /> <a>x</a>", "-");
+        check("<password /> <a>x</a>", "-");
+        check("login <password file> [options] <url>", "-");
+        check("login <password file>", "-");
     }
 }

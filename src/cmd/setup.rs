@@ -108,8 +108,15 @@ impl SanitizerOptions {
                 "no rules are left in profile {profile}; nothing would be scrubbed"
             )));
         }
+        if self.action == Some(Action::Hash) && key_file.is_none() {
+            return Err(Refusal("--action hash needs a hash key; add --hash-key FILE".to_owned()));
+        }
         let key = key_file.map(|file| read_key(&file, &key_id)).transpose()?;
-        Ok((Sanitizer::new(Parts { key, ..parts })?, profile))
+        let sanitizer = Sanitizer::new(Parts { key, ..parts })?;
+        if self.hash_key.is_some() && !sanitizer.hashes() {
+            say("note: --hash-key is not used: nothing has the action hash");
+        }
+        Ok((sanitizer, profile))
     }
 }
 

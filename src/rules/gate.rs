@@ -34,6 +34,12 @@ pub const COLON: ByteSet = ByteSet::of(b':');
 /// What escapes begin with.
 pub const ESCAPES: ByteSet = ByteSet::of_each(b"\\%\x1B");
 
+/// What stands behind the backslash in an escape of two bytes.
+pub const SHORT_ESCAPES: ByteSet = ByteSet::of_each(b"nrtbfvae0");
+/// What escapes end with: those of two bytes, those in hexadecimal, and colours.
+const ENDS_OF_ESCAPES: ByteSet =
+    SHORT_ESCAPES.with_range(b'0', b'9').with_range(b'a', b'f').with_range(b'A', b'F').with(b'm');
+
 /// A kind of place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gate {
@@ -251,7 +257,6 @@ fn set_at(anchor: &Anchor, offset: isize) -> ByteSet {
 
 /// The same, with the last bytes of escapes.
 pub fn byte_at(anchor: &Anchor, offset: isize) -> ByteSet {
-    const ENDS: ByteSet = ByteSet::of_each(b"0123456789abcdefABCDEFnrtm");
     let set = set_at(anchor, offset);
-    if offset == -1 { set.union(ENDS) } else { set }
+    if offset == -1 { set.union(ENDS_OF_ESCAPES) } else { set }
 }

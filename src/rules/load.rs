@@ -40,6 +40,10 @@ pub(super) fn read(name: &str, text: &str, is_tested: bool) -> File {
     }
     if errors.is_empty() {
         reader.top(table.get_ref());
+        let File { rules, skipped, faults, .. } = &reader.file;
+        if rules.is_empty() && skipped.is_empty() && faults.is_empty() {
+            reader.skip(0, "has no rules");
+        }
     }
     reader.file
 }

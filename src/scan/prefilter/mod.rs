@@ -18,7 +18,7 @@ mod kind;
 mod rare;
 mod window;
 
-use crate::carrier::escape::{ends_before, sequence_len};
+use crate::carrier::escape::{MAX_SEQUENCE, any_sequence_len, ends_before};
 use crate::rules::anchor::Anchor;
 use crate::rules::byte_set::{BySet, ByteSet};
 use crate::rules::gate::{FOLD, Key};
@@ -252,10 +252,15 @@ impl Prefilter {
 
 /// Where a terminal colour ends, an escape of two bytes does for the gates.
 fn mark_colours<const N: usize>(text: &[u8], from: usize, words: &mut [[u64; N]; KINDS]) {
+    const { assert!(MAX_SEQUENCE < WORD) };
     let start = from.saturating_sub(WORD);
     let region = &text[start..text.len().min(from + (N - 2) * WORD)];
-    for at in memchr::memchr_iter(0x1B, region) {
-        let end = sequence_len(&text[start + at..]).map(|len| start + at + len);
+    for at in memchr::memchr2_iter(0x1B, b'\\', region) {
+        // Of many backslashes the last one is enough.
+        if text[start + at..].starts_with(br"\\") {
+            continue;
+        }
+        let end = any_sequence_len(&text[start + at..]).map(|len| start + at + len);
         if let Some(bit) = end.and_then(|end| (end + WORD - 2).checked_sub(from)) {
             words[Kind::Escape as usize][bit / WORD] |= 1 << (bit % WORD);
         }
@@ -476,7 +481,7 @@ mod tests {
             2 => "[0-9 .-]{1,14}",
             4 => "[ =:@%/\"\\\\._\n-]",
             2 => prop::sample::select(vec![
-                "\\n", "%4a", "\\u0022", "\x1b[1;31m", "\x1b[0m", "\x1b", "é", "\u{ff1a}", "0123456789012345",
+                "\\n", "%4a", "\\u0022", "\x1b[1;31m", "\x1b[0m", "\x1b", "\x1b[38;2;255;100;100;48;2;10;20;30m", "\\v", "\\b", "\\033[0m", "\\u001b[38;2;255;100;100;48;2;10;20;30m", "é", "\u{ff1a}", "0123456789012345",
             ]).prop_map(str::to_owned),
         ];
         (0..80usize, prop::collection::vec(piece, 0..60))
