@@ -93,7 +93,7 @@ impl Sanitizer {
     }
 
     /// Whether any of its findings become pseudonyms.
-    pub(crate) fn hashes(&self) -> bool {
+    pub fn hashes(&self) -> bool {
         self.actions.contains(&Action::Hash)
     }
 
