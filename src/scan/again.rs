@@ -7,6 +7,7 @@ use super::confirm::Looker;
 use super::{LineWork, Scanner, structure};
 use crate::carrier::json;
 use crate::finding::Finding;
+use crate::rules::byte_set::ByteSet;
 
 /// How often a line is looked at again.
 const ROUNDS: usize = 4;
@@ -67,11 +68,12 @@ pub(super) fn look_again(scanner: &Scanner, line: &[u8], is_json: Option<bool>, 
     }
 }
 
-/// Whether a finding holds a byte that regexes do not read over, as a marker in its place lets them do.
+/// Bytes that the regexes of rules do not read over.
+const SPAN_ENDS: ByteSet = ByteSet::of_each(b"|;&{}()<>");
+
+/// Whether a finding holds such a byte: with a marker in its place, regexes may read on.
 fn ends_spans(line: &[u8], finding: &Finding) -> bool {
-    line[finding.range()]
-        .iter()
-        .any(|b| matches!(b, b'|' | b';' | b'&' | b'{' | b'}' | b'(' | b')' | b'<' | b'>'))
+    line[finding.range()].iter().any(|&byte| SPAN_ENDS.has(byte))
 }
 
 /// Whether what stands right before or behind a finding could become a word of its own.
