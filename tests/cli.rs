@@ -327,3 +327,26 @@ fn help_has_examples_and_shells_have_completions() {
         assert!(run(&["completions", shell], "").out.contains("fail-on-finding"), "{shell}");
     }
 }
+
+#[test]
+fn the_cost_of_rules_on_a_log() {
+    let log = format!("all is well\npassword={CANARY}\nno token here\npassword: {CANARY}");
+    let ran = run(&["rules", "list", "--cost", "-", "--format", "json"], &log);
+    assert_eq!((ran.code, &*ran.err), (Some(0), ""));
+    assert!(!ran.out.contains(CANARY), "{}", ran.out);
+    let costs: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
+    assert_eq!(costs["total"]["bytes"], log.len());
+    assert_eq!(costs["total"]["lines"], 4);
+    assert_eq!(costs["total"]["lines_looked_at"], 2);
+    let rule = costs["rules"].as_array().and_then(|rules| rules.iter().find(|rule| rule["id"] == "password"));
+    let rule = rule.expect("the rule for passwords");
+    assert_eq!(["hits", "confirms", "findings"].map(|field| rule[field].as_u64()), [Some(2); 3]);
+
+    let ran = run(&["rules", "list", "--cost", "-"], &log);
+    assert_eq!((ran.code, &*ran.err), (Some(0), ""));
+    assert!(ran.out.lines().next().is_some_and(|head| head.starts_with("rule ")), "{}", ran.out);
+    assert!(ran.out.ends_with("2 of 4 lines (50.0%) were looked at after the prefilter\n"), "{}", ran.out);
+    let ran = run(&["rules", "list", "--cost", "-"], "");
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    refuses(&["rules", "list", "--cost", "no/such.log"], &["no/such.log"]);
+}

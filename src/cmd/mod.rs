@@ -13,6 +13,7 @@ mod completions;
 mod explain;
 mod filter;
 mod pipe;
+mod rule_costs;
 mod rules;
 mod setup;
 

@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
 
 use super::explain::Shown;
+use super::rule_costs;
 use super::setup::{RuleOptions, read_rule_files};
 use super::{Exit, Refusal, print};
 use crate::finding::Link;
@@ -18,6 +19,7 @@ const EXAMPLES: &str = "\
 Examples:
   kasm-scrub rules list --profile secrets
   kasm-scrub rules list --rules gitleaks.toml --no-builtin --format json
+  kasm-scrub rules list --rules my-rules.toml --cost app.log
   kasm-scrub rules show github-pat
   kasm-scrub rules test my-rules.toml";
 
@@ -38,6 +40,9 @@ enum Command {
         /// How to show them: for people, or as one JSON array
         #[arg(short, long, value_name = "FORMAT", default_value = "text")]
         format: Shown,
+        /// Scan this log (- for stdin) and list what each rule cost, the dearest first [its profile: default]
+        #[arg(long, value_name = "FILE")]
+        cost: Option<PathBuf>,
     },
     /// Show all there is to know about a rule
     Show {
@@ -60,7 +65,8 @@ enum Command {
 
 pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
     match args.command {
-        Command::List { rules, format } => list(&rules, format),
+        Command::List { rules, format, cost: Some(log) } => rule_costs::list(&rules, &log, format),
+        Command::List { rules, format, cost: None } => list(&rules, format),
         Command::Show { id, rules } => show(&rules, &id),
         Command::Test { files, no_builtin } => test(&files, !no_builtin),
     }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::open::{Name, Open};
-use super::{Buffers, Hit, Owner, Scanner, pem};
+use super::{Buffers, Costs, Hit, Owner, Scanner, pem};
 use crate::carrier::escape::{self, Percent, ends_before, sequence_end};
 use crate::carrier::key::{self, Key};
 use crate::carrier::line::{Line, whole_characters};
@@ -42,9 +42,9 @@ impl Looker<'_> {
     /// what the line leaves open.
     pub(super) fn look(self, line: &[u8], base: usize, hits: &[Hit], found: &mut Vec<Finding>) -> Open {
         let Self { scanner, buffers, left } = self;
-        let Buffers { candidates, rules, view, view_hits, is_over_marker } = buffers;
+        let Buffers { candidates, rules, view, view_hits, is_over_marker, costs } = buffers;
         *is_over_marker = false;
-        let mut lane = Lane { scanner, candidates, rules, opened: Open::default(), is_over_marker };
+        let mut lane = Lane { scanner, candidates, rules, opened: Open::default(), is_over_marker, costs };
         let before = found.len();
         let escapes = lane.look(line, base, hits, found, left);
         if escapes.line && memchr::memchr(0x1B, line).is_some() {
@@ -156,6 +156,7 @@ struct Lane<'s> {
     rules: &'s mut Vec<RuleIndex>,
     opened: Open,
     is_over_marker: &'s mut bool,
+    costs: &'s mut Option<Costs>,
 }
 
 impl Lane<'_> {
@@ -181,7 +182,12 @@ impl Lane<'_> {
                         self.candidates.extend(at.checked_sub(offset).map(|start| (rule, start, true)));
                     }
                     Owner::Inside(rule) => self.candidates.push((rule, at, false)),
-                    Owner::Lines(rule) => self.lines(line, rule, at, found),
+                    Owner::Lines(rule) => {
+                        if let Some(costs) = self.costs {
+                            costs.hit(rule);
+                        }
+                        self.lines(line, rule, at, found);
+                    }
                     Owner::Key(behind) => {
                         let len = scanner.prefilter.anchors()[hit.anchor as usize].sets.len() - behind;
                         escapes.line |= escape::begins_behind(line, at + len);
@@ -212,20 +218,23 @@ impl Lane<'_> {
         while let Some(&(rule, _, is_prefix)) = rest.first() {
             let (own, others) = rest.split_at(rest.partition_point(|c| c.0 == rule));
             rest = others;
+            if let Some(costs) = self.costs {
+                own.iter().for_each(|&(rule, ..)| costs.hit(rule));
+            }
             if let Detect::Regex { pattern, anchors, by_keyword } = &scanner.rules[rule].detect {
                 let is_over_marker = &mut *self.is_over_marker;
                 let mut confirm =
                     Confirm { scanner, line: &text, rule, pattern, found, left, is_over_marker };
-                if !confirm.has_keyword() {
-                    continue;
-                }
-                if is_prefix {
-                    confirm.at_each(own);
-                } else if anchors.is_empty() || *by_keyword {
-                    confirm.within(0..line.len());
-                } else {
-                    confirm.around_each(own);
-                }
+                Costs::confirm(self.costs, rule, || {
+                    if !confirm.has_keyword() {
+                    } else if is_prefix {
+                        confirm.at_each(own);
+                    } else if anchors.is_empty() || *by_keyword {
+                        confirm.within(0..line.len());
+                    } else {
+                        confirm.around_each(own);
+                    }
+                });
             }
         }
         escapes
@@ -286,7 +295,12 @@ impl Lane<'_> {
             }
         });
         for &rule in self.rules.iter() {
-            keyed(self.scanner, line, &key, tie, rule, &mut |finding| found.push(finding), left);
+            if let Some(costs) = self.costs {
+                costs.hit(rule);
+            }
+            Costs::confirm(self.costs, rule, || {
+                keyed(self.scanner, line, &key, tie, rule, &mut |finding| found.push(finding), left);
+            });
         }
     }
 }

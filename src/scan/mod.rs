@@ -9,6 +9,7 @@
 mod again;
 mod body;
 mod confirm;
+mod cost;
 mod open;
 mod pem;
 mod prefilter;
@@ -17,6 +18,7 @@ mod structure;
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::time::Duration;
 
 use crate::carrier::escape::View;
 use crate::carrier::key::{self, KeyIndex};
@@ -28,6 +30,7 @@ use crate::rules::anchor::Anchor;
 use crate::rules::byte_set::ByteSet;
 use crate::rules::{Detect, Ruleset};
 
+pub use cost::{Cost, Costs};
 pub use prefilter::{Hit, Prefilter};
 
 /// What records are taken to be.
@@ -119,12 +122,25 @@ struct Buffers {
     view_hits: Vec<Hit>,
     /// A match was refused because something in it had been cleaned before.
     is_over_marker: bool,
+    costs: Option<Costs>,
 }
 
 impl Work {
     /// Working memory that also keeps near misses, for explaining.
     pub fn explaining() -> Self {
         Self { left: Some(Vec::new()), ..Self::default() }
+    }
+
+    /// Working memory that also counts what each of so many rules costs, by a clock that tells the time since some start.
+    pub fn counting(rules: usize, clock: fn() -> Duration) -> Self {
+        let mut work = Self::default();
+        work.line.buffers.costs = Some(Costs::new(rules, clock));
+        work
+    }
+
+    /// What rules have cost; nothing unless made to count.
+    pub fn costs(&self) -> Option<&Costs> {
+        self.line.buffers.costs.as_ref()
     }
 
     /// The findings of the last block.
@@ -284,6 +300,9 @@ impl Scanner {
                 left.push(Left { start: entry.start + place.start, end: entry.end + place.start, ..entry });
             }
         };
+        if let Some(costs) = &mut buffers.costs {
+            costs.line();
+        }
         let looker = confirm::Looker { scanner: self, buffers, left: &mut left };
         open.add(looker.look(line, place.start, hits, found));
         if work.line.found.is_empty() {

@@ -1,0 +1,61 @@
+//! What each rule costs: how often the prefilter leads to it, how often it is tried, and how long that takes. Only working
+//! memory that was made to count does so.
+
+use std::time::Duration;
+
+use crate::finding::RuleIndex;
+
+/// What a rule has cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// How often one of its anchors, or a key with one of its names, stood in the text.
+    pub hits: u64,
+    /// How often it was tried there: one try takes all hits of a line, or one value of a key.
+    pub confirms: u64,
+    /// How long that took.
+    pub time: Duration,
+}
+
+/// What all rules have cost.
+#[derive(Debug)]
+pub struct Costs {
+    rules: Vec<Cost>,
+    lines: u64,
+    /// The time since some start. The scanner has no clock of its own.
+    clock: fn() -> Duration,
+}
+
+impl Costs {
+    pub(super) fn new(rules: usize, clock: fn() -> Duration) -> Self {
+        Self { rules: vec![Cost::default(); rules], lines: 0, clock }
+    }
+
+    /// The costs of each rule, by its index.
+    pub fn rules(&self) -> &[Cost] {
+        &self.rules
+    }
+
+    /// How many lines did not leave after the prefilter.
+    pub fn lines(&self) -> u64 {
+        self.lines
+    }
+
+    pub(super) fn line(&mut self) {
+        self.lines += 1;
+    }
+
+    pub(super) fn hit(&mut self, rule: RuleIndex) {
+        self.rules[rule.0 as usize].hits += 1;
+    }
+
+    /// Counts what `try_rule` does as a try of `rule`.
+    pub(super) fn confirm<T>(costs: &mut Option<Self>, rule: RuleIndex, try_rule: impl FnOnce() -> T) -> T {
+        let Some(costs) = costs else { return try_rule() };
+        let start = (costs.clock)();
+        let result = try_rule();
+        let cost = &mut costs.rules[rule.0 as usize];
+        cost.confirms += 1;
+        cost.time += (costs.clock)().saturating_sub(start);
+        result
+    }
+}
