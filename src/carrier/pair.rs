@@ -164,18 +164,20 @@ fn pair_with(line: &Line<'_>, named: Range<usize>, from: usize, closing: Quote) 
     let mut at = from;
     let mut depth = 0usize;
     while at < to {
-        if is_structure(line, at, closing) {
-            match line[at] {
+        match line[at] {
+            b'{' | b'}' | b'<' | b'>' if is_structure(line, at, closing) => match line[at] {
                 // An object beside the value is skipped.
                 b'{' => depth += 1,
                 b'}' if depth > 0 => depth -= 1,
                 _ => break,
+            },
+            b'{' if line[at..].starts_with(b"{}") => at += 1,
+            _ if depth == 0 && begins_word(line, at) => {
+                if let Some(tie) = value_named_at(line, at) {
+                    return Some(tie);
+                }
             }
-        } else if line[at..].starts_with(b"{}") {
-            at += 1;
-        }
-        if let Some(tie) = value_named_at(line, at).filter(|_| depth == 0) {
-            return Some(tie);
+            _ => {}
         }
         at += 1;
     }
@@ -188,11 +190,20 @@ fn pair_with(line: &Line<'_>, named: Range<usize>, from: usize, closing: Quote) 
         if line[at] == opening && is_structure(line, at, closing) {
             break;
         }
-        if let Some(tie) = value_named_at(line, at).filter(|tie| tie.end < named.start) {
+        if begins_word(line, at)
+            && let Some(tie) = value_named_at(line, at).filter(|tie| tie.end < named.start)
+        {
             return Some(tie);
         }
     }
     None
+}
+
+/// Whether a word begins at `at`. Asked of every byte between two halves.
+#[inline]
+fn begins_word(line: &[u8], at: usize) -> bool {
+    let is_word = |at: usize| line.get(at).is_some_and(|&b| b.is_ascii_alphanumeric() || b == b'_');
+    is_word(at) && !at.checked_sub(1).is_some_and(is_word)
 }
 
 /// Where the string that ends with the key was opened: right before the key, or a few words before it.
@@ -222,8 +233,7 @@ fn name_before(line: &[u8], at: usize) -> Option<Range<usize>> {
 
 /// `value": "…` or `value="…` whose name starts at `at`.
 fn value_named_at(line: &Line<'_>, at: usize) -> Option<Tie> {
-    let is_word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-    if !line.get(at).is_some_and(|&b| is_word(b)) || (at > 0 && is_word(line[at - 1])) {
+    if !begins_word(line, at) {
         return None;
     }
     let len = line[at..].iter().take(16).take_while(|b| b.is_ascii_alphabetic() || **b == b'_').count();
@@ -245,10 +255,6 @@ fn value_named_at(line: &Line<'_>, at: usize) -> Option<Tie> {
 
 /// Whether the bracket at `at` is one of structure rather than part of a value: quotes that belong to it follow.
 fn is_structure(line: &[u8], at: usize, level: Quote) -> bool {
-    // Asked of every byte between two halves.
-    if !matches!(line[at], b'{' | b'}' | b'<' | b'>') {
-        return false;
-    }
     let next = at + 1 + blanks(line, at + 1);
     match line[at] {
         b'{' => quote::at(line, next) == Some(level),
