@@ -11,7 +11,8 @@ use crate::rules::gate::SHORT_ESCAPES;
 const ESC: u8 = 0x1B;
 /// The most bytes of parameters in a control sequence: two true colours and some attributes.
 const MAX_PARAMETERS: usize = 48;
-/// The most bytes of a control sequence, its ESC written out behind one backslash. The prefilter looks back one word of 64 bytes for the start of one.
+/// The most bytes of a control sequence, its ESC written out behind one backslash. The prefilter looks back one word of
+/// 64 bytes for the start of one.
 pub const MAX_SEQUENCE: usize = b"\\u001b[m".len() + MAX_PARAMETERS;
 /// How often escapes inside escapes are undone (`%2570` takes two).
 pub const PASSES: usize = 4;
@@ -236,17 +237,23 @@ fn parameters_len(text: &[u8], at: usize) -> Option<usize> {
 
 /// One past the control sequence that `at` is inside of, or `at`.
 pub fn sequence_end(text: &[u8], at: usize) -> usize {
-    let from = at.saturating_sub(MAX_SEQUENCE - 1);
-    let start = memchr::memrchr(ESC, &text[from..at]).map(|i| from + i);
-    let end = start.and_then(|start| Some(start + sequence_len(&text[start..])?));
-    end.map_or(at, |end| end.max(at))
+    end_around(text, at, |before| memchr::memrchr(ESC, before), sequence_len)
 }
 
 /// As [`sequence_end`], also of one whose ESC is written out.
 pub fn any_sequence_end(text: &[u8], at: usize) -> usize {
+    end_around(text, at, |before| memchr::memrchr2(ESC, b'\\', before), any_sequence_len)
+}
+
+/// One past the sequence around `at`, or `at`: `start` finds where the last one before it begins, `len` measures it.
+fn end_around(
+    text: &[u8],
+    at: usize,
+    start: impl Fn(&[u8]) -> Option<usize>,
+    len: impl Fn(&[u8]) -> Option<usize>,
+) -> usize {
     let from = at.saturating_sub(MAX_SEQUENCE - 1);
-    let start = memchr::memrchr2(ESC, b'\\', &text[from..at]).map(|i| from + i);
-    let end = start.and_then(|start| Some(start + any_sequence_len(&text[start..])?));
+    let end = start(&text[from..at]).and_then(|start| Some(from + start + len(&text[from + start..])?));
     end.map_or(at, |end| end.max(at))
 }
 

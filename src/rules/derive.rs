@@ -9,6 +9,7 @@ use super::anchor::{Anchor, MAX_SETS, Reach};
 use super::byte_set::ByteSet;
 use super::first_bytes::{byte_set, first_bytes};
 use super::frequency::{shares, word_frequency};
+use super::gate::ALPHANUMERIC;
 use super::way::{Sets, Way};
 
 /// How many alternatives one part of a regex may spell out before it is left to its neighbours.
@@ -21,7 +22,7 @@ const REACHES: f32 = 0.1;
 const EDGE: usize = 16;
 
 /// Letters, digits and `_`: what `\b` tells from the rest.
-const WORD: ByteSet = ByteSet::of(b'_').with_range(b'a', b'z').with_range(b'A', b'Z').with_range(b'0', b'9');
+const WORD: ByteSet = ALPHANUMERIC.with(b'_');
 
 /// From what cost on an anchor is hard to find: most are found for far less.
 const HARD: f32 = 1e-3;

@@ -183,9 +183,7 @@ impl Lane<'_> {
                     }
                     Owner::Inside(rule) => self.candidates.push((rule, at, false)),
                     Owner::Lines(rule) => {
-                        if let Some(costs) = self.costs {
-                            costs.hit(rule);
-                        }
+                        Costs::hit(self.costs, rule);
                         self.lines(line, rule, at, found);
                     }
                     Owner::Key(behind) => {
@@ -218,16 +216,16 @@ impl Lane<'_> {
         while let Some(&(rule, _, is_prefix)) = rest.first() {
             let (own, others) = rest.split_at(rest.partition_point(|c| c.0 == rule));
             rest = others;
-            if let Some(costs) = self.costs {
-                own.iter().for_each(|&(rule, ..)| costs.hit(rule));
-            }
+            own.iter().for_each(|_| Costs::hit(self.costs, rule));
             if let Detect::Regex { pattern, anchors, by_keyword } = &scanner.rules[rule].detect {
                 let is_over_marker = &mut *self.is_over_marker;
                 let mut confirm =
                     Confirm { scanner, line: &text, rule, pattern, found, left, is_over_marker };
                 Costs::confirm(self.costs, rule, || {
                     if !confirm.has_keyword() {
-                    } else if is_prefix {
+                        return;
+                    }
+                    if is_prefix {
                         confirm.at_each(own);
                     } else if anchors.is_empty() || *by_keyword {
                         confirm.within(0..line.len());
@@ -295,9 +293,7 @@ impl Lane<'_> {
             }
         });
         for &rule in self.rules.iter() {
-            if let Some(costs) = self.costs {
-                costs.hit(rule);
-            }
+            Costs::hit(self.costs, rule);
             Costs::confirm(self.costs, rule, || {
                 keyed(self.scanner, line, &key, tie, rule, &mut |finding| found.push(finding), left);
             });

@@ -40,12 +40,18 @@ impl Costs {
         self.lines
     }
 
-    pub(super) fn line(&mut self) {
-        self.lines += 1;
+    /// Counts a line that is looked at.
+    pub(super) fn line(costs: &mut Option<Self>) {
+        if let Some(costs) = costs {
+            costs.lines += 1;
+        }
     }
 
-    pub(super) fn hit(&mut self, rule: RuleIndex) {
-        self.rules[rule.0 as usize].hits += 1;
+    /// Counts a hit of `rule`.
+    pub(super) fn hit(costs: &mut Option<Self>, rule: RuleIndex) {
+        if let Some(costs) = costs {
+            costs.rules[rule.0 as usize].hits += 1;
+        }
     }
 
     /// Counts what `try_rule` does as a try of `rule`.

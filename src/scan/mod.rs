@@ -300,9 +300,7 @@ impl Scanner {
                 left.push(Left { start: entry.start + place.start, end: entry.end + place.start, ..entry });
             }
         };
-        if let Some(costs) = &mut buffers.costs {
-            costs.line();
-        }
+        Costs::line(&mut buffers.costs);
         let looker = confirm::Looker { scanner: self, buffers, left: &mut left };
         open.add(looker.look(line, place.start, hits, found));
         if work.line.found.is_empty() {
