@@ -165,7 +165,7 @@ fn write_rule(rule: &Rule, out: &mut dyn Write) -> io::Result<()> {
     for list in rule.allow.iter().chain(rule.file_allow.iter()) {
         field("allows", &allow_text(list))?;
     }
-    for example in &rule.examples {
+    for example in rule.examples.iter() {
         field("example", &example.replace('\n', "\n               "))?;
     }
     Ok(())

@@ -3,6 +3,49 @@
 //! Bodies of tokens are generated from placeholders, so that no rule file holds anything that looks alive.
 //! The same placeholder gives the same bytes every time, on every machine.
 
+use std::ops::Deref;
+use std::sync::OnceLock;
+
+use toml::de::DeValue;
+
+/// A rule's examples as they are written, placeholders not yet filled in.
+#[derive(Default)]
+pub struct Examples {
+    /// An array of strings that is parsed when it is asked for.
+    written: Option<&'static str>,
+    read: OnceLock<Vec<Box<str>>>,
+}
+
+impl Examples {
+    pub(super) fn of(read: Vec<Box<str>>) -> Self {
+        Self { written: None, read: read.into() }
+    }
+
+    /// Those of a built-in rule. They are half of all text there, and few ever ask for them.
+    pub(super) fn later(written: &'static str) -> Self {
+        Self { written: Some(written), read: OnceLock::new() }
+    }
+}
+
+impl Deref for Examples {
+    type Target = [Box<str>];
+
+    fn deref(&self) -> &Self::Target {
+        self.read.get_or_init(|| {
+            let array = self.written.and_then(|written| DeValue::parse(written).ok());
+            let strings =
+                array.iter().filter_map(|array| array.get_ref().as_array()).flat_map(|array| array.iter());
+            strings.filter_map(|string| string.get_ref().as_str()).map(Into::into).collect()
+        })
+    }
+}
+
+impl std::fmt::Debug for Examples {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
 /// What a text must become.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Example {

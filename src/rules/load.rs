@@ -5,17 +5,18 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use super::action::Action;
 use super::allow::{Allowlist, Target};
 use super::anchor::Anchor;
+use super::document::{Content, Field, Table, Value};
+use super::example::Examples;
 use super::fault::Fault;
 use super::pattern::Pattern;
 use super::profile::Profile;
 use super::rule::{Block, Detect, KeyName, Keyed, Links, Origin, Precedence, Rule, Values};
-use super::{known, re2, unknown, validate};
+use super::{known, plain, re2, unknown, validate};
 use crate::finding::Link;
 
 /// What one file held.
@@ -29,23 +30,18 @@ pub(super) struct File {
     pub(super) faults: Vec<Fault>,
 }
 
-/// Reads one file. `name` is what faults call it. `is_tested`: its regexes are known to compile.
-pub(super) fn read(name: &str, text: &str, is_tested: bool) -> File {
-    let (file, item, known_line) = (File::default(), String::new(), Cell::new((0, 1)));
-    let mut reader = Reader { name: name.into(), text, file, item, is_tested, known_line };
-    let (table, errors) = DeTable::parse_recoverable(text);
-    for error in &errors {
-        let at = error.span().map_or(0, |span| span.start);
-        reader.fault(at, format!("is not valid TOML: {}", error.message()));
+/// Reads one file. `name` is what faults call it.
+pub(super) fn read(name: &str, text: &str) -> File {
+    Reader::new(name, text, false).toml()
+}
+
+/// Reads a built-in file: its regexes are known to compile.
+pub(super) fn read_builtin(name: &str, text: &'static str) -> File {
+    let reader = Reader::new(name, text, true);
+    match plain::read(text) {
+        Some(table) => reader.all(&table),
+        None => reader.toml(),
     }
-    if errors.is_empty() {
-        reader.top(table.get_ref());
-        let File { rules, skipped, faults, .. } = &reader.file;
-        if rules.is_empty() && skipped.is_empty() && faults.is_empty() {
-            reader.skip(0, "has no rules");
-        }
-    }
-    reader.file
 }
 
 struct Reader<'t> {
@@ -59,9 +55,31 @@ struct Reader<'t> {
     known_line: Cell<(usize, u32)>,
 }
 
-type Value<'t> = Spanned<DeValue<'t>>;
-
 impl<'t> Reader<'t> {
+    fn new(name: &str, text: &'t str, is_tested: bool) -> Self {
+        let (file, item, known_line) = (File::default(), String::new(), Cell::new((0, 1)));
+        Self { name: name.into(), text, file, item, is_tested, known_line }
+    }
+
+    /// Parses the text and reads it.
+    fn toml(mut self) -> File {
+        let (table, errors) = DeTable::parse_recoverable(self.text);
+        for error in &errors {
+            let at = error.span().map_or(0, |span| span.start);
+            self.fault(at, format!("is not valid TOML: {}", error.message()));
+        }
+        if errors.is_empty() { self.all(&Table::of(table.into_inner(), 0)) } else { self.file }
+    }
+
+    fn all(mut self, table: &Table<'t>) -> File {
+        self.top(table);
+        let File { rules, skipped, faults, .. } = &self.file;
+        if rules.is_empty() && skipped.is_empty() && faults.is_empty() {
+            self.skip(0, "has no rules");
+        }
+        self.file
+    }
+
     fn place(&self, at: usize, what: String) -> Fault {
         let line = self.line(at);
         let source = self.text.lines().nth(line as usize - 1).unwrap_or_default();
@@ -90,18 +108,14 @@ impl<'t> Reader<'t> {
         self.file.skipped.push(note);
     }
 
-    fn top(&mut self, table: &DeTable<'t>) {
-        for (key, value) in table.iter() {
-            let at = key.span().start;
-            match key.get_ref().as_ref() {
+    fn top(&mut self, table: &Table<'t>) {
+        for &Field { at, ref key, ref value } in &table.0 {
+            match key.as_ref() {
                 "title" | "description" | "minVersion" => {}
                 "rules" => {
-                    for rule in self.tables(value, "rules") {
-                        let at = rule.span().start;
-                        if let DeValue::Table(table) = rule.get_ref() {
-                            self.rule(at, table);
-                            self.item.clear();
-                        }
+                    for (at, table) in self.tables(value, "rules") {
+                        self.rule(at, table);
+                        self.item.clear();
                     }
                 }
                 "allowlist" | "allowlists" => {
@@ -114,7 +128,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn rule(&mut self, at: usize, table: &DeTable<'t>) {
+    fn rule(&mut self, at: usize, table: &Table<'t>) {
         let faults_before = self.file.faults.len();
         let id = table.get("id").and_then(|v| self.string(v, "id")).unwrap_or_default();
         self.item = if id.is_empty() { "rule without an id".to_owned() } else { id.clone() };
@@ -126,8 +140,8 @@ impl<'t> Reader<'t> {
             self.fault(at, "an id has letters, digits, `-`, `_` and `.` only, at most 100");
         }
         let mut draft = Draft::default();
-        for (key, value) in table.iter() {
-            self.field(&mut draft, key.get_ref().as_ref(), key.span().start, value);
+        for Field { at, key, value } in &table.0 {
+            self.field(&mut draft, key, *at, value);
         }
         let Some(detect) = self.detect(at, &mut draft, table) else { return };
         if self.file.faults.len() > faults_before {
@@ -157,7 +171,7 @@ impl<'t> Reader<'t> {
             validate: draft.validate,
             allow: draft.allow,
             file_allow: Arc::default(),
-            examples: draft.examples.into_iter().map(Into::into).collect(),
+            examples: draft.examples,
             origin,
         });
     }
@@ -171,7 +185,12 @@ impl<'t> Reader<'t> {
             "tags" => draft.tags = self.strings(value, key),
             "keywords" => draft.keywords = self.strings(value, key),
             "anchors" => draft.anchors = self.strings(value, key),
-            "examples" => draft.examples = self.strings(value, key),
+            "examples" => {
+                draft.examples = match value.content {
+                    Content::Later(written) => Examples::later(written),
+                    _ => Examples::of(self.strings(value, key).into_iter().map(Into::into).collect()),
+                }
+            }
             "secretGroup" => draft.group = self.integer(value, key).map(|n| n as usize).filter(|&n| n > 0),
             "entropy" => draft.entropy = self.float(value, key).filter(|&bits| bits > 0.0),
             "keys" => {
@@ -223,17 +242,17 @@ impl<'t> Reader<'t> {
     }
 
     /// The detecting part of a rule. `None` where there is none, with the reason noted.
-    fn detect(&mut self, at: usize, draft: &mut Draft, table: &DeTable<'t>) -> Option<Detect> {
+    fn detect(&mut self, at: usize, draft: &mut Draft, table: &Table<'t>) -> Option<Detect> {
         let pattern = match table.get("regex") {
             Some(value) => {
                 let source = self.string(value, "regex")?;
-                Some(self.pattern(value.span().start, &source, draft.group)?)
+                Some(self.pattern(value.at, &source, draft.group)?)
             }
             None => None,
         };
         let path = table.get("path");
         if let (Some(value), Some(_)) = (path, &pattern) {
-            self.skip(value.span().start, "path is not looked at: logs have no file names");
+            self.skip(value.at, "path is not looked at: logs have no file names");
         }
         match (pattern, draft.keys.is_empty()) {
             (None, true) if path.is_some() => {
@@ -299,29 +318,29 @@ impl<'t> Reader<'t> {
     }
 
     fn action(&mut self, value: &Value<'t>) -> Option<Action> {
-        match value.get_ref() {
-            DeValue::String(name) => match name.as_ref() {
+        match &value.content {
+            Content::Text(name) => match name.as_ref() {
                 "replace" => Some(Action::Replace),
                 "hash" => Some(Action::Hash),
                 "remove" => Some(Action::Remove),
                 "mask" => Some(Action::Mask { keep: 4 }),
                 other => {
-                    self.fault(value.span().start, unknown(other, "action", &Action::NAMES));
+                    self.fault(value.at, unknown(other, "action", &Action::NAMES));
                     None
                 }
             },
-            DeValue::Table(table) => match table.iter().next() {
-                Some((key, keep)) if table.len() == 1 && key.get_ref() == "mask" => {
+            Content::Table(table) => match &table.0[..] {
+                [Field { key, value: keep, .. }] if key == "mask" => {
                     let keep = self.integer(keep, "mask")?;
                     Some(Action::Mask { keep: u8::try_from(keep).unwrap_or(u8::MAX) })
                 }
                 _ => {
-                    self.fault(value.span().start, "an action table reads { mask = <bytes to keep> }");
+                    self.fault(value.at, "an action table reads { mask = <bytes to keep> }");
                     None
                 }
             },
             _ => {
-                self.fault(value.span().start, unknown("this", "action", &Action::NAMES));
+                self.fault(value.at, unknown("this", "action", &Action::NAMES));
                 None
             }
         }
@@ -329,13 +348,11 @@ impl<'t> Reader<'t> {
 
     fn allowlists(&mut self, value: &Value<'t>) -> Vec<Allowlist> {
         let mut lists = Vec::new();
-        for entry in self.tables(value, "allowlists") {
-            let DeValue::Table(table) = entry.get_ref() else { continue };
+        for (_, table) in self.tables(value, "allowlists") {
             let mut list = Allowlist::default();
             let mut means_something = false;
-            for (key, value) in table.iter() {
-                let at = key.span().start;
-                match key.get_ref().as_ref() {
+            for &Field { at, ref key, ref value } in &table.0 {
+                match key.as_ref() {
                     "description" | "id" => {}
                     "regexes" => {
                         means_something = true;
@@ -378,7 +395,7 @@ impl<'t> Reader<'t> {
                 }
             }
             // With AND, a condition that cannot hold here keeps the list from ever applying.
-            if list.all && (table.contains_key("paths") || table.contains_key("commits")) {
+            if list.all && (table.get("paths").is_some() || table.get("commits").is_some()) {
                 continue;
             }
             if means_something {
@@ -390,32 +407,31 @@ impl<'t> Reader<'t> {
 
     // Typed access, each with its fault.
 
-    fn tables<'v>(&mut self, value: &'v Value<'t>, key: &str) -> Vec<&'v Value<'t>> {
-        match value.get_ref() {
-            DeValue::Array(values) => {
-                let mut tables = Vec::new();
-                for value in values.iter() {
-                    if value.get_ref().is_table() {
-                        tables.push(value);
-                    } else {
-                        self.fault(value.span().start, format!("`{key}` holds tables"));
+    fn tables<'v>(&mut self, value: &'v Value<'t>, key: &str) -> Vec<(usize, &'v Table<'t>)> {
+        match &value.content {
+            Content::Array(values) => {
+                let mut tables = Vec::with_capacity(values.len());
+                for value in values {
+                    match &value.content {
+                        Content::Table(table) => tables.push((value.at, table)),
+                        _ => self.fault(value.at, format!("`{key}` holds tables")),
                     }
                 }
                 tables
             }
-            DeValue::Table(_) => vec![value],
+            Content::Table(table) => vec![(value.at, table)],
             _ => {
-                self.fault(value.span().start, format!("`{key}` is a table or an array of tables"));
+                self.fault(value.at, format!("`{key}` is a table or an array of tables"));
                 Vec::new()
             }
         }
     }
 
     fn string(&mut self, value: &Value<'t>, key: &str) -> Option<String> {
-        match value.get_ref() {
-            DeValue::String(text) => Some(text.to_string()),
+        match &value.content {
+            Content::Text(text) => Some(text.to_string()),
             _ => {
-                self.fault(value.span().start, format!("`{key}` is a string"));
+                self.fault(value.at, format!("`{key}` is a string"));
                 None
             }
         }
@@ -426,39 +442,39 @@ impl<'t> Reader<'t> {
     }
 
     fn spanned_strings(&mut self, value: &Value<'t>, key: &str) -> Vec<(usize, String)> {
-        let DeValue::Array(values) = value.get_ref() else {
-            self.fault(value.span().start, format!("`{key}` is an array of strings"));
+        let Content::Array(values) = &value.content else {
+            self.fault(value.at, format!("`{key}` is an array of strings"));
             return Vec::new();
         };
-        let mut strings = Vec::new();
-        for value in values.iter() {
-            match value.get_ref() {
-                DeValue::String(text) => strings.push((value.span().start, text.to_string())),
-                _ => self.fault(value.span().start, format!("`{key}` holds strings")),
+        let mut strings = Vec::with_capacity(values.len());
+        for value in values {
+            match &value.content {
+                Content::Text(text) => strings.push((value.at, text.to_string())),
+                _ => self.fault(value.at, format!("`{key}` holds strings")),
             }
         }
         strings
     }
 
     fn integer(&mut self, value: &Value<'t>, key: &str) -> Option<u32> {
-        if let DeValue::Integer(number) = value.get_ref()
+        if let Content::Integer(number) = &value.content
             && let Ok(number) = u32::from_str_radix(number.as_str(), number.radix())
             && number <= 1000
         {
             return Some(number);
         }
-        self.fault(value.span().start, format!("`{key}` is a whole number from 0 to 1000"));
+        self.fault(value.at, format!("`{key}` is a whole number from 0 to 1000"));
         None
     }
 
     fn float(&mut self, value: &Value<'t>, key: &str) -> Option<f64> {
-        let number = match value.get_ref() {
-            DeValue::Integer(number) => number.as_str().parse().ok(),
-            DeValue::Float(number) => number.as_str().parse().ok(),
+        let number = match &value.content {
+            Content::Integer(number) => number.as_str().parse().ok(),
+            Content::Float(number) => number.as_str().parse().ok(),
             _ => None,
         };
         if number.is_none_or(|n: f64| !(0.0..=8.0).contains(&n)) {
-            self.fault(value.span().start, format!("`{key}` is a number from 0 to 8"));
+            self.fault(value.at, format!("`{key}` is a number from 0 to 8"));
             return None;
         }
         number
@@ -472,7 +488,7 @@ impl<'t> Reader<'t> {
         name: fn(T) -> &'static str,
     ) -> Option<T> {
         let text = self.string(value, key)?;
-        known(&text, key, all, name).map_err(|why| self.fault(value.span().start, why)).ok()
+        known(&text, key, all, name).map_err(|why| self.fault(value.at, why)).ok()
     }
 }
 
@@ -485,7 +501,7 @@ struct Draft {
     tags: Vec<String>,
     keywords: Vec<String>,
     anchors: Vec<String>,
-    examples: Vec<String>,
+    examples: Examples,
     group: Option<usize>,
     entropy: Option<f64>,
     keys: Vec<KeyName>,

@@ -7,6 +7,7 @@ pub mod builtin;
 pub mod byte_set;
 mod derive;
 pub mod derived;
+mod document;
 pub mod entropy;
 pub mod example;
 pub mod fault;
@@ -16,6 +17,7 @@ pub mod gate;
 mod load;
 mod needs;
 pub mod pattern;
+mod plain;
 pub mod profile;
 pub(crate) mod re2;
 pub mod rule;
@@ -70,24 +72,18 @@ impl Ruleset {
         let mut set = Self::default();
         let mut faults = Vec::new();
         if builtin {
-            let built_in = builtin::BUILTIN.iter().map(|&(name, text)| RuleFile { name, text });
-            set.add(&mut faults, built_in, true);
+            let builtin = builtin::BUILTIN.iter().map(|&(name, text)| load::read_builtin(name, text));
+            set.add(&mut faults, builtin);
             set.has_builtin = true;
         }
-        set.add(&mut faults, files.iter().copied(), false);
+        set.add(&mut faults, files.iter().map(|file| load::read(file.name, file.text)));
         set.files = files.iter().map(|file| Sha256::digest(file.text).into()).collect();
         if faults.is_empty() { Ok(set) } else { Err(Faults(faults)) }
     }
 
-    fn add<'a>(
-        &mut self,
-        faults: &mut Vec<Fault>,
-        files: impl Iterator<Item = RuleFile<'a>>,
-        is_tested: bool,
-    ) {
+    fn add(&mut self, faults: &mut Vec<Fault>, files: impl Iterator<Item = load::File>) {
         let mut seen: HashMap<Box<str>, rule::Origin> = HashMap::new();
-        for file in files {
-            let read = load::read(file.name, file.text, is_tested);
+        for read in files {
             faults.extend(read.faults);
             self.skipped.extend(read.skipped);
             let shared = std::sync::Arc::new(read.allow);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::action::Action;
 use super::allow::Allowlist;
 use super::anchor::Anchor;
+use super::example::Examples;
 use super::pattern::Pattern;
 use super::profile::Profile;
 use super::validate::Validator;
@@ -42,7 +43,7 @@ pub struct Rule {
     /// What all rules of its file leave.
     pub file_allow: Arc<Vec<Allowlist>>,
     /// `text → want`, placeholders not yet filled in.
-    pub examples: Vec<Box<str>>,
+    pub examples: Examples,
     /// Where it was written.
     pub origin: Origin,
 }
