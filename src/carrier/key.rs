@@ -117,18 +117,20 @@ const BETWEEN_WORDS: ByteSet = ByteSet::of_each(b"_-. /");
 impl KeyIndex {
     /// The index over all rules that detect by keys.
     pub fn new(rules: &Ruleset) -> Self {
-        let mut named = Vec::new();
-        for (i, rule) in rules.rules().iter().enumerate() {
-            if let Detect::Keys(keyed) = &rule.detect {
-                for name in &keyed.names {
-                    let glues = !name.whole && name.words.len() == 1;
-                    let letters: Vec<u8> =
-                        name.words.iter().rev().flat_map(|word| word.bytes().rev()).collect();
-                    named.push((letters, Named { rule: RuleIndex(i as u32), whole: name.whole, glues }));
-                }
+        // The letters of each name from the last to the first, one name after the other, and where a name's are.
+        let (mut letters, mut named) = (Vec::new(), Vec::new());
+        for (rule, i) in rules.rules().iter().zip(0..) {
+            let Detect::Keys(keyed) = &rule.detect else { continue };
+            for name in &keyed.names {
+                let start = letters.len();
+                name.words.iter().rev().for_each(|word| letters.extend(word.bytes().rev()));
+                let glues = !name.whole && name.words.len() == 1;
+                named.push((start..letters.len(), Named { rule: RuleIndex(i), whole: name.whole, glues }));
             }
         }
-        named.sort_by(|one, other| one.0.cmp(&other.0));
+        let mut named: Vec<(&[u8], Named)> =
+            named.into_iter().map(|(place, named)| (&letters[place], named)).collect();
+        named.sort_by(|one, other| one.0.cmp(other.0));
         // Of each node, which names go through it; those that end there come first.
         const LEAF: Node = Node { next: Next::One(NO_PLACE, 0), names: 0..0 };
         let (mut nodes, mut branches) = (vec![LEAF], Vec::new());
@@ -161,8 +163,8 @@ impl KeyIndex {
     }
 
     /// Anchors for all names: one of them stands at the end of every key that is in the index, but for those of arguments.
-    /// With each, how many of its bytes stand behind the key.
-    pub fn anchors(rules: &Ruleset) -> Vec<(Anchor, usize)> {
+    /// With each is given how many of its bytes stand behind the key.
+    pub fn anchors(rules: &Ruleset, mut found: impl FnMut(Anchor, usize)) {
         let mut names: Vec<&KeyName> = Vec::new();
         for rule in rules.rules() {
             if let Detect::Keys(keyed) = &rule.detect {
@@ -175,7 +177,7 @@ impl KeyIndex {
         let known = |words: &[Box<str>]| {
             names.binary_search_by_key(&words, |name| &name.words).ok().map(|found| names[found])
         };
-        let mut anchors = Vec::new();
+        let mut spelled = Vec::new();
         for name in &names {
             let (words, gaps) = (&name.words, name.words.len() - 1);
             // The shorter names that it ends with, by the gap in front of them.
@@ -188,21 +190,21 @@ impl KeyIndex {
                 if ends.iter().any(|&(gap, end)| is_free(end) || (is_spaced(gap) && !end.whole)) {
                     continue;
                 }
-                let mut spelled = Vec::new();
+                spelled.clear();
                 for (i, word) in words.iter().enumerate() {
                     if i > 0 && is_spaced(i - 1) {
                         spelled.push(BETWEEN_WORDS);
                     }
                     spelled.extend(word.bytes().map(ByteSet::caseless));
                 }
+                let len = spelled.len();
                 for behind in [&[AFTER_KEY][..], &[BLANK, AFTER_BLANK]] {
-                    each_start(name, [&spelled[..], behind].concat(), &mut |anchor| {
-                        anchors.push((anchor, behind.len()));
-                    });
+                    spelled.truncate(len);
+                    spelled.extend(behind);
+                    each_start(name, &spelled, &mut |anchor| found(anchor, behind.len()));
                 }
             }
         }
-        anchors
     }
 
     /// The node in front of `node` for the letter or digit at `place`.
@@ -269,22 +271,22 @@ impl KeyIndex {
 }
 
 /// Anchors for a name that is spelled so, with all that may stand in front of it.
-fn each_start(name: &KeyName, mut sets: Vec<ByteSet>, found: &mut impl FnMut(Anchor)) {
+fn each_start(name: &KeyName, sets: &[ByteSet], found: &mut impl FnMut(Anchor)) {
     let from = sets.len().saturating_sub(MAX_SETS);
-    let anchor = Anchor::new(sets.split_off(from));
+    let anchor = || Anchor::new(sets[from..].to_vec());
     if from > 0 || is_free(name) {
-        found(anchor);
+        found(anchor());
     } else if name.whole {
-        found(Anchor { before: Some(ALPHANUMERIC.complement()), ..anchor });
+        found(Anchor { before: Some(ALPHANUMERIC.complement()), ..anchor() });
     } else {
         // A word starts behind what is no letter, or with a capital.
-        let capital = anchor.sets[0].iter().filter(u8::is_ascii_uppercase);
-        let mut sets = anchor.sets.clone();
-        sets[0] = capital.fold(ByteSet::NONE, ByteSet::with);
-        if !sets[0].is_empty() {
-            found(Anchor::new(sets));
+        let capital = sets[0].iter().filter(u8::is_ascii_uppercase).fold(ByteSet::NONE, ByteSet::with);
+        if !capital.is_empty() {
+            let mut anchor = anchor();
+            anchor.sets[0] = capital;
+            found(anchor);
         }
-        found(Anchor { before: Some(LETTERS.complement()), ..anchor });
+        found(Anchor { before: Some(LETTERS.complement()), ..anchor() });
     }
 }
 
@@ -422,7 +424,7 @@ mod tests {
         let index = KeyIndex::new(&rules);
         let line = format!("{key}=");
         let mut found = false;
-        for (anchor, behind) in KeyIndex::anchors(&rules) {
+        KeyIndex::anchors(&rules, |anchor, behind| {
             let len = anchor.sets.len() - behind;
             for at in 0..line.len() {
                 if anchor.stands_at(line.as_bytes(), at)
@@ -431,7 +433,7 @@ mod tests {
                     index.rules_for(line.as_bytes(), &key, len, |_| found = true);
                 }
             }
-        }
+        });
         assert_eq!(found, want, "{key}");
     }
 

@@ -82,9 +82,9 @@ struct Fields<'l>(&'l [u8]);
 impl Fields<'_> {
     /// Whether it goes on with `byte`, which is read then.
     fn takes(&mut self, byte: u8) -> bool {
-        let rest = self.0.strip_prefix(&[byte]);
-        self.0 = rest.unwrap_or(self.0);
-        rest.is_some()
+        let takes = self.0.first() == Some(&byte);
+        self.0 = &self.0[usize::from(takes)..];
+        takes
     }
 
     /// A number, or `-` for none; the outer `None` is what is neither.
@@ -92,12 +92,14 @@ impl Fields<'_> {
         if self.takes(b'-') {
             return Some(None);
         }
-        let mut number = None;
-        while let Some((digit @ b'0'..=b'9', rest)) = self.0.split_first() {
-            number = Some(number.unwrap_or(0usize).checked_mul(10)?.checked_add(usize::from(digit - b'0'))?);
-            self.0 = rest;
+        let (mut number, mut len) = (0, 0);
+        // Nothing here has more digits.
+        while let Some(digit @ b'0'..=b'9') = self.0.get(len).filter(|_| len < 9) {
+            number = number * 10 + usize::from(digit - b'0');
+            len += 1;
         }
-        number.map(Some)
+        self.0 = &self.0[len..];
+        (len > 0).then_some(Some(number))
     }
 }
 

@@ -157,7 +157,7 @@ impl<'t> Reader<'t> {
             description: draft.description.into(),
             why: draft.why.into(),
             reference: draft.reference.into(),
-            tags: draft.tags.into_iter().map(Into::into).collect(),
+            tags: draft.tags,
             profile: draft.profile.unwrap_or(Profile::Secrets),
             precedence,
             action: draft.action,
@@ -188,14 +188,14 @@ impl<'t> Reader<'t> {
             "examples" => {
                 draft.examples = match value.content {
                     Content::Later(written) => Examples::later(written),
-                    _ => Examples::of(self.strings(value, key).into_iter().map(Into::into).collect()),
+                    _ => Examples::of(self.strings(value, key)),
                 }
             }
             "secretGroup" => draft.group = self.integer(value, key).map(|n| n as usize).filter(|&n| n > 0),
             "entropy" => draft.entropy = self.float(value, key).filter(|&bits| bits > 0.0),
             "keys" => {
                 for (at, name) in self.spanned_strings(value, key) {
-                    match key_name(&name) {
+                    match key_name(name) {
                         Some(name) => draft.keys.push(name),
                         None => self.fault(
                             at,
@@ -209,7 +209,7 @@ impl<'t> Reader<'t> {
                 for (at, name) in self.spanned_strings(value, key) {
                     match Link::ALL.into_iter().find(|l| l.name() == name) {
                         Some(link) => links = links.with(link),
-                        None => self.fault(at, unknown(&name, "carrier", &Link::ALL.map(Link::name))),
+                        None => self.fault(at, unknown(name, "carrier", &Link::ALL.map(Link::name))),
                     }
                 }
                 draft.carriers = Some(links);
@@ -223,11 +223,11 @@ impl<'t> Reader<'t> {
             }
             "validate" => {
                 for (at, name) in self.spanned_strings(value, key) {
-                    match validate::by_name(&name) {
+                    match validate::by_name(name) {
                         Some(validator) => draft.validate.push(validator),
                         None => {
                             let names: Vec<_> = validate::VALIDATORS.iter().map(|v| v.name).collect();
-                            self.fault(at, unknown(&name, "check", &names));
+                            self.fault(at, unknown(name, "check", &names));
                         }
                     }
                 }
@@ -271,7 +271,7 @@ impl<'t> Reader<'t> {
                     self.fault(at, "carriers and values go with keys");
                 }
                 let literals =
-                    |texts: &[String]| texts.iter().map(|t| Anchor::caseless(t.as_bytes())).collect();
+                    |texts: &[Box<str>]| texts.iter().map(|t| Anchor::caseless(t.as_bytes())).collect();
                 let by_keyword = draft.anchors.is_empty() && derived.is_none();
                 let anchors: Vec<Anchor> = match derived {
                     _ if !draft.anchors.is_empty() => literals(&draft.anchors),
@@ -358,7 +358,7 @@ impl<'t> Reader<'t> {
                         means_something = true;
                         for (at, source) in self.spanned_strings(value, "regexes") {
                             list.regexes
-                                .extend(self.pattern(at, &source, Some(0)).map(|(pattern, _)| pattern));
+                                .extend(self.pattern(at, source, Some(0)).map(|(pattern, _)| pattern));
                         }
                     }
                     "stopwords" => {
@@ -437,11 +437,11 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn strings(&mut self, value: &Value<'t>, key: &str) -> Vec<String> {
-        self.spanned_strings(value, key).into_iter().map(|(_, text)| text).collect()
+    fn strings(&mut self, value: &Value<'t>, key: &str) -> Vec<Box<str>> {
+        self.spanned_strings(value, key).into_iter().map(|(_, text)| text.into()).collect()
     }
 
-    fn spanned_strings(&mut self, value: &Value<'t>, key: &str) -> Vec<(usize, String)> {
+    fn spanned_strings<'v>(&mut self, value: &'v Value<'t>, key: &str) -> Vec<(usize, &'v str)> {
         let Content::Array(values) = &value.content else {
             self.fault(value.at, format!("`{key}` is an array of strings"));
             return Vec::new();
@@ -449,7 +449,7 @@ impl<'t> Reader<'t> {
         let mut strings = Vec::with_capacity(values.len());
         for value in values {
             match &value.content {
-                Content::Text(text) => strings.push((value.at, text.to_string())),
+                Content::Text(text) => strings.push((value.at, &**text)),
                 _ => self.fault(value.at, format!("`{key}` holds strings")),
             }
         }
@@ -498,9 +498,9 @@ struct Draft {
     description: String,
     why: String,
     reference: String,
-    tags: Vec<String>,
-    keywords: Vec<String>,
-    anchors: Vec<String>,
+    tags: Vec<Box<str>>,
+    keywords: Vec<Box<str>>,
+    anchors: Vec<Box<str>>,
     examples: Examples,
     group: Option<usize>,
     entropy: Option<f64>,

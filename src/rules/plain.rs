@@ -141,18 +141,19 @@ impl Cursor {
 
     /// A string on one line that says what it means.
     fn string(&mut self) -> Option<Cow<'static, str>> {
-        let rest = self.line();
-        let (from, len) = if let Some(rest) = rest.strip_prefix("'''") {
-            (3, memmem::find(rest.as_bytes(), b"'''")?)
-        } else if let Some(rest) = rest.strip_prefix('\'') {
-            (1, memchr::memchr(b'\'', rest.as_bytes())?)
-        } else {
-            let rest = rest.strip_prefix('"')?;
-            let len = memchr::memchr2(b'"', b'\\', rest.as_bytes())?;
-            (1, (rest.as_bytes()[len] == b'"').then_some(len)?)
+        let rest = &self.text[self.at..];
+        let bytes = rest.as_bytes();
+        let (from, len) = match bytes {
+            [b'\'', b'\'', b'\'', text @ ..] => {
+                (3, memchr::memchr_iter(b'\'', text).find(|&i| text[i..].starts_with(b"'''"))?)
+            }
+            [b'\'', text @ ..] => (1, memchr::memchr(b'\'', text)?),
+            [b'"', text @ ..] => (1, memchr::memchr2(b'"', b'\\', text).filter(|&i| text[i] == b'"')?),
+            _ => return None,
         };
+        let text = &rest[from..from + len];
         self.at += 2 * from + len;
-        Some(rest[from..from + len].into())
+        (from == 1 || memchr::memchr(b'\n', text.as_bytes()).is_none()).then_some(text.into())
     }
 
     /// An array of such strings.

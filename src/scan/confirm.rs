@@ -84,7 +84,7 @@ impl Looker<'_> {
             for hit in hits {
                 let Some(at) = hit.at.checked_sub(base) else { continue };
                 if at >= done
-                    && scanner.owners[hit.anchor as usize].contains(&Owner::Percent)
+                    && scanner.owners.of(hit.anchor).contains(&Owner::Percent)
                     && !is_of_marker(line, at)
                 {
                     let region = url_around(line, at, done);
@@ -176,7 +176,7 @@ impl Lane<'_> {
         for hit in hits {
             // An anchor that began in the line before reaches over its end: no match does.
             let Some(at) = hit.at.checked_sub(base) else { continue };
-            for &owner in &scanner.owners[hit.anchor as usize] {
+            for &owner in scanner.owners.of(hit.anchor) {
                 match owner {
                     Owner::Prefix(rule, offset) => {
                         self.candidates.extend(at.checked_sub(offset).map(|start| (rule, start, true)));

@@ -15,6 +15,7 @@ mod pem;
 mod prefilter;
 mod resolve;
 mod structure;
+mod wanted;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -32,6 +33,7 @@ use crate::rules::{Detect, Ruleset};
 
 pub use cost::{Cost, Costs};
 pub use prefilter::{Hit, Prefilter};
+use wanted::{Owners, Wanted};
 
 /// What records are taken to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,7 +86,7 @@ pub struct Scanner {
     rules: Ruleset,
     keys: KeyIndex,
     prefilter: Prefilter,
-    owners: Vec<Vec<Owner>>,
+    owners: Owners,
     /// Rules without anchors: they run on every line.
     everywhere: Vec<RuleIndex>,
     /// What the configuration allows, and for which rules (none: for all).
@@ -163,7 +165,7 @@ impl Scanner {
     /// A scanner for `rules`. `allow`: what else is to be left, and by which rules (none: by all).
     pub fn new(rules: Ruleset, allow: Vec<(Vec<RuleIndex>, Allowlist)>, format: Format) -> Self {
         let keys = KeyIndex::new(&rules);
-        let mut wanted: Vec<(Cow<'_, Anchor>, Owner)> = Vec::new();
+        let mut wanted = Wanted::default();
         let mut everywhere = Vec::new();
         for (i, rule) in rules.rules().iter().enumerate() {
             let index = RuleIndex(i as u32);
@@ -179,46 +181,26 @@ impl Scanner {
                             Some(offset) if all_known => Owner::Prefix(index, offset),
                             _ => Owner::Inside(index),
                         };
-                        wanted.push((Cow::Borrowed(anchor), owner));
+                        wanted.add(Cow::Borrowed(anchor), owner);
                     }
                 }
                 Detect::Lines { block, .. } => {
-                    wanted.push((Cow::Owned(Anchor::caseless(block.start())), Owner::Lines(index)));
+                    wanted.add(Cow::Owned(Anchor::caseless(block.start())), Owner::Lines(index));
                 }
                 Detect::Keys(_) => {}
             }
         }
-        let names = KeyIndex::anchors(&rules);
-        let arguments = if names.is_empty() { &[][..] } else { &key::argument_anchors() };
-        let arguments = arguments.iter().map(|anchor| (anchor.clone(), Owner::Argument));
-        let names = names.into_iter().map(|(anchor, behind)| (anchor, Owner::Key(behind)));
-        let others = arguments.chain(names).chain(escape_anchors());
-        wanted.extend(others.map(|(anchor, owner)| (Cow::Owned(anchor), owner)));
-        // The same bytes asked for by several owners are looked for once.
-        let key = |i: u32| {
-            let Anchor { sets, before, reach, .. } = &*wanted[i as usize].0;
-            (sets, before, reach)
-        };
-        let mut order: Vec<u32> = (0..wanted.len() as u32).collect();
-        order.sort_by(|&a, &b| key(a).cmp(&key(b)));
-        let mut firsts: Vec<u32> = Vec::new();
-        let mut owners: Vec<Vec<Owner>> = Vec::new();
-        for same in order.chunk_by(|&a, &b| key(a) == key(b)) {
-            let mut list: Vec<Owner> = Vec::with_capacity(same.len());
-            for (_, owner) in same.iter().map(|&i| &wanted[i as usize]) {
-                if !list.contains(owner) {
-                    list.push(*owner);
-                }
-            }
-            firsts.push(same[0]);
-            owners.push(list);
+        let mut add = |anchor, owner| wanted.add(Cow::Owned(anchor), owner);
+        let mut has_names = false;
+        KeyIndex::anchors(&rules, |anchor, behind| {
+            has_names = true;
+            add(anchor, Owner::Key(behind));
+        });
+        if has_names {
+            key::argument_anchors().into_iter().for_each(|anchor| add(anchor, Owner::Argument));
         }
-        let mut take = |i: u32| {
-            let anchor = std::mem::replace(&mut wanted[i as usize].0, Cow::Owned(Anchor::new(Vec::new())));
-            Anchor { offset: None, ..anchor.into_owned() }
-        };
-        let anchors: Vec<Anchor> = firsts.into_iter().map(&mut take).collect();
-        drop(wanted);
+        escape_anchors().into_iter().for_each(|(anchor, owner)| add(anchor, owner));
+        let (anchors, owners) = wanted.finish();
         let prefilter = Prefilter::new(anchors);
         Self { rules, keys, prefilter, owners, everywhere, allow, format }
     }
