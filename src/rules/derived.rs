@@ -7,7 +7,7 @@
 use std::fmt::Write;
 use std::sync::LazyLock;
 
-use super::anchor::{Anchor, MAX_SETS, Reach};
+use super::anchor::{Anchor, Reach};
 use super::byte_set::ByteSet;
 use super::pattern::Facts;
 
@@ -52,28 +52,43 @@ pub(super) fn of(source: &str) -> Option<Facts> {
 
 fn anchors(fields: &mut Fields<'_>, sets: &[ByteSet]) -> Option<Vec<Anchor>> {
     let mut anchors = Vec::with_capacity(memchr::memchr_iter(b';', fields.0).count() + 1);
-    // Room for the sets of the longest.
-    let mut room = Vec::with_capacity(MAX_SETS);
     while fields.takes(if anchors.is_empty() { b' ' } else { b';' }) {
-        let set = |number: Option<usize>| sets.get(number?).copied();
         let offset = fields.number()?;
-        let before = fields.takes(b',').then(|| fields.number())??;
-        let before = if before.is_some() { Some(set(before)?) } else { None };
-        room.clear();
-        while fields.takes(if room.is_empty() { b',' } else { b'.' }) {
-            room.push(set(fields.number()?)?);
-        }
-        let mut reach = None;
-        if fields.takes(b',') {
-            let mut next = || set(fields.number()?);
-            let over = next()?;
-            let to = fields.takes(b'.').then(|| set(fields.number()?))??;
-            let then = fields.takes(b'.').then(|| set(fields.number()?))??;
-            reach = Some(Reach { over, to, then });
-        }
-        anchors.push(Anchor { sets: room.clone(), before, reach, offset });
+        let before = if fields.takes(b',') { fields.set_or_none(sets) } else { None }?;
+        let own = fields.takes(b',').then(|| fields.sets(sets))??;
+        let reach = if fields.takes(b',') {
+            let [over, to, then] = fields.sets(sets)?[..] else { return None };
+            Some(Reach { over, to, then })
+        } else {
+            None
+        };
+        anchors.push(Anchor { sets: own, before, reach, offset });
     }
     fields.0.is_empty().then_some(anchors)
+}
+
+/// Sets are numbered by two of these.
+const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// What each byte is as a digit; what is none is more than any number has.
+static VALUES: [u8; 256] = {
+    let mut values = [u8::MAX; 256];
+    let mut i = 0;
+    while i < DIGITS.len() {
+        values[DIGITS[i] as usize] = i as u8;
+        i += 1;
+    }
+    values
+};
+
+fn number_of_set(digits: &[u8]) -> usize {
+    digits.iter().fold(0, |number, &digit| DIGITS.len() * number + usize::from(VALUES[usize::from(digit)]))
+}
+
+/// The digits of a set's number, if there are enough of them.
+fn digits_of_set(number: usize) -> Option<String> {
+    let digits = [DIGITS.get(number / DIGITS.len())?, &DIGITS[number % DIGITS.len()]];
+    Some(digits.iter().map(|&&digit| char::from(digit)).collect())
 }
 
 /// What is left of a line.
@@ -101,35 +116,55 @@ impl Fields<'_> {
         self.0 = &self.0[len..];
         (len > 0).then_some(Some(number))
     }
+
+    /// The sets of a list, at least one.
+    fn sets(&mut self, known: &[ByteSet]) -> Option<Vec<ByteSet>> {
+        let len = self.0.iter().position(|byte| matches!(byte, b',' | b';')).unwrap_or(self.0.len());
+        let (list, rest) = self.0.split_at(len);
+        self.0 = rest;
+        let mut sets = Vec::with_capacity(len / 2);
+        for digits in list.chunks(2) {
+            sets.push(*known.get(number_of_set(digits))?);
+        }
+        (!sets.is_empty()).then_some(sets)
+    }
+
+    /// A set, or `-` for none; the outer `None` is what is neither.
+    fn set_or_none(&mut self, known: &[ByteSet]) -> Option<Option<ByteSet>> {
+        if self.takes(b'-') {
+            return Some(None);
+        }
+        let (digits, rest) = self.0.split_at_checked(2)?;
+        self.0 = rest;
+        known.get(number_of_set(digits)).copied().map(Some)
+    }
 }
 
 /// The file for these regexes.
 pub fn text<'s>(sources: impl Iterator<Item = &'s str>) -> String {
     let mut sets: Vec<ByteSet> = Vec::new();
     let mut lines: Vec<String> = Vec::new();
-    let mut number_of = |set: &ByteSet| {
-        sets.iter().position(|known| known == set).unwrap_or_else(|| {
+    let mut digits_of = |set: &ByteSet| {
+        digits_of_set(sets.iter().position(|known| known == set).unwrap_or_else(|| {
             sets.push(*set);
             sets.len() - 1
-        })
+        }))
     };
     let or_none = |number: Option<usize>| number.map_or("-".to_owned(), |number| number.to_string());
     for source in sources {
         let Ok(facts) = Facts::of(source) else { continue };
-        let anchors: Vec<String> = facts
-            .anchors
-            .iter()
-            .flatten()
-            .map(|anchor| {
-                let numbers: Vec<String> = anchor.sets.iter().map(|set| number_of(set).to_string()).collect();
-                let before = or_none(anchor.before.as_ref().map(&mut number_of));
-                let reach = anchor.reach.map_or(String::new(), |Reach { over, to, then }| {
-                    let [over, to, then] = [over, to, then].map(|set| number_of(&set));
-                    format!(",{over}.{to}.{then}")
-                });
-                format!("{},{before},{}{reach}", or_none(anchor.offset), numbers.join("."))
-            })
-            .collect();
+        let mut list = |sets: &[ByteSet]| sets.iter().map(&mut digits_of).collect::<Option<String>>();
+        let mut written = |anchor: &Anchor| {
+            let before = anchor.before.map_or(Some("-".to_owned()), |set| list(&[set]))?;
+            let reach = match anchor.reach {
+                Some(Reach { over, to, then }) => format!(",{}", list(&[over, to, then])?),
+                None => String::new(),
+            };
+            Some(format!("{},{before},{}{reach}", or_none(anchor.offset), list(&anchor.sets)?))
+        };
+        let anchors: Option<Vec<String>> = facts.anchors.iter().flatten().map(&mut written).collect();
+        // Where there are more sets than numbers, starting takes longer.
+        let Some(anchors) = anchors else { continue };
         let anchors = if anchors.is_empty() { "-".to_owned() } else { anchors.join(";") };
         let unicode = if facts.unicode { "u" } else { "b" };
         let (groups, states, max_len) = (facts.groups, facts.states, or_none(facts.max_len));
