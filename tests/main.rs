@@ -9,6 +9,7 @@
     reason = "tests read the tree, start the program and fail loudly"
 )]
 
+mod allocations;
 mod audit;
 mod cli;
 mod corpus;
