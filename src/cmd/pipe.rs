@@ -3,16 +3,18 @@
 //! A line leaves with the `flush` after the push that brought its newline. Signals and short writes are waited out.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsFd;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
+
 use crate::finding::Finding;
+use crate::parallel::{Source, Target};
 use crate::report::Tally;
 use crate::stream::Out;
 
-/// How much is read at once.
-pub(super) const READ: usize = 256 << 10;
 /// Small pieces are collected up to this many bytes.
 const COLLECTED: usize = 64 << 10;
 /// Pieces from this size on are written as they are.
@@ -25,14 +27,82 @@ pub(super) fn duplicate(fd: impl AsFd) -> io::Result<File> {
     fd.as_fd().try_clone_to_owned().map(File::from)
 }
 
-/// Reads what there is, at least one byte; 0 at the end.
-pub(super) fn read(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match file.read(buffer) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::sleep(WAIT),
-            other => return other,
+/// Reads a file and counts what it reads.
+#[derive(Debug)]
+pub(super) struct Input {
+    file: File,
+    stopped: Option<PipeReader>,
+    /// The last byte.
+    last: u8,
+    newlines: u64,
+    pub(super) bytes: u64,
+    /// What went wrong with a read: it was the last.
+    pub(super) error: Option<io::Error>,
+}
+
+/// Ends a read of an [`Input`] that waits.
+#[derive(Debug)]
+pub(super) struct Stop(Mutex<Option<PipeWriter>>);
+
+impl Input {
+    pub(super) fn new(file: File) -> Self {
+        Self { file, stopped: None, last: b'\n', newlines: 0, bytes: 0, error: None }
+    }
+
+    /// As [`new`](Self::new), for a reader that waits beside other threads.
+    pub(super) fn stoppable(file: File) -> io::Result<(Self, Stop)> {
+        let (stopped, stop) = io::pipe()?;
+        Ok((Self { stopped: Some(stopped), ..Self::new(file) }, Stop(Mutex::new(Some(stop)))))
+    }
+
+    /// How many lines there were; a last one without a newline counts.
+    pub(super) fn lines(&self) -> u64 {
+        self.newlines + u64::from(self.last != b'\n')
+    }
+
+    /// Reads what there is, at least one byte; 0 at the end, or once there is a stop.
+    fn read_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if let Some(stopped) = &self.stopped {
+                let mut ends = [PollFd::new(&self.file, PollFlags::IN), PollFd::new(stopped, PollFlags::IN)];
+                match poll(&mut ends, None) {
+                    Err(rustix::io::Errno::INTR) => continue,
+                    Err(error) => return Err(error.into()),
+                    Ok(_) if !ends[1].revents().is_empty() => return Ok(0),
+                    Ok(_) => {}
+                }
+            }
+            match self.file.read(buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::sleep(WAIT),
+                other => return other,
+            }
         }
+    }
+}
+
+impl Source for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> usize {
+        match self.read_some(buffer) {
+            Ok(0) => 0,
+            Ok(len) => {
+                self.bytes += len as u64;
+                self.newlines += memchr::memchr_iter(b'\n', &buffer[..len]).count() as u64;
+                self.last = buffer[len - 1];
+                len
+            }
+            Err(error) => {
+                self.error = Some(error);
+                0
+            }
+        }
+    }
+}
+
+impl Stop {
+    /// The other end of the pipe sees that this one is closed.
+    pub(super) fn stop(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
@@ -51,7 +121,7 @@ impl Sink {
     }
 
     /// Writes what was collected.
-    pub(super) fn flush(&mut self) {
+    fn flush(&mut self) {
         let collected = std::mem::take(&mut self.collected);
         self.put(&collected);
         self.collected = collected;
@@ -94,6 +164,13 @@ impl Out for Sink {
 
     fn found(&mut self, finding: &Finding) {
         self.tally.count(finding);
+    }
+}
+
+impl Target for Sink {
+    fn end_block(&mut self) -> bool {
+        self.flush();
+        self.error.is_none()
     }
 }
 

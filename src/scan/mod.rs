@@ -157,6 +157,17 @@ impl Work {
     pub fn forget(&mut self) {
         self.open = open::Open::default();
     }
+
+    /// Whether nothing is open: the next block gives the same whatever came before it.
+    pub fn is_settled(&self) -> bool {
+        self.open.is_nothing()
+    }
+
+    /// Takes what `other` has left open, in place of what was open here: the next block is scanned as if `other` had
+    /// scanned it.
+    pub fn go_on_from(&mut self, other: &mut Self) {
+        self.open = std::mem::take(&mut other.open);
+    }
 }
 
 impl Scanner {
