@@ -16,7 +16,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use crate::finding::Finding;
 use crate::sanitize::{Pen, Sanitizer};
 use crate::scan::Work;
 use crate::stream::{Out, SEGMENT, Scrubber, short_lines};
@@ -34,6 +33,11 @@ pub trait Source: Send {
 
 /// Where a stream goes.
 pub trait Target: Out + Send {
+    /// Takes the pieces of a block, in order, each as [`write`](Out::write) would.
+    fn write_pieces<'p>(&mut self, pieces: impl Iterator<Item = &'p [u8]>) {
+        pieces.for_each(|piece| self.write(piece));
+    }
+
     /// A block is over: what was written must leave. Whether more is wanted.
     fn end_block(&mut self) -> bool;
 }
@@ -281,24 +285,35 @@ impl Block {
 struct Draft {
     work: Work,
     pen: Pen,
-    /// The cleaned block, if there are findings.
-    cleaned: Vec<u8>,
+    /// What stands in place of the findings, one behind the other, and where each begins.
+    replacements: Vec<u8>,
+    begins: Vec<usize>,
 }
 
 impl Draft {
     fn make(&mut self, sanitizer: &Sanitizer, block: &[u8]) {
-        let Self { work, pen, cleaned } = self;
+        let Self { work, pen, replacements, begins } = self;
         work.forget();
-        cleaned.clear();
-        let findings = sanitizer.scan_block(block, work);
-        if !findings.is_empty() {
-            sanitizer.write_with(pen, block, findings, &mut |bytes| cleaned.extend_from_slice(bytes));
+        pen.turn();
+        replacements.clear();
+        begins.clear();
+        for finding in sanitizer.scan_block(block, work) {
+            begins.push(replacements.len());
+            replacements.extend_from_slice(sanitizer.replacement(block, finding, pen));
         }
     }
 
-    fn write(&self, block: &[u8], out: &mut impl Out) {
-        let findings: &[Finding] = self.work.findings();
-        out.write(if findings.is_empty() { block } else { &self.cleaned });
+    /// Clean runs leave from where they were read to.
+    fn write(&self, block: &[u8], out: &mut impl Target) {
+        let findings = self.work.findings();
+        let mut done = 0;
+        let pieces = findings.iter().enumerate().flat_map(|(i, finding)| {
+            let clean = &block[std::mem::replace(&mut done, finding.end)..finding.start];
+            let end = self.begins.get(i + 1).copied().unwrap_or(self.replacements.len());
+            [clean, &self.replacements[self.begins[i]..end]]
+        });
+        let last = &block[findings.last().map_or(0, |finding| finding.end)..];
+        out.write_pieces(pieces.chain([last]).filter(|piece| !piece.is_empty()));
         findings.iter().for_each(|finding| out.found(finding));
     }
 }

@@ -128,24 +128,13 @@ impl Sanitizer {
 
     /// Writes `block` with its findings replaced: clean runs as slices of it, replacements between them.
     pub fn write(&self, block: &[u8], findings: &[Finding], out: &mut dyn FnMut(&[u8])) {
-        self.write_with(&mut Pen::default(), block, findings, out);
-    }
-
-    /// As [`write`](Self::write), with a pen that may have been used before.
-    pub(crate) fn write_with(
-        &self,
-        pen: &mut Pen,
-        block: &[u8],
-        findings: &[Finding],
-        out: &mut dyn FnMut(&[u8]),
-    ) {
-        pen.turn();
         let mut done = 0;
+        let mut pen = Pen::default();
         for finding in findings {
             if finding.start > done {
                 out(&block[done..finding.start]);
             }
-            out(self.replacement(block, finding, pen));
+            out(self.replacement(block, finding, &mut pen));
             done = finding.end;
         }
         if done < block.len() {

@@ -49,6 +49,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
     let report = args.report.as_deref().map(|path| open_report(path).map(|file| (path, file))).transpose()?;
     let cannot_read = |e: io::Error| Refusal(format!("cannot read stdin: {e}"));
     let input = pipe::duplicate(io::stdin()).map_err(cannot_read)?;
+    let input = Input::new(input, report.is_some());
     let output =
         pipe::duplicate(io::stdout()).map_err(|e| Refusal(format!("cannot write to stdout: {e}")))?;
     let mut sink = Sink::new(output, sanitizer.rules().rules().len());
@@ -65,13 +66,12 @@ pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
 }
 
 /// Pushes all input through; what was read before an error is written all the same.
-fn scrub(input: File, sanitizer: &Sanitizer, threads: usize, sink: &mut Sink) -> io::Result<Input> {
+fn scrub(mut input: Input, sanitizer: &Sanitizer, threads: usize, sink: &mut Sink) -> io::Result<Input> {
     if threads == 1 {
-        let mut input = Input::new(input);
         parallel::scrub(sanitizer, 1, &mut input, sink, &|| {});
         return Ok(input);
     }
-    let (mut input, stop) = Input::stoppable(input)?;
+    let (mut input, stop) = input.stoppable()?;
     parallel::scrub(sanitizer, threads, &mut input, sink, &|| stop.stop());
     Ok(input)
 }

@@ -3,7 +3,7 @@
 //! A line leaves with the `flush` after the push that brought its newline. Signals and short writes are waited out.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsFd;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -19,6 +19,8 @@ use crate::stream::Out;
 const COLLECTED: usize = 64 << 10;
 /// Pieces from this size on are written as they are.
 const BIG: usize = 16 << 10;
+/// How many pieces are written at once.
+const PIECES: usize = 256;
 /// How long to wait for a descriptor that someone made non-blocking.
 const WAIT: Duration = Duration::from_millis(1);
 
@@ -34,7 +36,8 @@ pub(super) struct Input {
     stopped: Option<PipeReader>,
     /// The last byte.
     last: u8,
-    newlines: u64,
+    /// Not counted unless that was asked for.
+    newlines: Option<u64>,
     pub(super) bytes: u64,
     /// What went wrong with a read: it was the last.
     pub(super) error: Option<io::Error>,
@@ -45,19 +48,20 @@ pub(super) struct Input {
 pub(super) struct Stop(Mutex<Option<PipeWriter>>);
 
 impl Input {
-    pub(super) fn new(file: File) -> Self {
-        Self { file, stopped: None, last: b'\n', newlines: 0, bytes: 0, error: None }
+    pub(super) fn new(file: File, counts_lines: bool) -> Self {
+        let newlines = counts_lines.then_some(0);
+        Self { file, stopped: None, last: b'\n', newlines, bytes: 0, error: None }
     }
 
-    /// As [`new`](Self::new), for a reader that waits beside other threads.
-    pub(super) fn stoppable(file: File) -> io::Result<(Self, Stop)> {
+    /// The same for a reader that waits beside other threads.
+    pub(super) fn stoppable(self) -> io::Result<(Self, Stop)> {
         let (stopped, stop) = io::pipe()?;
-        Ok((Self { stopped: Some(stopped), ..Self::new(file) }, Stop(Mutex::new(Some(stop)))))
+        Ok((Self { stopped: Some(stopped), ..self }, Stop(Mutex::new(Some(stop)))))
     }
 
-    /// How many lines there were; a last one without a newline counts.
+    /// How many lines there were, if they were counted; a last one without a newline is one.
     pub(super) fn lines(&self) -> u64 {
-        self.newlines + u64::from(self.last != b'\n')
+        self.newlines.map_or(0, |newlines| newlines + u64::from(self.last != b'\n'))
     }
 
     /// Reads what there is, at least one byte; 0 at the end, or once there is a stop.
@@ -87,7 +91,9 @@ impl Source for Input {
             Ok(0) => 0,
             Ok(len) => {
                 self.bytes += len as u64;
-                self.newlines += memchr::memchr_iter(b'\n', &buffer[..len]).count() as u64;
+                if let Some(newlines) = &mut self.newlines {
+                    *newlines += memchr::memchr_iter(b'\n', &buffer[..len]).count() as u64;
+                }
                 self.last = buffer[len - 1];
                 len
             }
@@ -133,13 +139,20 @@ impl Sink {
         self.error.as_ref()
     }
 
-    fn put(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() && self.error.is_none() {
-            match self.file.write(bytes) {
+    fn put(&mut self, bytes: &[u8]) {
+        self.put_all(&mut [IoSlice::new(bytes)]);
+    }
+
+    /// Writes pieces from where they are.
+    fn put_all(&mut self, mut pieces: &mut [IoSlice<'_>]) {
+        // Pieces that are empty are passed over: a write of nothing is no failure.
+        IoSlice::advance_slices(&mut pieces, 0);
+        while !pieces.is_empty() && self.error.is_none() {
+            match self.file.write_vectored(pieces) {
                 Ok(0) => self.error = Some(ErrorKind::WriteZero.into()),
                 Ok(written) => {
                     self.tally.bytes_out += written as u64;
-                    bytes = &bytes[written..];
+                    IoSlice::advance_slices(&mut pieces, written);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::sleep(WAIT),
@@ -168,6 +181,18 @@ impl Out for Sink {
 }
 
 impl Target for Sink {
+    fn write_pieces<'p>(&mut self, mut pieces: impl Iterator<Item = &'p [u8]>) {
+        self.flush();
+        loop {
+            let mut some = [IoSlice::new(&[]); PIECES];
+            let taken = some.iter_mut().zip(&mut pieces).map(|(slot, piece)| *slot = IoSlice::new(piece));
+            match taken.count() {
+                0 => return,
+                count => self.put_all(&mut some[..count]),
+            }
+        }
+    }
+
     fn end_block(&mut self) -> bool {
         self.flush();
         self.error.is_none()
