@@ -22,6 +22,8 @@ use crate::stream::{Out, SEGMENT, Scrubber, short_lines};
 
 /// The most bytes that are read at once.
 pub const BLOCK: usize = 256 << 10;
+/// Pieces are many if there is a finding in so many bytes.
+const DENSE: usize = 512;
 /// The stack of a thread: as much as a program's first thread commonly has.
 const STACK: usize = 8 << 20;
 
@@ -303,7 +305,7 @@ impl Draft {
         }
     }
 
-    /// Clean runs leave from where they were read to.
+    /// Clean runs leave from where they were read to, unless there are many short ones: those cost less to copy.
     fn write(&self, block: &[u8], out: &mut impl Target) {
         let findings = self.work.findings();
         let mut done = 0;
@@ -313,7 +315,12 @@ impl Draft {
             [clean, &self.replacements[self.begins[i]..end]]
         });
         let last = &block[findings.last().map_or(0, |finding| finding.end)..];
-        out.write_pieces(pieces.chain([last]).filter(|piece| !piece.is_empty()));
+        let pieces = pieces.chain([last]).filter(|piece| !piece.is_empty());
+        if findings.len() * DENSE > block.len() {
+            pieces.for_each(|piece| out.write(piece));
+        } else {
+            out.write_pieces(pieces);
+        }
         findings.iter().for_each(|finding| out.found(finding));
     }
 }

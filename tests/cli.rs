@@ -116,7 +116,8 @@ fn threads_change_nothing() {
     let mut text = String::new();
     for i in 0..20_000 {
         text.push_str(&format!("2026-03-01 INFO [agent] heartbeat {i} of 40 cores\n"));
-        match i % 9 {
+        // Close together, then far apart.
+        match i % if i < 10_000 { 9 } else { 90 } {
             0 => text.push_str(&format!("password={CANARY}{i}\n")),
             4 => text.push_str("- name: DB_PASSWORD\n  value: dead1\n"),
             7 => text.push_str(&format!("{key}\n")),

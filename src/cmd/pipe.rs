@@ -222,4 +222,18 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(std::fs::read(output.path()).expect("file"), b"clean\n");
     }
+
+    #[test]
+    fn pieces_leave_in_order() {
+        let output = tempfile::NamedTempFile::new().expect("file");
+        let pieces: Vec<String> = (0..3 * PIECES + 1).map(|i| format!("{i} ")).collect();
+        let mut sink = Sink::new(output.reopen().expect("file"), 0);
+        sink.write(b"before ");
+        sink.write_pieces(pieces.iter().map(|piece| piece.as_bytes()));
+        sink.write(b"behind");
+        assert!(sink.end_block());
+        let want = format!("before {}behind", pieces.concat());
+        assert_eq!(std::fs::read_to_string(output.path()).expect("file"), want);
+        assert_eq!(sink.tally.bytes_out, want.len() as u64);
+    }
 }
