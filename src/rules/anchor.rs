@@ -39,6 +39,11 @@ pub struct Reach {
 const MAX_REACH: usize = 256;
 
 impl Reach {
+    /// Any number of bytes of `over`, and one of `to` behind them.
+    pub fn new(over: ByteSet, to: ByteSet) -> Self {
+        Self { over, to, then: ByteSet::ANY }
+    }
+
     /// Whether `text` begins with it.
     pub fn leads(&self, text: &[u8]) -> bool {
         let over = text.iter().take(MAX_REACH).take_while(|&&byte| self.over.has(byte)).count();

@@ -461,7 +461,7 @@ mod tests {
             ByteSet::NONE.with_range(b'a', b'z').with_range(b'A', b'Z').with_range(b'0', b'9').with(b'_');
         let before =
             prop::option::weighted(0.4, prop::sample::select(vec![word.complement(), ByteSet::of(b'\n')]));
-        let reach = Reach { over: word, to: ByteSet::of(b'.'), then: ByteSet::ANY };
+        let reach = Reach::new(word, ByteSet::of(b'.'));
         let reach = prop::option::weighted(0.1, Just(reach));
         let sets = prop_oneof![
             prop::collection::vec(set(), 1..8),
