@@ -45,9 +45,9 @@ pub(super) fn of(source: &str) -> Option<Facts> {
     let unicode = fields.takes(b'u');
     let is_known = unicode || fields.takes(b'b');
     let mut next = || fields.takes(b' ').then(|| fields.number())?;
-    let (groups, max_len, states) = (next()??, next()?, next()??);
+    let (groups, min_len, max_len, states) = (next()??, next()??, next()?, next()??);
     let anchors = if fields.0 == b" -" { None } else { Some(anchors(&mut fields, sets)?) };
-    is_known.then_some(Facts { unicode, groups, max_len, states, anchors })
+    is_known.then_some(Facts { unicode, groups, min_len, max_len, states, anchors })
 }
 
 fn anchors(fields: &mut Fields<'_>, sets: &[ByteSet]) -> Option<Vec<Anchor>> {
@@ -65,11 +65,13 @@ fn anchors(fields: &mut Fields<'_>, sets: &[ByteSet]) -> Option<Vec<Anchor>> {
         }
         let mut reach = None;
         if fields.takes(b',') {
-            let mut next = || set(fields.number()?);
-            let over = next()?;
-            let to = fields.takes(b'.').then(|| set(fields.number()?))??;
-            let then = fields.takes(b'.').then(|| set(fields.number()?))??;
-            reach = Some(Reach { over, to, then });
+            let over = set(fields.number()?)?;
+            let mut next = || fields.takes(b'.').then(|| fields.number())?;
+            let to = set(next()?)?;
+            let then = [set(next()?)?, set(next()?)?, set(next()?)?];
+            let most = next()?;
+            let most = if most.is_some() { Some(u8::try_from(most?).ok()?) } else { None };
+            reach = Some(Reach { over, to, then, most });
         }
         anchors.push(Anchor { sets: room.clone(), before, reach, offset });
     }
@@ -121,17 +123,22 @@ pub fn text<'s>(sources: impl Iterator<Item = &'s str>) -> String {
             .map(|anchor| {
                 let numbers: Vec<String> = anchor.sets.iter().map(|set| number_of(set).to_string()).collect();
                 let before = or_none(anchor.before.as_ref().map(&mut number_of));
-                let reach = anchor.reach.map_or(String::new(), |Reach { over, to, then }| {
-                    let [over, to, then] = [over, to, then].map(|set| number_of(&set));
-                    format!(",{over}.{to}.{then}")
+                let reach = anchor.reach.map_or(String::new(), |Reach { over, to, then, most }| {
+                    let [over, to] = [over, to].map(|set| number_of(&set));
+                    let [one, two, three] = then.map(|set| number_of(&set));
+                    format!(",{over}.{to}.{one}.{two}.{three}.{}", or_none(most.map(usize::from)))
                 });
                 format!("{},{before},{}{reach}", or_none(anchor.offset), numbers.join("."))
             })
             .collect();
         let anchors = if anchors.is_empty() { "-".to_owned() } else { anchors.join(";") };
         let unicode = if facts.unicode { "u" } else { "b" };
-        let (groups, states, max_len) = (facts.groups, facts.states, or_none(facts.max_len));
-        lines.push(format!("{:016x} {unicode} {groups} {max_len} {states} {anchors}\n", hash(source)));
+        let Facts { groups, min_len, states, .. } = facts;
+        let max_len = or_none(facts.max_len);
+        lines.push(format!(
+            "{:016x} {unicode} {groups} {min_len} {max_len} {states} {anchors}\n",
+            hash(source)
+        ));
     }
     lines.sort_unstable();
     lines.dedup();
