@@ -11,6 +11,7 @@
 
 mod allocations;
 mod audit;
+mod clean_log;
 mod cli;
 mod corpus;
 mod example_log;
