@@ -220,7 +220,7 @@ impl KeyIndex {
                 }
                 for Behind { before, sets, reach } in behind(name, asked) {
                     each_start(name, before, [&spelled[..], &sets].concat(), &mut |anchor| {
-                        anchors.push((Anchor { reach, ..anchor }, sets.len()));
+                        anchors.push((Anchor { reach: reach.clone(), ..anchor }, sets.len()));
                     });
                 }
             }
@@ -295,7 +295,7 @@ impl KeyIndex {
 struct Behind {
     before: ByteSet,
     sets: Vec<ByteSet>,
-    reach: Option<Reach>,
+    reach: Option<Box<Reach>>,
 }
 
 /// What all rules of a name ask of the values that belong to it.
@@ -326,8 +326,8 @@ fn behind(name: &KeyName, asked: Asked) -> Vec<Behind> {
         return behind_of_query(name);
     }
     let spaced = behind(&[BLANK, AFTER_BLANK]);
-    // Longer names are rare enough, and each has many spellings.
-    if !asked.is_long || is_free(name) {
+    // Other names are rare enough, and those of several words have many spellings.
+    if !asked.is_long || is_free(name) || name.words.len() > 1 {
         return vec![behind(&[AFTER_KEY]), spaced];
     }
     // `code=0`: a value that is neither quoted nor in brackets must be long enough.
@@ -370,7 +370,7 @@ fn behind_of_query(name: &KeyName) -> Vec<Behind> {
     // its value.
     let first = Behind { before: BEFORE_FIELD, ..behind(&[equals]) };
     let to_next = Reach::new(ENDS_BARE.with(b'&').complement(), ByteSet::of(b'&'));
-    let form = Behind { reach: Some(to_next), ..behind(&[equals]) };
+    let form = Behind { reach: Some(Box::new(to_next)), ..behind(&[equals]) };
     let parted = behind(&[equals, ByteSet::of_each(b" \t\x1B\\=>")]);
     all.extend([first, form, parted]);
     all
@@ -402,7 +402,7 @@ pub fn argument_anchors() -> [Anchor; 4] {
     let blank = BLANK.intersection(KEY_BYTES.complement());
     let to_blank = |over: ByteSet| {
         let reach = Reach::new(over, blank);
-        Some(Reach { then: [AFTER_BLANK.complement(), ByteSet::ANY, ByteSet::ANY], ..reach })
+        Some(Box::new(Reach { then: [AFTER_BLANK.complement(), ByteSet::ANY, ByteSet::ANY], ..reach }))
     };
     let flag = |rest: &[ByteSet]| Anchor {
         before: Some(KEY_BYTES.complement()),

@@ -19,7 +19,7 @@ pub struct Anchor {
     /// What the byte in front may be, where there is one (a line's end is always in it); `None`: anything.
     pub before: Option<ByteSet>,
     /// What follows its sets.
-    pub reach: Option<Reach>,
+    pub reach: Option<Box<Reach>>,
     /// How far behind the start of the match the anchor starts, where that is the same for every match.
     pub offset: Option<usize>,
 }
@@ -78,7 +78,7 @@ impl Anchor {
         text.len() - at.min(text.len()) >= self.sets.len()
             && self.sets.iter().zip(&text[at..]).all(|(set, &byte)| set.has(byte))
             && self.is_free_at(text, at)
-            && self.reach.is_none_or(|reach| reach.leads(&text[at + self.sets.len()..]))
+            && self.reach.as_ref().is_none_or(|reach| reach.leads(&text[at + self.sets.len()..]))
     }
 
     /// Whether what is in front of `at` is what it asks for.

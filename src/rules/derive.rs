@@ -41,7 +41,7 @@ const CONFIRM: f32 = 30.0;
 fn frequency_and_cost(anchor: &Anchor) -> (f32, f32) {
     let shares = shares(&anchor.sets);
     let frequency = shares.iter().product::<f32>() * anchor.before.map_or(1.0, |before| before.frequency());
-    let frequency = frequency.max(word_frequency(anchor)) * anchor.reach.map_or(1.0, |reach| chance(&reach));
+    let frequency = frequency.max(word_frequency(anchor)) * anchor.reach.as_deref().map_or(1.0, chance);
     (frequency, Way::best(anchor, 0, anchor.sets.len(), &mut Sets::default()).cost + CONFIRM * frequency)
 }
 
@@ -288,7 +288,7 @@ fn as_anchors(runs: &[Run], offset: Option<usize>) -> Option<Offer> {
         let stretch = |from: usize| Anchor {
             sets: sets[from..sets.len().min(from + MAX_SETS)].to_vec(),
             before: if from == 0 { before } else { in_front(from) },
-            reach: reach.filter(|_| from + MAX_SETS >= sets.len()),
+            reach: reach.filter(|_| from + MAX_SETS >= sets.len()).map(Box::new),
             offset: offset.map(|o| o + from),
         };
         if sets.len() <= MAX_SETS {

@@ -71,7 +71,7 @@ fn anchors(fields: &mut Fields<'_>, sets: &[ByteSet]) -> Option<Vec<Anchor>> {
             let then = [set(next()?)?, set(next()?)?, set(next()?)?];
             let most = next()?;
             let most = if most.is_some() { Some(u8::try_from(most?).ok()?) } else { None };
-            reach = Some(Reach { over, to, then, most });
+            reach = Some(Box::new(Reach { over, to, then, most }));
         }
         anchors.push(Anchor { sets: room.clone(), before, reach, offset });
     }
@@ -123,11 +123,12 @@ pub fn text<'s>(sources: impl Iterator<Item = &'s str>) -> String {
             .map(|anchor| {
                 let numbers: Vec<String> = anchor.sets.iter().map(|set| number_of(set).to_string()).collect();
                 let before = or_none(anchor.before.as_ref().map(&mut number_of));
-                let reach = anchor.reach.map_or(String::new(), |Reach { over, to, then, most }| {
-                    let [over, to] = [over, to].map(|set| number_of(&set));
-                    let [one, two, three] = then.map(|set| number_of(&set));
-                    format!(",{over}.{to}.{one}.{two}.{three}.{}", or_none(most.map(usize::from)))
-                });
+                let reach =
+                    anchor.reach.as_deref().map_or(String::new(), |&Reach { over, to, then, most }| {
+                        let [over, to] = [over, to].map(|set| number_of(&set));
+                        let [one, two, three] = then.map(|set| number_of(&set));
+                        format!(",{over}.{to}.{one}.{two}.{three}.{}", or_none(most.map(usize::from)))
+                    });
                 format!("{},{before},{}{reach}", or_none(anchor.offset), numbers.join("."))
             })
             .collect();
