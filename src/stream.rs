@@ -99,6 +99,16 @@ impl<'s> Scrubber<'s> {
         self.hold(&chunk[whole..], out);
     }
 
+    /// Whether the stream could as well begin here: no line has begun and nothing is open.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.held.is_empty() && !self.swallowing && self.work.is_settled()
+    }
+
+    /// Goes on behind whole lines that were scanned with other working memory.
+    pub(crate) fn go_on_from(&mut self, work: &mut Work) {
+        self.work.go_on_from(work);
+    }
+
     /// Ends the stream: writes what is left.
     pub fn finish(mut self, out: &mut impl Out) {
         self.end_line(out);
@@ -183,8 +193,8 @@ impl<'s> Scrubber<'s> {
     }
 }
 
-/// How many bytes of `lines` are lines that fit a segment.
-fn short_lines(lines: &[u8]) -> usize {
+/// How many bytes of `lines` are lines that fit a segment: they are cleaned where they are, in one piece.
+pub(crate) fn short_lines(lines: &[u8]) -> usize {
     if lines.len() <= SEGMENT + AHEAD {
         return lines.len();
     }

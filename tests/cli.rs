@@ -94,15 +94,78 @@ fn filter_leaves_other_bytes() {
 #[test]
 fn a_line_is_out_as_soon_as_its_newline_is_in() {
     use std::io::{BufRead, BufReader};
-    let mut child = command(&["filter"]).spawn().expect("start");
-    let mut stdin = child.stdin.take().expect("stdin");
-    let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
-    for i in 0..3 {
-        stdin.write_all(format!("line {i}\n").as_bytes()).expect("write");
-        assert_eq!(lines.next().and_then(Result::ok), Some(format!("line {i}")));
+    for threads in ["1", "3"] {
+        let mut child = command(&["filter", "--threads", threads]).spawn().expect("start");
+        let mut stdin = child.stdin.take().expect("stdin");
+        let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
+        for i in 0..9 {
+            stdin.write_all(format!("line {i}\nhalf a ").as_bytes()).expect("write");
+            let want = format!("{}line {i}", if i > 0 { "half a " } else { "" });
+            assert_eq!(lines.next().and_then(Result::ok), Some(want));
+        }
+        drop(stdin);
+        assert!(child.wait().expect("end").success());
     }
-    drop(stdin);
-    assert!(child.wait().expect("end").success());
+}
+
+#[test]
+fn threads_change_nothing() {
+    let dir = dir();
+    let body = "DEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdeadDEADdead";
+    let key = format!("-----BEGIN PRIVATE KEY-----\n{body}\naw0=\n-----END PRIVATE KEY-----");
+    let mut text = String::new();
+    for i in 0..20_000 {
+        text.push_str(&format!("2026-03-01 INFO [agent] heartbeat {i} of 40 cores\n"));
+        // Close together, then far apart.
+        match i % if i < 10_000 { 9 } else { 90 } {
+            0 => text.push_str(&format!("password={CANARY}{i}\n")),
+            4 => text.push_str("- name: DB_PASSWORD\n  value: dead1\n"),
+            7 => text.push_str(&format!("{key}\n")),
+            _ => {}
+        }
+    }
+    text.push_str(&"x".repeat(700_000));
+    text.push_str("\n{\"password\":\"hunter2\"}");
+    let run = |threads: &str| {
+        let path = dir.path().join(threads).display().to_string();
+        let ran = run(&["filter", "--threads", threads, "--report", &path], &text);
+        assert_eq!((ran.code, &*ran.err), (Some(0), ""));
+        (ran.out, std::fs::read_to_string(path).expect("report"))
+    };
+    let one = run("1");
+    assert!(!one.0.contains(CANARY) && !one.0.contains("dead1") && one.0.contains("heartbeat 19999 of"));
+    for threads in ["2", "3", "7"] {
+        let many = run(threads);
+        assert!(many.0 == one.0, "{threads} threads");
+        assert_eq!(many.1, one.1);
+    }
+}
+
+#[test]
+fn a_failed_write_ends_threads_that_wait_for_input() {
+    if !Path::new("/dev/full").exists() {
+        return;
+    }
+    for threads in ["1", "4"] {
+        let (reader, closed) = std::io::pipe().expect("pipe");
+        drop(reader);
+        let full = std::fs::File::create("/dev/full").expect("open");
+        for (stdout, code, words) in
+            [(Stdio::from(full), 2, "cannot write to stdout"), (Stdio::from(closed), 0, "")]
+        {
+            let mut command = command(&["filter", "--threads", threads]);
+            command.stdout(stdout);
+            let mut child = command.spawn().expect("start");
+            let mut stdin = child.stdin.take().expect("stdin");
+            stdin.write_all(format!("password={CANARY}\n").as_bytes()).expect("write");
+            // More may come, and does not.
+            let output = child.wait_with_output().expect("end");
+            let err = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(code), "{threads} threads: {err}");
+            assert!(err.contains(words) && !err.contains(CANARY), "{threads} threads: {err}");
+            drop(stdin);
+        }
+    }
 }
 
 #[test]
@@ -205,6 +268,8 @@ fn mistakes_refuse_to_start() {
     refuses(&["explain", "--config", &expired], &["expired.yaml:4: allow.expires"]);
     refuses(&["filter", "--config", &names], &["names.yaml:1: disable", "did you mean `password`?"]);
     refuses(&["filter", "--report", &format!("{missing}/r.json")], &["cannot write the report", &missing]);
+    refuses(&["filter", "--threads", "0"], &["--threads", "0"]);
+    refuses(&["filter", "--threads", "65"], &["--threads", "65"]);
     refuses(&["filter", "--no-such-option"], &["--no-such-option"]);
     refuses(&["rules", "show", "passwrd"], &["did you mean `password`?"]);
     refuses(&["rules", "test", &missing], &[&missing]);
@@ -237,11 +302,13 @@ fn a_full_disk_is_told_and_nothing_is_lost() {
 
 #[test]
 fn an_unreadable_stdin_is_told() {
-    let mut command = command(&["filter"]);
-    command.stdin(std::fs::File::open(env!("CARGO_MANIFEST_DIR")).expect("open"));
-    let ran = finish(command, b"");
-    assert_eq!(ran.code, Some(2));
-    assert!(ran.err.contains("cannot read stdin"), "{}", ran.err);
+    for threads in ["1", "2"] {
+        let mut command = command(&["filter", "--threads", threads]);
+        command.stdin(std::fs::File::open(env!("CARGO_MANIFEST_DIR")).expect("open"));
+        let ran = finish(command, b"");
+        assert_eq!(ran.code, Some(2));
+        assert!(ran.err.contains("cannot read stdin"), "{}", ran.err);
+    }
 }
 
 #[test]
@@ -254,6 +321,7 @@ fn no_output_of_any_command_holds_the_canary() {
         &["filter", "--format", "json"],
         &["filter", "--format", "text", "--fail-on-finding"],
         &["filter", "--action", "mask"],
+        &["filter", "--threads", "3"],
         &["filter", "--action", "hash", "--hash-key", "tests/data/key"],
         &["filter", "--action", "remove"],
         &["filter", "--report", "/dev/full"],

@@ -9,7 +9,9 @@
     reason = "tests read the tree, start the program and fail loudly"
 )]
 
+mod allocations;
 mod audit;
+mod clean_log;
 mod cli;
 mod corpus;
 mod example_log;

@@ -14,6 +14,8 @@ mod found;
 mod json;
 #[path = "properties/model.rs"]
 mod model;
+#[path = "properties/parallel.rs"]
+mod parallel;
 #[path = "properties/regressions.rs"]
 mod regressions;
 #[path = "properties/sample.rs"]

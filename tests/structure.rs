@@ -16,6 +16,7 @@ const ORDER: &[&[&str]] = &[
     &["redact"],
     &["sanitize"],
     &["stream"],
+    &["parallel"],
     &["report", "trial", "config"],
     &["cmd"],
     &["main", "lib"],

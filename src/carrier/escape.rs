@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use crate::rules::gate::SHORT_ESCAPES;
 
-const ESC: u8 = 0x1B;
+pub(super) const ESC: u8 = 0x1B;
 /// The most bytes of parameters in a control sequence: two true colours and some attributes.
 const MAX_PARAMETERS: usize = 48;
 /// The most bytes of a control sequence, its ESC written out behind one backslash. The prefilter looks back one word of

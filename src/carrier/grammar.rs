@@ -213,12 +213,14 @@ fn is_prose_word(line: &[u8], range: Range<usize>, tie: Tie) -> bool {
 
 fn is_no_number(line: &[u8], range: Range<usize>, _: Tie) -> bool {
     let value = &line[range];
-    !(3..=19).contains(&value.len()) || !value.iter().all(u8::is_ascii_digit)
+    !(Values::LEAST_NUMBER..=19).contains(&value.len()) || !value.iter().all(u8::is_ascii_digit)
 }
 
 fn is_no_token(line: &[u8], range: Range<usize>, tie: Tie) -> bool {
     let value = &line[range];
-    if value.len() < 6 || (value.len() <= 12 && value.iter().all(|b| b.is_ascii_digit() || *b == b'.')) {
+    if value.len() < Values::LEAST_TOKEN
+        || (value.len() <= 12 && value.iter().all(|b| b.is_ascii_digit() || *b == b'.'))
+    {
         return true;
     }
     // Outside quotes, words and names made of words are no tokens: `token: expired`, `secret=kasm-secrets`.

@@ -139,23 +139,39 @@ fn quote_or_escape(line: &[u8], mut at: usize) -> usize {
 
 /// The content of a string, its escapes undone, with the offset in the source of the escape or byte that gave each
 /// byte. `\u` escapes of half a character give a question mark: they are no structure.
-#[derive(Debug)]
+#[derive(Default)]
 pub struct Content {
     text: Vec<u8>,
     /// One more entry for the end.
     origin: Vec<u32>,
 }
 
+impl std::fmt::Debug for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Content").field("len", &self.text.len()).finish_non_exhaustive()
+    }
+}
+
 impl Content {
     /// The content between a string's quotes.
     pub fn of(source: &[u8]) -> Self {
-        let mut content =
-            Self { text: Vec::with_capacity(source.len()), origin: Vec::with_capacity(source.len() + 1) };
+        let mut content = Self::default();
+        content.read(source);
+        content
+    }
+
+    /// Takes the content between another string's quotes.
+    pub fn read(&mut self, source: &[u8]) {
+        let Self { text, origin } = self;
+        text.clear();
+        text.reserve(source.len());
+        origin.clear();
+        origin.reserve(source.len() + 1);
         let mut at = 0;
         while at < source.len() {
             let run = memchr::memchr(b'\\', &source[at..]).unwrap_or(source.len() - at);
-            content.text.extend_from_slice(&source[at..at + run]);
-            content.origin.extend(at as u32..(at + run) as u32);
+            text.extend_from_slice(&source[at..at + run]);
+            origin.extend(at as u32..(at + run) as u32);
             at += run;
             let Some(&letter) = source.get(at + 1) else { break };
             let (len, byte) = match letter {
@@ -171,12 +187,11 @@ impl Content {
                 }
                 other => (2, other),
             };
-            content.text.push(byte);
-            content.origin.push(at as u32);
+            text.push(byte);
+            origin.push(at as u32);
             at += len;
         }
-        content.origin.push(source.len() as u32);
-        content
+        origin.push(source.len() as u32);
     }
 
     /// What the string holds.

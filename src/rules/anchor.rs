@@ -19,33 +19,46 @@ pub struct Anchor {
     /// What the byte in front may be, where there is one (a line's end is always in it); `None`: anything.
     pub before: Option<ByteSet>,
     /// What follows its sets.
-    pub reach: Option<Reach>,
+    pub reach: Option<Box<Reach>>,
     /// How far behind the start of the match the anchor starts, where that is the same for every match.
     pub offset: Option<usize>,
 }
 
-/// What follows an anchor, any number of bytes behind it: `@example.` is an `@` that reaches a dot.
+/// What follows an anchor, some bytes behind it: `@example.` is an `@` that reaches a dot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Reach {
     /// The bytes in between.
     pub over: ByteSet,
     /// What ends them; nothing of it is in `over`.
     pub to: ByteSet,
-    /// What stands behind the first byte of `to`.
-    pub then: ByteSet,
+    /// What stands behind the first byte of `to`, byte by byte.
+    pub then: [ByteSet; THEN],
+    /// How many bytes may be in between; `None`: any number.
+    pub most: Option<u8>,
 }
 
-/// How far it is read for what an anchor reaches. What goes on for longer is taken to reach it.
-const MAX_REACH: usize = 256;
+/// How many bytes are known of what an anchor reaches, behind the first.
+pub const THEN: usize = 3;
+/// How far it is read for what an anchor reaches. What goes on for longer is taken to reach it, if any number of bytes
+/// may be in between.
+pub const MAX_REACH: usize = 256;
 
 impl Reach {
+    /// Any number of bytes of `over`, and one of `to` behind them.
+    pub fn new(over: ByteSet, to: ByteSet) -> Self {
+        Self { over, to, then: [ByteSet::ANY; THEN], most: None }
+    }
+
     /// Whether `text` begins with it.
     pub fn leads(&self, text: &[u8]) -> bool {
-        let over = text.iter().take(MAX_REACH).take_while(|&&byte| self.over.has(byte)).count();
-        let (first, second) = (text.get(over), text.get(over + 1));
-        over == MAX_REACH
-            || (first.is_some_and(|&byte| self.to.has(byte))
-                && second.is_none_or(|&byte| self.then.has(byte)))
+        let most = self.most.map_or(MAX_REACH, usize::from);
+        let over = text.iter().take(most).take_while(|&&byte| self.over.has(byte)).count();
+        if over == most && self.most.is_none() {
+            return true;
+        }
+        let mut next = text[over..].iter();
+        next.next().is_some_and(|&byte| self.to.has(byte))
+            && self.then.iter().zip(next).all(|(then, &byte)| then.has(byte))
     }
 }
 
@@ -65,7 +78,7 @@ impl Anchor {
         text.len() - at.min(text.len()) >= self.sets.len()
             && self.sets.iter().zip(&text[at..]).all(|(set, &byte)| set.has(byte))
             && self.is_free_at(text, at)
-            && self.reach.is_none_or(|reach| reach.leads(&text[at + self.sets.len()..]))
+            && self.reach.as_ref().is_none_or(|reach| reach.leads(&text[at + self.sets.len()..]))
     }
 
     /// Whether what is in front of `at` is what it asks for.

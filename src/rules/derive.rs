@@ -5,9 +5,9 @@
 
 use regex_syntax::hir::{Hir, HirKind, Look};
 
-use super::anchor::{Anchor, MAX_SETS, Reach};
+use super::anchor::{Anchor, MAX_REACH, MAX_SETS, Reach};
 use super::byte_set::ByteSet;
-use super::first_bytes::{byte_set, first_bytes};
+use super::first_bytes::{all_bytes, byte_set, first_bytes};
 use super::frequency::{shares, word_frequency};
 use super::gate::ALPHANUMERIC;
 use super::way::{Sets, Way};
@@ -16,8 +16,15 @@ use super::way::{Sets, Way};
 const MAX_ALTERNATIVES: usize = 48;
 /// How many different starts or ends of it its neighbours see before they see one that could be any of them.
 const MAX_EDGES: usize = 192;
-/// How much seldomer an anchor is that must reach something.
-const REACHES: f32 = 0.1;
+/// How much seldomer an anchor is at most that must reach something: what leads there is not by chance.
+const REACHES: f32 = 0.02;
+/// How many bytes must be known of what stands in front of bytes that are only known one by one: these are parts of words,
+/// and together oftener there than each by itself.
+const FEW: usize = 3;
+/// How much cheaper than the first stretch of a long run another must be.
+const LATER: f32 = 1.1;
+/// How many parts of a regex are read for what surely follows.
+const AHEAD: usize = 8;
 /// How many bytes at the edges of a part that is not spelled out are kept for its neighbours.
 const EDGE: usize = 16;
 
@@ -34,22 +41,34 @@ const CONFIRM: f32 = 30.0;
 fn frequency_and_cost(anchor: &Anchor) -> (f32, f32) {
     let shares = shares(&anchor.sets);
     let frequency = shares.iter().product::<f32>() * anchor.before.map_or(1.0, |before| before.frequency());
-    let frequency = frequency.max(word_frequency(anchor)) * anchor.reach.map_or(1.0, |_| REACHES);
+    let frequency = frequency.max(word_frequency(anchor)) * anchor.reach.as_deref().map_or(1.0, chance);
     (frequency, Way::best(anchor, 0, anchor.sets.len(), &mut Sets::default()).cost + CONFIRM * frequency)
 }
 
-/// Where the rarest stretch that an anchor can keep of bytes with these `shares` starts.
+/// About how often what is asked for is reached.
+fn chance(reach: &Reach) -> f32 {
+    let reaches = reach.to.frequency();
+    let stops = reach.over.complement().frequency().max(reaches);
+    let most = reach.most.map_or(MAX_REACH, usize::from);
+    let goes_on = (1.0 - stops).max(0.0).powi(most as i32 + 1);
+    let then: f32 = reach.then.iter().map(ByteSet::frequency).product();
+    let too_long = if reach.most.is_none() { goes_on } else { 0.0 };
+    ((1.0 - goes_on) * then * reaches / stops + too_long).clamp(REACHES, 1.0)
+}
+
+/// Where the rarest stretch that an anchor can keep of bytes with these `shares` starts; of what is in front of it one
+/// byte is kept, too.
 fn rarest(shares: &[f32]) -> usize {
-    let rate = |from: usize| shares[from..from + MAX_SETS].iter().product::<f32>();
+    let rate = |from: usize| shares[from.saturating_sub(1)..from + MAX_SETS].iter().product::<f32>();
     (0..=shares.len() - MAX_SETS).min_by(|&a, &b| rate(a).total_cmp(&rate(b))).unwrap_or(0)
 }
 
 /// Anchors of a regex, or `None` where no part of it is telling enough (`limit` is the highest frequency taken).
 pub(super) fn anchors(hir: &Hir, limit: f32) -> Option<Vec<Anchor>> {
-    let mut walk = describe(hir, 0);
+    let mut walk = describe(hir, &[], 0);
     walk.offer_exact();
     let best = walk.best.filter(|best| best.frequency <= limit)?;
-    let known = first_bytes(hir);
+    let known = first_bytes([hir]);
     Some(best.anchors.into_iter().map(|anchor| longer(anchor, &known)).collect())
 }
 
@@ -89,6 +108,8 @@ struct Run {
     sets: Vec<ByteSet>,
     /// What follows, where that is known and no more sets are.
     reach: Option<Reach>,
+    /// The part goes on behind it: it is the head of something longer.
+    goes_on: bool,
 }
 
 impl Run {
@@ -97,8 +118,10 @@ impl Run {
     }
 
     fn head(&self) -> Self {
+        let is_cut = self.sets.len() > EDGE;
         let sets = self.sets[..self.sets.len().min(EDGE)].to_vec();
-        Self { before: self.before, sets, reach: self.reach.filter(|_| self.sets.len() <= EDGE) }
+        let reach = self.reach.filter(|_| !is_cut);
+        Self { before: self.before, sets, reach, goes_on: self.goes_on || is_cut }
     }
 
     fn tail(&self) -> Self {
@@ -107,6 +130,7 @@ impl Run {
             before: self.before.filter(|_| from == 0),
             sets: self.sets[from..].to_vec(),
             reach: self.reach,
+            goes_on: self.goes_on,
         }
     }
 
@@ -116,7 +140,8 @@ impl Run {
             // Two conditions on the same byte: the one that says something, or either.
             return Self { before: self.before.or(next.before), ..next.clone() };
         }
-        Self { before: self.before, sets: [&self.sets[..], &next.sets].concat(), reach: next.reach }
+        let sets = [&self.sets[..], &next.sets].concat();
+        Self { before: self.before, sets, reach: next.reach, goes_on: next.goes_on }
     }
 
     /// This run, with a word's start in front of it if it says so by its first byte.
@@ -143,13 +168,11 @@ struct Part {
     best: Option<Offer>,
     /// The part's length, if every match has the same.
     len: Option<usize>,
-    /// The bytes that it is any number of.
-    over: Option<ByteSet>,
 }
 
 impl Part {
     fn exactly(runs: Vec<Run>, len: Option<usize>) -> Self {
-        Self { exact: Some(runs), heads: Vec::new(), tails: Vec::new(), best: None, len, over: None }
+        Self { exact: Some(runs), heads: Vec::new(), tails: Vec::new(), best: None, len }
     }
 
     fn of_sets(sets: Vec<ByteSet>) -> Self {
@@ -160,11 +183,10 @@ impl Part {
     fn opaque(len: Option<usize>) -> Self {
         Self {
             exact: None,
-            heads: vec![Run::default()],
+            heads: vec![Run { goes_on: true, ..Run::default() }],
             tails: vec![Run::default()],
             best: None,
             len,
-            over: None,
         }
     }
 
@@ -201,7 +223,7 @@ impl Part {
 fn united_head(runs: &[Run]) -> Run {
     let len = runs.iter().map(|run| run.sets.len()).min().unwrap_or(0);
     let any = |i: usize| runs.iter().fold(ByteSet::NONE, |set, run| set.union(run.sets[i]));
-    Run::of((0..len).map(any).collect())
+    Run { goes_on: true, ..Run::of((0..len).map(any).collect()) }
 }
 
 /// The same for tails, counted from their ends.
@@ -222,15 +244,38 @@ fn each_followed_by(runs: &[Run], heads: &[Run]) -> Vec<Run> {
     }
 }
 
-/// What a run of `over` that goes on to `heads` reaches.
-fn reach(over: ByteSet, heads: &[Run]) -> Option<Reach> {
-    let at = |i: usize| {
-        heads
-            .iter()
-            .fold(ByteSet::NONE, |set, head| set.union(head.sets.get(i).copied().unwrap_or(ByteSet::ANY)))
-    };
-    let reach = Reach { over, to: at(0), then: at(1) };
-    reach.over.intersection(reach.to).is_empty().then_some(reach)
+/// The one of two that is reached less often.
+fn rarer(one: Option<Reach>, other: Option<Reach>) -> Option<Reach> {
+    match (one, other) {
+        (Some(a), Some(b)) => Some(if chance(&b) < chance(&a) { b } else { a }),
+        _ => one.or(other),
+    }
+}
+
+/// The rarest thing that surely follows, some bytes behind it, what the match of `parts` begins with.
+fn reach(parts: &[&Hir]) -> Option<Reach> {
+    let (mut over, mut most) = (ByteSet::NONE, Some(0));
+    let mut best: Option<Reach> = None;
+    for (i, part) in parts.iter().take(AHEAD).enumerate() {
+        let next = first_bytes(parts[i..].iter().copied());
+        if i > 0
+            && let Some((&to, then)) = next.split_first()
+            && !to.is_empty()
+        {
+            let is_apart = over.intersection(to).is_empty();
+            let mut reach = Reach { over: over.intersection(to.complement()), most, ..Reach::new(over, to) };
+            if is_apart {
+                reach.then.iter_mut().zip(then).for_each(|(known, set)| *known = *set);
+            }
+            if best.is_none_or(|best| chance(&reach) < chance(&best)) {
+                best = Some(reach);
+            }
+        }
+        over = over.union(all_bytes(part, 0));
+        let len = part.properties().maximum_len().and_then(|len| u8::try_from(len).ok());
+        most = most.zip(len).and_then(|(most, len): (u8, u8)| most.checked_add(len));
+    }
+    best
 }
 
 fn as_anchors(runs: &[Run], offset: Option<usize>) -> Option<Offer> {
@@ -238,11 +283,12 @@ fn as_anchors(runs: &[Run], offset: Option<usize>) -> Option<Offer> {
         return None;
     }
     let cut = |run: &Run| {
-        let Run { before, sets, reach } = run.clone().at_boundary();
+        let Run { before, sets, reach, .. } = run.clone().at_boundary();
+        let in_front = |from: usize| from.checked_sub(1).map(|i| sets[i].with(b'\n'));
         let stretch = |from: usize| Anchor {
             sets: sets[from..sets.len().min(from + MAX_SETS)].to_vec(),
-            before: before.filter(|_| from == 0),
-            reach: reach.filter(|_| from + MAX_SETS >= sets.len()),
+            before: if from == 0 { before } else { in_front(from) },
+            reach: reach.filter(|_| from + MAX_SETS >= sets.len()).map(Box::new),
             offset: offset.map(|o| o + from),
         };
         if sets.len() <= MAX_SETS {
@@ -252,7 +298,10 @@ fn as_anchors(runs: &[Run], offset: Option<usize>) -> Option<Offer> {
         // find.
         let cost = |anchor: &Anchor| frequency_and_cost(anchor).1;
         let cheapest = |stretches: &mut dyn Iterator<Item = usize>| {
-            let offers = stretches.map(stretch).map(|anchor| (cost(&anchor), anchor));
+            let offers = stretches.map(|from| {
+                let anchor = stretch(from);
+                (cost(&anchor) * if from > 0 { LATER } else { 1.0 }, anchor)
+            });
             offers.min_by(|a, b| a.0.total_cmp(&b.0))
         };
         let short = cheapest(&mut [0, rarest(&shares(&sets))].into_iter());
@@ -266,7 +315,8 @@ fn as_anchors(runs: &[Run], offset: Option<usize>) -> Option<Offer> {
     Some(Offer::new(runs.iter().map(cut).collect()))
 }
 
-fn describe(hir: &Hir, depth: u32) -> Part {
+/// What `hir` tells, with `rest` behind it.
+fn describe(hir: &Hir, rest: &[&Hir], depth: u32) -> Part {
     if depth > 64 {
         return Part::opaque(None);
     }
@@ -285,24 +335,25 @@ fn describe(hir: &Hir, depth: u32) -> Part {
             Some(set) => Part::of_sets(vec![set]),
             None => Part::opaque(None),
         },
-        HirKind::Capture(capture) => describe(&capture.sub, depth + 1),
+        HirKind::Capture(capture) => describe(&capture.sub, rest, depth + 1),
         HirKind::Repetition(repetition) => {
-            let sub = describe(&repetition.sub, depth + 1);
+            // What stands behind one of several may be another.
+            let rest = if repetition.max == Some(1) { rest } else { &[] };
+            let sub = describe(&repetition.sub, rest, depth + 1);
             repeat(sub, repetition.min, repetition.max)
         }
-        HirKind::Concat(parts) => concat(parts.iter().map(|part| describe(part, depth + 1))),
+        HirKind::Concat(parts) => {
+            let all: Vec<&Hir> = parts.iter().chain(rest.iter().copied()).collect();
+            concat(&all, parts.len(), depth)
+        }
         HirKind::Alternation(parts) => {
-            alternate(parts.iter().map(|part| describe(part, depth + 1)).collect())
+            alternate(parts.iter().map(|part| describe(part, rest, depth + 1)).collect())
         }
     }
 }
 
 fn repeat(sub: Part, min: u32, max: Option<u32>) -> Part {
     let len = sub.len.and_then(|len| (max == Some(min)).then(|| len.saturating_mul(min as usize)));
-    let over = match sub.exact.as_deref() {
-        Some([Run { before: None, sets, .. }]) if sets.len() == 1 => Some(sets[0]),
-        _ => None,
-    };
     if min == 0 {
         // Optional: known exactly if it is here once or not at all.
         return match (max, sub.exact) {
@@ -311,11 +362,18 @@ fn repeat(sub: Part, min: u32, max: Option<u32>) -> Part {
                 runs.push(Run::default());
                 Part::exactly(runs, len)
             }
-            _ => Part { over, ..Part::opaque(len) },
+            (Some(1), None) => {
+                let heads = sub.heads.into_iter().chain([Run::default()]).collect();
+                Part { heads, ..Part::opaque(len) }
+            }
+            _ => Part::opaque(len),
         };
     }
-    let (heads, tails) = (sub.heads(), sub.tails());
-    let mut part = Part { exact: None, heads, tails, best: sub.best, len, over };
+    let (mut heads, tails) = (sub.heads(), sub.tails());
+    if max != Some(1) {
+        heads.iter_mut().for_each(|head| head.goes_on = true);
+    }
+    let mut part = Part { exact: None, heads, tails, best: sub.best, len };
     if let Some(runs) = sub.exact {
         if let [run] = &runs[..] {
             // A few copies tell as much as many, but an exact run goes on to what follows it.
@@ -325,7 +383,7 @@ fn repeat(sub: Part, min: u32, max: Option<u32>) -> Part {
             if max == Some(min) && copies == min as usize {
                 return Part { best: part.best, ..Part::exactly(vec![all], len) };
             }
-            (part.heads, part.tails) = (vec![all.head()], vec![all.tail()]);
+            (part.heads, part.tails) = (vec![Run { goes_on: true, ..all.head() }], vec![all.tail()]);
             if let Some(anchors) = as_anchors(&[all], Some(0)) {
                 part.offer(anchors);
             }
@@ -338,15 +396,16 @@ fn repeat(sub: Part, min: u32, max: Option<u32>) -> Part {
     part
 }
 
-fn concat(parts: impl Iterator<Item = Part>) -> Part {
+/// What the first `count` of `parts` tell, one behind the other and with the others behind them.
+fn concat(parts: &[&Hir], count: usize, depth: u32) -> Part {
     let mut whole = Part::of_sets(Vec::new());
     // What all begins with, as long as nothing that is not known came in between.
     let mut heads = None;
     // The runs under construction, and their distance from the start of the whole.
     let mut runs = vec![Run::default()];
     let mut offset = Some(0);
-    let mut parts = parts.peekable();
-    while let Some(part) = parts.next() {
+    for i in 0..count {
+        let part = describe(parts[i], &parts[i + 1..], depth + 1);
         let (part_heads, part_tails) = (part.heads(), part.tails());
         if let Some(best) = part.best {
             let anchors = best
@@ -364,10 +423,26 @@ fn concat(parts: impl Iterator<Item = Part>) -> Part {
             exact => {
                 // The start of the part still belongs to the runs before it, and its end to those behind it.
                 let mut ended = each_followed_by(&runs, &part_heads);
-                if let Some(reach) = part.over.and_then(|over| reach(over, &parts.peek()?.heads())) {
-                    ended.iter_mut().for_each(|run| run.reach = Some(reach));
+                let here = reach(&parts[i..]);
+                let next = Run::of(first_bytes(parts[i + 1..].iter().copied()));
+                let mut behind = Vec::with_capacity(ended.len());
+                for run in &mut ended {
+                    if run.goes_on {
+                        run.reach = rarer(run.reach, here);
+                        behind.push(run.clone());
+                    } else {
+                        behind.push(run.followed_by(&next));
+                        run.goes_on = i + 1 < count;
+                    }
                 }
-                if let Some(anchors) = as_anchors(&ended, offset) {
+                if let Some(anchors) = as_anchors(&behind, offset) {
+                    whole.offer(anchors);
+                }
+                // Or what all has behind it, byte by byte.
+                let next = [Run::of(first_bytes(parts[i..].iter().copied()))];
+                if runs.iter().all(|run| run.sets.len() >= FEW)
+                    && let Some(anchors) = as_anchors(&each_followed_by(&runs, &next), offset)
+                {
                     whole.offer(anchors);
                 }
                 heads.get_or_insert_with(|| ended.iter().map(Run::head).collect());
@@ -422,7 +497,7 @@ fn alternate(mut parts: Vec<Part>) -> Part {
             Offer { frequency: all.frequency + offer.frequency, cost: all.cost + offer.cost, ..all }
         });
     }
-    Part { exact: None, heads, tails, best, len, over: None }
+    Part { exact: None, heads, tails, best, len }
 }
 
 #[cfg(test)]
@@ -489,5 +564,36 @@ mod tests {
     fn every_branch_needs_an_anchor() {
         check(r"(?:hvs|hvb)\.[A-Za-z]{20,}", &[("hvs.????????????", Some(0)), ("hvb.????????????", Some(0))]);
         check(r"(?:abc.*|.*)", &[]);
+    }
+
+    #[test]
+    fn anchors_reach_over_what_lies_between() {
+        let reaches = |regex: &str, text: &str| {
+            let hir = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(regex);
+            let anchors = anchors(&hir.expect("regex"), 1.0).expect("anchors");
+            (0..text.len()).any(|at| anchors.iter().any(|anchor| anchor.stands_at(text.as_bytes(), at)))
+        };
+        for (regex, text, want) in [
+            (r"\buser \S{1,128} (?:on|off) ", "user ada on ", true),
+            (r"\buser \S{1,128} (?:on|off) ", "user ada of ", true),
+            (r"\buser \S{1,128} (?:on|off) ", "user ada by ", false),
+            // Over several parts, of which some may be missing.
+            (r"://[^\s/:@]{0,64}(?::[^\s/@]{0,64})?@", "://ada:x@", true),
+            (r"://[^\s/:@]{0,64}(?::[^\s/@]{0,64})?@", "://ada@", true),
+            (r"://[^\s/:@]{0,64}(?::[^\s/@]{0,64})?@", "://host:80/a@", false),
+            // No further than the parts go.
+            (r"key [a-z]{1,9}=", "key abcdefghi=", true),
+            (r"key [a-z]{1,9}=", "key abcdefghijklmnopqrstuvw=", false),
+            // What may be in between may be what is reached.
+            (r"key [a-z=]{1,9}=[0-9]", "key a=b=1", true),
+            // Behind what may be missing, in a branch of its own.
+            (r"(?:pwd for \S{1,99} |pwd )(?:is|was) ", "pwd for ada is ", true),
+            (r"(?:pwd for \S{1,99} |pwd )(?:is|was) ", "pwd was ", true),
+            (r"(?:pwd for \S{1,99} |pwd )(?:is|was) ", "pwd for ada from ", false),
+            (r"\bset(?:\s{1,4}plain)?\s{1,4}pass\s", "set plain pass ", true),
+            (r"\bset(?:\s{1,4}plain)?\s{1,4}pass\s", "failed pass ", false),
+        ] {
+            assert_eq!(reaches(regex, text), want, "{regex} in {text}");
+        }
     }
 }

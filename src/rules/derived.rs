@@ -45,9 +45,9 @@ pub(super) fn of(source: &str) -> Option<Facts> {
     let unicode = fields.takes(b'u');
     let is_known = unicode || fields.takes(b'b');
     let mut next = || fields.takes(b' ').then(|| fields.number())?;
-    let (groups, max_len, states) = (next()??, next()?, next()??);
+    let (groups, min_len, max_len, states) = (next()??, next()??, next()?, next()??);
     let anchors = if fields.0 == b" -" { None } else { Some(anchors(&mut fields, sets)?) };
-    is_known.then_some(Facts { unicode, groups, max_len, states, anchors })
+    is_known.then_some(Facts { unicode, groups, min_len, max_len, states, anchors })
 }
 
 fn anchors(fields: &mut Fields<'_>, sets: &[ByteSet]) -> Option<Vec<Anchor>> {
@@ -56,12 +56,13 @@ fn anchors(fields: &mut Fields<'_>, sets: &[ByteSet]) -> Option<Vec<Anchor>> {
         let offset = fields.number()?;
         let before = if fields.takes(b',') { fields.set_or_none(sets) } else { None }?;
         let own = fields.takes(b',').then(|| fields.sets(sets))??;
-        let reach = if fields.takes(b',') {
-            let [over, to, then] = fields.sets(sets)?[..] else { return None };
-            Some(Reach { over, to, then })
-        } else {
-            None
-        };
+        let mut reach = None;
+        if fields.takes(b',') {
+            let [over, to, one, two, three] = fields.sets(sets)?[..] else { return None };
+            let then = [one, two, three];
+            let most = if fields.takes(b'.') { Some(u8::try_from(fields.number()??).ok()?) } else { None };
+            reach = Some(Box::new(Reach { over, to, then, most }));
+        }
         anchors.push(Anchor { sets: own, before, reach, offset });
     }
     fields.0.is_empty().then_some(anchors)
@@ -81,8 +82,9 @@ static VALUES: [u8; 256] = {
     values
 };
 
-fn number_of_set(digits: &[u8]) -> usize {
-    digits.iter().fold(0, |number, &digit| DIGITS.len() * number + usize::from(VALUES[usize::from(digit)]))
+fn number_of_set(digits: [u8; 2]) -> usize {
+    let [high, low] = digits.map(|digit| usize::from(VALUES[usize::from(digit)]));
+    DIGITS.len() * high + low
 }
 
 /// The digits of a set's number, if there are enough of them.
@@ -119,14 +121,15 @@ impl Fields<'_> {
 
     /// The sets of a list, at least one.
     fn sets(&mut self, known: &[ByteSet]) -> Option<Vec<ByteSet>> {
-        let len = self.0.iter().position(|byte| matches!(byte, b',' | b';')).unwrap_or(self.0.len());
+        let len = self.0.iter().position(|byte| matches!(byte, b',' | b';' | b'.')).unwrap_or(self.0.len());
         let (list, rest) = self.0.split_at(len);
         self.0 = rest;
         let mut sets = Vec::with_capacity(len / 2);
-        for digits in list.chunks(2) {
+        let (numbers, rest) = list.as_chunks();
+        for &digits in numbers {
             sets.push(*known.get(number_of_set(digits))?);
         }
-        (!sets.is_empty()).then_some(sets)
+        (rest.is_empty() && !sets.is_empty()).then_some(sets)
     }
 
     /// A set, or `-` for none; the outer `None` is what is neither.
@@ -134,7 +137,7 @@ impl Fields<'_> {
         if self.takes(b'-') {
             return Some(None);
         }
-        let (digits, rest) = self.0.split_at_checked(2)?;
+        let (&digits, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         known.get(number_of_set(digits)).copied().map(Some)
     }
@@ -156,8 +159,11 @@ pub fn text<'s>(sources: impl Iterator<Item = &'s str>) -> String {
         let mut list = |sets: &[ByteSet]| sets.iter().map(&mut digits_of).collect::<Option<String>>();
         let mut written = |anchor: &Anchor| {
             let before = anchor.before.map_or(Some("-".to_owned()), |set| list(&[set]))?;
-            let reach = match anchor.reach {
-                Some(Reach { over, to, then }) => format!(",{}", list(&[over, to, then])?),
+            let reach = match anchor.reach.as_deref() {
+                Some(&Reach { over, to, then: [one, two, three], most }) => {
+                    let most = most.map_or(String::new(), |most| format!(".{most}"));
+                    format!(",{}{most}", list(&[over, to, one, two, three])?)
+                }
                 None => String::new(),
             };
             Some(format!("{},{before},{}{reach}", or_none(anchor.offset), list(&anchor.sets)?))
@@ -167,8 +173,12 @@ pub fn text<'s>(sources: impl Iterator<Item = &'s str>) -> String {
         let Some(anchors) = anchors else { continue };
         let anchors = if anchors.is_empty() { "-".to_owned() } else { anchors.join(";") };
         let unicode = if facts.unicode { "u" } else { "b" };
-        let (groups, states, max_len) = (facts.groups, facts.states, or_none(facts.max_len));
-        lines.push(format!("{:016x} {unicode} {groups} {max_len} {states} {anchors}\n", hash(source)));
+        let Facts { groups, min_len, states, .. } = facts;
+        let max_len = or_none(facts.max_len);
+        lines.push(format!(
+            "{:016x} {unicode} {groups} {min_len} {max_len} {states} {anchors}\n",
+            hash(source)
+        ));
     }
     lines.sort_unstable();
     lines.dedup();

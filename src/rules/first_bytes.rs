@@ -9,14 +9,29 @@ const FIRST: usize = 32;
 /// How many steps are taken to know them.
 const STEPS: u32 = 4096;
 
-/// What each of the first bytes of a match may be, as far as every match goes.
-pub(super) fn first_bytes(hir: &Hir) -> Vec<ByteSet> {
+/// What each of the first bytes of a match of `parts`, one behind the other, may be, as far as every match goes.
+pub(super) fn first_bytes<'h>(parts: impl IntoIterator<Item = &'h Hir>) -> Vec<ByteSet> {
     let mut walk = FirstBytes { sets: [ByteSet::NONE; FIRST], steps: STEPS };
-    let ends = walk.go(hir, 1, 0);
+    let ends = parts.into_iter().fold(1, |starts, part| walk.go(part, starts, 0));
     if walk.steps == 0 {
         return Vec::new();
     }
     walk.sets[..(ends.trailing_zeros() as usize).min(FIRST)].to_vec()
+}
+
+/// The bytes that matches are made of.
+pub(super) fn all_bytes(hir: &Hir, depth: u32) -> ByteSet {
+    let each =
+        |parts: &[Hir]| parts.iter().fold(ByteSet::NONE, |all, part| all.union(all_bytes(part, depth + 1)));
+    match hir.kind() {
+        _ if depth > 64 => ByteSet::ANY,
+        HirKind::Empty | HirKind::Look(_) => ByteSet::NONE,
+        HirKind::Literal(literal) => literal.0.iter().fold(ByteSet::NONE, |all, &byte| all.with(byte)),
+        HirKind::Class(class) => byte_set(class).unwrap_or(ByteSet::ANY),
+        HirKind::Capture(capture) => all_bytes(&capture.sub, depth + 1),
+        HirKind::Repetition(repetition) => all_bytes(&repetition.sub, depth + 1),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => each(parts),
+    }
 }
 
 struct FirstBytes {
@@ -107,7 +122,7 @@ mod tests {
     fn the_first_bytes_of_all_matches_are_known() {
         let check = |regex: &str, want: &[&str]| {
             let hir = regex_syntax::ParserBuilder::new().unicode(true).utf8(false).build().parse(regex);
-            let got = first_bytes(&hir.expect("regex"));
+            let got = first_bytes([&hir.expect("regex")]);
             let text = |set: &ByteSet| set.iter().map(char::from).collect::<String>();
             assert_eq!(got.iter().map(text).collect::<Vec<_>>(), want, "{regex}");
         };
@@ -118,7 +133,7 @@ mod tests {
         check("(?:(?:(?:(?:a{1,64}){1,64}){1,64}){1,64}){1,64}", &[]);
         check("", &[]);
         let hir = regex_syntax::parse("é=").expect("regex");
-        assert_eq!(first_bytes(&hir).len(), 3);
-        assert_eq!(first_bytes(&regex_syntax::parse("[é-ü]=").expect("regex")).len(), 2);
+        assert_eq!(first_bytes([&hir]).len(), 3);
+        assert_eq!(first_bytes([&regex_syntax::parse("[é-ü]=").expect("regex")]).len(), 2);
     }
 }

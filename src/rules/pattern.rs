@@ -28,6 +28,7 @@ pub struct Pattern {
     source: Box<str>,
     unicode: bool,
     group: usize,
+    min_len: usize,
     max_len: Option<usize>,
     states: usize,
     needs: OnceLock<Needs>,
@@ -72,13 +73,13 @@ impl Pattern {
         group: Option<usize>,
         facts: Facts,
     ) -> Result<(Self, Option<Vec<Anchor>>), BadPattern> {
-        let Facts { unicode, groups, max_len, states, anchors } = facts;
+        let Facts { unicode, groups, min_len, max_len, states, anchors } = facts;
         let group = group.unwrap_or(usize::from(groups > 0));
         if group > groups {
             return Err(BadPattern(format!("has {groups} groups, so group {group} cannot be the secret")));
         }
         let (needs, regex) = (OnceLock::new(), OnceLock::new());
-        Ok((Self { source: source.into(), unicode, group, max_len, states, needs, regex }, anchors))
+        Ok((Self { source: source.into(), unicode, group, min_len, max_len, states, needs, regex }, anchors))
     }
 
     /// The regex as it was written.
@@ -89,6 +90,11 @@ impl Pattern {
     /// The group that is the secret; 0 is the whole match.
     pub fn group(&self) -> usize {
         self.group
+    }
+
+    /// The least bytes that a match has.
+    pub fn min_len(&self) -> usize {
+        self.min_len
     }
 
     /// The most bytes a match can have, if there is a bound.
@@ -173,6 +179,7 @@ impl Pattern {
 pub(super) struct Facts {
     pub(super) unicode: bool,
     pub(super) groups: usize,
+    pub(super) min_len: usize,
     pub(super) max_len: Option<usize>,
     pub(super) states: usize,
     /// As [`anchor::derive`] gives them.
@@ -201,7 +208,9 @@ impl Facts {
             return Err(BadPattern("matches the empty string; make a part of it required".to_owned()));
         }
         let anchors = derive::anchors(&hir, TELLING);
-        Ok(Self { unicode, groups, max_len: hir.properties().maximum_len(), states, anchors })
+        let (min_len, max_len) =
+            (hir.properties().minimum_len().unwrap_or(0), hir.properties().maximum_len());
+        Ok(Self { unicode, groups, min_len, max_len, states, anchors })
     }
 }
 

@@ -122,6 +122,19 @@ pub struct Keyed {
     pub pattern: Option<Pattern>,
 }
 
+impl Keyed {
+    /// The least bytes of a value that without quotes goes on for as long as bytes are no blanks; 0: not known.
+    pub fn least(&self) -> usize {
+        let least = match self.values {
+            Values::Secret => 0,
+            Values::Token => Values::LEAST_TOKEN,
+            Values::Number => Values::LEAST_NUMBER,
+            Values::Line | Values::Words | Values::Authorization | Values::Cookies => return 0,
+        };
+        least.max(self.pattern.as_ref().map_or(0, Pattern::min_len))
+    }
+}
+
 /// A sensitive key name, as lower-case words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyName {
@@ -173,6 +186,10 @@ pub enum Values {
 }
 
 impl Values {
+    /// The least bytes of a token.
+    pub const LEAST_TOKEN: usize = 6;
+    /// The least digits of a number.
+    pub const LEAST_NUMBER: usize = 3;
     /// All grammars.
     pub const ALL: [Self; 7] = [
         Self::Secret,

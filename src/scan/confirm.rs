@@ -191,6 +191,7 @@ impl Lane<'_> {
                         escapes.line |= escape::begins_behind(line, at + len);
                         self.key(&text, at..at + len, from, found, left);
                     }
+                    Owner::Argument if !scanner.is_named(line, at) => {}
                     Owner::Argument => {
                         escapes.line |= escape::begins_behind(line, key::argument_end(line, at));
                         for word in key::argument(line, at) {

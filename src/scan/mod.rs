@@ -159,6 +159,17 @@ impl Work {
     pub fn forget(&mut self) {
         self.open = open::Open::default();
     }
+
+    /// Whether nothing is open: the next block gives the same whatever came before it.
+    pub fn is_settled(&self) -> bool {
+        self.open.is_nothing()
+    }
+
+    /// Takes what `other` has left open, in place of what was open here: the next block is scanned as if `other` had
+    /// scanned it.
+    pub fn go_on_from(&mut self, other: &mut Self) {
+        self.open = std::mem::take(&mut other.open);
+    }
 }
 
 impl Scanner {
@@ -247,8 +258,7 @@ impl Scanner {
             // What is open or a rule without anchors must see every line; else the next line with a hit is next.
             if work.open.is_nothing() && self.everywhere.is_empty() {
                 let Some(hit) = hits.get(next_hit) else { break };
-                // An anchor that begins with the end of a line is of no match.
-                if block[hit.at] == b'\n' {
+                if !self.counts(block, hit) {
                     next_hit += 1;
                     continue;
                 }
@@ -270,6 +280,28 @@ impl Scanner {
         }
         work.hits = hits;
         &work.findings
+    }
+
+    /// Whether a hit is a reason to look at its line. No match is where the anchor goes on behind the end of the line. One
+    /// that only says that an argument begins is none unless the argument has a name that a rule knows: most are of no
+    /// interest.
+    fn counts(&self, text: &[u8], hit: &Hit) -> bool {
+        let inner = self.prefilter.anchors()[hit.anchor as usize].sets.len() - 1;
+        !text[hit.at..hit.at + inner.max(1)].contains(&b'\n')
+            && (self.owners.of(hit.anchor).iter().any(|&owner| owner != Owner::Argument)
+                || self.is_named(text, hit.at))
+    }
+
+    /// Whether a rule knows the name of the argument that begins at `at`.
+    fn is_named(&self, text: &[u8], at: usize) -> bool {
+        key::argument(text, at).any(|word| {
+            let len = word.len();
+            let mut is_known = false;
+            if let Some(key) = key::around(text, word) {
+                self.keys.rules_for(text, &key, len, |_| is_known = true);
+            }
+            is_known
+        })
     }
 
     fn scan_line(&self, block: &[u8], place: Range<usize>, hits: &[Hit], work: &mut Work) {
@@ -343,4 +375,176 @@ fn escape_anchors() -> Vec<(Anchor, Owner)> {
         (anchor(&[slash, ByteSet::of(b'/')]), Owner::Line),
         (anchor(&[ByteSet::of(0x1B), ByteSet::of(b'[')]), Owner::Line),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::rules::Profile;
+
+    /// What stood behind every key before anchors said which of it the rules of a name can use.
+    const AFTER_KEY: ByteSet = ByteSet::of_each(b"\r\n\x1B=:>]\"'`\\\xEF").with_range(b'0', b'9');
+    const BLANK: ByteSet = ByteSet::of_each(b" \t-");
+    const AFTER_BLANK: ByteSet = ByteSet::of_each(b" \t\r\n\x1B=:->\xEF");
+
+    /// What `rules_for` every key of `line` find in its value.
+    fn of_all_keys(scanner: &Scanner, text: &[u8]) -> Vec<Finding> {
+        let line = Line::new(text);
+        let mut found = Vec::new();
+        for end in 1..text.len() {
+            let next = text.get(end + 1).is_some_and(|&byte| AFTER_BLANK.has(byte));
+            let letters = text[..end].iter().rev().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+            if letters == 0 || !(AFTER_KEY.has(text[end]) || (BLANK.has(text[end]) && next)) {
+                continue;
+            }
+            let Some(key) = key::around(text, end - letters..end) else { continue };
+            let Some(tie) = crate::carrier::tie::value_of(&line, &key) else { continue };
+            if line.touches_marker(key.start..key.end) {
+                continue;
+            }
+            scanner.keys.rules_for(text, &key, usize::MAX, |rule| {
+                confirm::keyed(scanner, &line, &key, tie, rule, &mut |f| found.push(f), &mut |_| {});
+            });
+        }
+        found
+    }
+
+    fn piece() -> impl Strategy<Value = String> {
+        let names = vec![
+            "state",
+            "code",
+            "sid",
+            "session",
+            "sessionid",
+            "auth",
+            "token",
+            "policy",
+            "session_state",
+            "nonce",
+            "sig",
+            "otp",
+            "pin",
+            "jwt",
+            "password",
+            "a",
+            "Session",
+            "AUTH",
+            "pwd",
+            "cvv",
+            "code2",
+        ];
+        let ties = vec![
+            "=",
+            ":",
+            ": ",
+            "= ",
+            " = ",
+            "\"",
+            "\":",
+            "\":\"",
+            "\" : ",
+            "\\\"",
+            "\\\":\\\"",
+            "'",
+            "`",
+            "]",
+            "[",
+            "(",
+            "{",
+            "<",
+            ">",
+            "</",
+            "&",
+            "?",
+            "#",
+            "&amp;",
+            ";",
+            ",",
+            ", ",
+            " ",
+            "\t",
+            "->",
+            "=>",
+            ":=",
+            "==",
+            "--",
+            "-",
+            "_",
+            ".",
+            "\x1B[0m",
+            "\\x1b[0m",
+            "\\n",
+            "\\",
+            "\r",
+            "!",
+            "+",
+            "b'",
+            "f('",
+            "：",
+            "\0",
+        ];
+        let values =
+            vec!["0", "12", "404", "running", "key ", "token ", "null", "abcdef0123456789ABCDEF", "x"];
+        let body = "[A-Za-z0-9]{1,40}".prop_map(|text| text);
+        prop_oneof![
+            4 => prop::sample::select(names).prop_map(str::to_owned),
+            6 => prop::sample::select(ties).prop_map(str::to_owned),
+            2 => prop::sample::select(values).prop_map(str::to_owned),
+            2 => body,
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        /// Anchors of keys leave out places where no rule of the name can find anything, and no others.
+        #[test]
+        fn a_key_that_has_a_value_has_an_anchor(pieces in prop::collection::vec(piece(), 1..12)) {
+            let scanner = &*SCANNER;
+            let text = pieces.concat();
+            let want = of_all_keys(scanner, text.as_bytes());
+            let mut work = Work::default();
+            let got = scanner.scan_block(text.as_bytes(), &mut work);
+            for finding in want {
+                let is_covered = |byte: usize| got.iter().any(|f| f.range().contains(&byte));
+                // Structure and what ends around a finding may take a byte off its edges.
+                prop_assert!(
+                    finding.range().any(is_covered),
+                    "{:?} of {} is not found: {got:?}", text, scanner.rules[finding.rule].id
+                );
+            }
+        }
+    }
+
+    static SCANNER: std::sync::LazyLock<Scanner> = std::sync::LazyLock::new(|| {
+        Scanner::new(Ruleset::builtin().into_profile(Profile::Strict, |_| true), Vec::new(), Format::Text)
+    });
+
+    #[test]
+    fn arguments_count_by_their_names() {
+        // In the strict profile there are rules that look at every line.
+        let rules = Ruleset::builtin().into_profile(Profile::Default, |_| true);
+        let scanner = Scanner::new(rules, Vec::new(), Format::Auto);
+        let looked_at = |text: &str| {
+            let mut work = Work::counting(scanner.rules().rules().len(), || Duration::ZERO);
+            scanner.scan_block(text.as_bytes(), &mut work);
+            work.costs().map_or(0, Costs::lines)
+        };
+        for text in [
+            "run-parts --report /etc",
+            "ls -l x",
+            "<user clicked> the <close button>",
+            "took <10 ms",
+            "a -- b",
+        ] {
+            assert_eq!(looked_at(text), 0, "{text}");
+        }
+        for text in
+            ["run --db-password x", "-pwd x", "<password a=\"b\">x", "<ns:password a=\"b\">x", "<2fa a>x"]
+        {
+            assert_eq!(looked_at(text), 1, "{text}");
+        }
+    }
 }

@@ -50,6 +50,17 @@ pub(super) struct Buffers {
     pieces: Vec<Finding>,
     /// The findings that a scalar may be part of, and whether a piece was cut from them.
     active: Vec<(Finding, bool)>,
+    /// For the document in a string, if there was one.
+    inner: Option<Box<Inner>>,
+}
+
+/// What findings in a document in a string are cut with.
+#[derive(Debug, Default)]
+struct Inner {
+    content: json::Content,
+    /// The findings, by where they are in the content.
+    found: Vec<Finding>,
+    buffers: Buffers,
 }
 
 /// Cuts findings, which are in the order of their starts, scalar by scalar.
@@ -78,7 +89,7 @@ impl<'t> Cutter<'t> {
 
     fn cut(&mut self, scalar: Range<usize>, kind: Scalar) {
         let &mut Self { line, found, depth, .. } = self;
-        let Buffers { pieces, active } = &mut self.buffers;
+        let Buffers { pieces, active, inner } = &mut self.buffers;
         active.retain(|(finding, _)| finding.end > scalar.start);
         while let Some(&finding) = found.get(self.next).filter(|finding| finding.start < scalar.end) {
             if finding.end > scalar.start {
@@ -120,38 +131,46 @@ impl<'t> Cutter<'t> {
         if kind == Scalar::Text && first < pieces.len() && depth < MAX_DEPTH {
             let content = &line[scalar.clone()];
             pieces[first..].sort_unstable_by_key(|piece| piece.start);
-            if let Some(cut) = cut_inner(content, scalar.start, &pieces[first..], depth + 1) {
-                pieces.truncate(first);
-                pieces.extend(cut);
+            if is_document(content, scalar.start, &pieces[first..]) {
+                let inner = inner.get_or_insert_default();
+                if inner.cut(content, scalar.start, &pieces[first..], depth + 1) {
+                    pieces.truncate(first);
+                    pieces.append(&mut inner.buffers.pieces);
+                }
             }
         }
     }
 }
 
-/// Cuts findings in the content of a string, which starts at `base` of its line, at the tokens of the document in it.
-/// `None`: there is none, or all of it is a secret.
-fn cut_inner(content: &[u8], base: usize, found: &[Finding], depth: u8) -> Option<Vec<Finding>> {
+/// Whether the content of a string, which starts at `base` of its line, may be a document that is not a secret as a
+/// whole.
+fn is_document(content: &[u8], base: usize, found: &[Finding]) -> bool {
     let trimmed = content.trim_ascii();
     let start = base + content.len() - content.trim_ascii_start().len();
-    if !matches!(trimmed, [b'{', .., b'}'] | [b'[', .., b']'])
-        || found.iter().any(|finding| finding.start <= start && finding.end >= start + trimmed.len())
-    {
-        return None;
+    matches!(trimmed, [b'{', .., b'}'] | [b'[', .., b']'])
+        && !found.iter().any(|finding| finding.start <= start && finding.end >= start + trimmed.len())
+}
+
+impl Inner {
+    /// Cuts findings in the content of a string, which starts at `base` of its line, at the tokens of the document in
+    /// it. The pieces are in the buffers; `false`: there is no document.
+    fn cut(&mut self, source: &[u8], base: usize, outer: &[Finding], depth: u8) -> bool {
+        let Self { content, found, buffers } = self;
+        content.read(source);
+        found.clear();
+        found.extend(outer.iter().map(|finding| {
+            let range = content.range_of(finding.start - base..finding.end - base);
+            Finding { start: range.start, end: range.end, ..*finding }
+        }));
+        let mut cutter = Cutter::new(content.text(), found, depth, std::mem::take(buffers));
+        let is_document = json::document(content.text(), |scalar, kind| cutter.scalar(scalar, kind));
+        *buffers = cutter.buffers;
+        if is_document {
+            for piece in &mut buffers.pieces {
+                let source = content.source_range(piece.range());
+                (piece.start, piece.end) = (base + source.start, base + source.end);
+            }
+        }
+        is_document
     }
-    let inner = json::Content::of(content);
-    let moved = |finding: &Finding| {
-        let range = inner.range_of(finding.start - base..finding.end - base);
-        Finding { start: range.start, end: range.end, ..*finding }
-    };
-    let moved: Vec<Finding> = found.iter().map(moved).collect();
-    let mut cutter = Cutter::new(inner.text(), &moved, depth, Buffers::default());
-    if !json::document(inner.text(), |scalar, kind| cutter.scalar(scalar, kind)) {
-        return None;
-    }
-    let mut pieces = cutter.buffers.pieces;
-    for piece in &mut pieces {
-        let source = inner.source_range(piece.range());
-        (piece.start, piece.end) = (base + source.start, base + source.end);
-    }
-    Some(pieces)
 }

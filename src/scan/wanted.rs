@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use super::Owner;
-use crate::rules::anchor::{Anchor, Reach};
+use crate::rules::anchor::Anchor;
 use crate::rules::byte_set::SetHasher;
 
 /// Anchors while they are asked for.
@@ -51,13 +51,12 @@ impl Wanted {
 }
 
 fn is_same(one: &Anchor, other: &Anchor) -> bool {
-    let key = |anchor: &Anchor| (anchor.before, anchor.reach);
-    one.sets == other.sets && key(one) == key(other)
+    one.sets == other.sets && one.before == other.before && one.reach == other.reach
 }
 
 fn hash(anchor: &Anchor) -> u64 {
     let mut hasher = SetHasher::default();
-    let reach = anchor.reach.map(|Reach { over, to, then }| [over, to, then]);
+    let reach = anchor.reach.as_deref().map(|reach| [reach.over, reach.to, reach.then[0]]);
     for set in anchor.sets.iter().chain(&anchor.before).chain(reach.iter().flatten()) {
         set.hash(&mut hasher);
     }

@@ -10,7 +10,7 @@ use super::text::text;
 use super::{DEFAULT, STRICT, clean, clean_pieces, show, times};
 
 /// `text` cut at these places (taken modulo its length, in any order).
-fn cut<'t>(text: &'t [u8], places: &[usize]) -> Vec<&'t [u8]> {
+pub(super) fn cut<'t>(text: &'t [u8], places: &[usize]) -> Vec<&'t [u8]> {
     let mut places: Vec<usize> = places.iter().map(|place| place % (text.len() + 1)).collect();
     places.sort_unstable();
     let mut pieces = Vec::new();
@@ -76,10 +76,10 @@ proptest! {
 }
 
 /// How long the line is: at most two segments, for it is cleaned thrice in every case.
-const LENGTHS: [usize; 4] = [SEGMENT, SEGMENT + AHEAD, SEGMENT + AHEAD, 2 * SEGMENT];
+pub(super) const LENGTHS: [usize; 4] = [SEGMENT, SEGMENT + AHEAD, SEGMENT + AHEAD, 2 * SEGMENT];
 
 /// Places in a long line where segments, look-ahead and context begin and end, and the bytes next to them.
-fn edge() -> impl Strategy<Value = usize> {
+pub(super) fn edge() -> impl Strategy<Value = usize> {
     let edges = [0, SEGMENT, AHEAD, SEGMENT + AHEAD, 2 * SEGMENT, 2 * SEGMENT + AHEAD];
     (select(edges.to_vec()), 0..128usize).prop_map(|(edge, by)| (edge + by).saturating_sub(64))
 }

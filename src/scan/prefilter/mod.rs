@@ -105,7 +105,7 @@ impl Prefilter {
         // From the end: what anchors begin with is what they have been looked up by.
         let has = |(&set, &byte): (&u32, &u8)| self.sets[set as usize].has(byte);
         text.get(at..end).is_some_and(|bytes| sets.iter().zip(bytes).rev().all(has))
-            && known.reach.is_none_or(|reach| reach.leads(&text[end..]))
+            && known.reach.as_ref().is_none_or(|reach| reach.leads(&text[end..]))
     }
 
     /// Appends every place in `text` where an anchor stands, in order.
@@ -461,7 +461,7 @@ mod tests {
             ByteSet::NONE.with_range(b'a', b'z').with_range(b'A', b'Z').with_range(b'0', b'9').with(b'_');
         let before =
             prop::option::weighted(0.4, prop::sample::select(vec![word.complement(), ByteSet::of(b'\n')]));
-        let reach = Reach { over: word, to: ByteSet::of(b'.'), then: ByteSet::ANY };
+        let reach = Box::new(Reach::new(word, ByteSet::of(b'.')));
         let reach = prop::option::weighted(0.1, Just(reach));
         let sets = prop_oneof![
             prop::collection::vec(set(), 1..8),
