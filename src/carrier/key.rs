@@ -142,12 +142,11 @@ impl KeyIndex {
         let mut named: Vec<(&[u8], Named)> =
             named.into_iter().map(|(place, named)| (&letters[place], named)).collect();
         named.sort_by(|one, other| one.0.cmp(other.0));
-        // Of each node, which names go through it; those that end there come first.
+        // Of each node to come, which names go through it; those that end there come first.
         const LEAF: Node = Node { next: Next::One(NO_PLACE, 0), names: 0..0 };
         let (mut nodes, mut branches) = (vec![LEAF], Vec::new());
-        let mut through = vec![(0..named.len(), 0)];
-        for at in 0.. {
-            let Some((range, depth)) = through.get(at).cloned() else { break };
+        let mut through = vec![(0, 0..named.len(), 0)];
+        while let Some((at, range, depth)) = through.pop() {
             let ending = named[range.clone()].partition_point(|name| name.0.len() == depth);
             let mut rest = range.start + ending..range.end;
             nodes[at].names = range.start as u32..rest.start as u32;
@@ -165,8 +164,8 @@ impl KeyIndex {
                     Next::One(..) => nodes[at].next = Next::One(place, next),
                     Next::Branch(branch) => branches[branch as usize][usize::from(place)] = next,
                 }
+                through.push((nodes.len(), rest.start..rest.start + same, depth + 1));
                 nodes.push(LEAF);
-                through.push((rest.start..rest.start + same, depth + 1));
                 rest.start += same;
             }
         }
@@ -384,7 +383,7 @@ fn behind_of_query(name: &KeyName) -> Vec<Behind> {
 /// Anchors for a name that is spelled so, with all that may stand in front of it, if that is in `before`.
 fn each_start(name: &KeyName, before: ByteSet, sets: &[ByteSet], found: &mut impl FnMut(Anchor)) {
     let from = sets.len().saturating_sub(MAX_SETS);
-    let anchor = || Anchor::new(sets[from..].to_vec());
+    let anchor = || Anchor::of(&sets[from..]);
     if from > 0 || is_free(name) {
         found(anchor());
     } else if name.whole {
@@ -393,9 +392,9 @@ fn each_start(name: &KeyName, before: ByteSet, sets: &[ByteSet], found: &mut imp
         // A word starts behind what is no letter, or with a capital.
         let capital = sets[0].iter().filter(u8::is_ascii_uppercase).fold(ByteSet::NONE, ByteSet::with);
         if !capital.is_empty() {
-            let mut anchor = anchor();
-            anchor.sets[0] = capital;
-            found(anchor);
+            let mut sets = sets.to_vec();
+            sets[0] = capital;
+            found(Anchor::new(sets));
         }
         found(Anchor { before: Some(LETTERS.complement()), ..anchor() });
     }

@@ -7,6 +7,8 @@
 //! An anchor is a sequence of byte sets rather than a literal, so that letter case, separators and "ends here"
 //! need no extra patterns.
 
+use std::sync::Arc;
+
 use super::byte_set::ByteSet;
 
 /// How many sets an anchor keeps.
@@ -14,8 +16,8 @@ pub const MAX_SETS: usize = 16;
 /// A byte pattern that every match holds (one of a rule's anchors, not all).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Anchor {
-    /// What each byte may be; 1 to 16 sets.
-    pub sets: Vec<ByteSet>,
+    /// What each byte may be; 1 to 16 sets. Shared by the rule and who looks for its anchors.
+    pub sets: Arc<[ByteSet]>,
     /// What the byte in front may be, where there is one (a line's end is always in it); `None`: anything.
     pub before: Option<ByteSet>,
     /// What follows its sets.
@@ -65,7 +67,12 @@ impl Reach {
 impl Anchor {
     /// A sequence of sets, wherever it stands.
     pub fn new(sets: Vec<ByteSet>) -> Self {
-        Self { sets, before: None, reach: None, offset: None }
+        Self::of(&sets)
+    }
+
+    /// The same sequence of sets.
+    pub fn of(sets: &[ByteSet]) -> Self {
+        Self { sets: sets.into(), before: None, reach: None, offset: None }
     }
 
     /// A literal, ignoring ASCII case.

@@ -79,7 +79,7 @@ fn longer(anchor: Anchor, known: &[ByteSet]) -> Anchor {
     let more = end.and_then(|end| known.get(end..)).unwrap_or_default();
     let room = MAX_SETS.saturating_sub(anchor.sets.len());
     let sets = [&anchor.sets[..], &more[..more.len().min(room)]].concat();
-    let longer = Anchor { sets, reach: None, ..anchor.clone() };
+    let longer = Anchor { sets: sets.into(), reach: None, ..anchor.clone() };
     if frequency_and_cost(&longer).1 < 0.99 * frequency_and_cost(&anchor).1 { longer } else { anchor }
 }
 
@@ -286,7 +286,7 @@ fn as_anchors(runs: &[Run], offset: Option<usize>) -> Option<Offer> {
         let Run { before, sets, reach, .. } = run.clone().at_boundary();
         let in_front = |from: usize| from.checked_sub(1).map(|i| sets[i].with(b'\n'));
         let stretch = |from: usize| Anchor {
-            sets: sets[from..sets.len().min(from + MAX_SETS)].to_vec(),
+            sets: sets[from..sets.len().min(from + MAX_SETS)].into(),
             before: if from == 0 { before } else { in_front(from) },
             reach: reach.filter(|_| from + MAX_SETS >= sets.len()).map(Box::new),
             offset: offset.map(|o| o + from),

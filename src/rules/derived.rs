@@ -7,7 +7,7 @@
 use std::fmt::Write;
 use std::sync::LazyLock;
 
-use super::anchor::{Anchor, Reach};
+use super::anchor::{Anchor, MAX_SETS, Reach};
 use super::byte_set::ByteSet;
 use super::pattern::Facts;
 
@@ -52,13 +52,17 @@ pub(super) fn of(source: &str) -> Option<Facts> {
 
 fn anchors(fields: &mut Fields<'_>, sets: &[ByteSet]) -> Option<Vec<Anchor>> {
     let mut anchors = Vec::with_capacity(memchr::memchr_iter(b';', fields.0).count() + 1);
+    // Room for the sets of the longest.
+    let mut room = Vec::with_capacity(MAX_SETS);
     while fields.takes(if anchors.is_empty() { b' ' } else { b';' }) {
         let offset = fields.number()?;
         let before = if fields.takes(b',') { fields.set_or_none(sets) } else { None }?;
-        let own = fields.takes(b',').then(|| fields.sets(sets))??;
+        fields.takes(b',').then(|| fields.sets(sets, &mut room))??;
+        let own = room[..].into();
         let mut reach = None;
         if fields.takes(b',') {
-            let [over, to, one, two, three] = fields.sets(sets)?[..] else { return None };
+            fields.sets(sets, &mut room)?;
+            let [over, to, one, two, three] = room[..] else { return None };
             let then = [one, two, three];
             let most = if fields.takes(b'.') { Some(u8::try_from(fields.number()??).ok()?) } else { None };
             reach = Some(Box::new(Reach { over, to, then, most }));
@@ -120,16 +124,16 @@ impl Fields<'_> {
     }
 
     /// The sets of a list, at least one.
-    fn sets(&mut self, known: &[ByteSet]) -> Option<Vec<ByteSet>> {
+    fn sets(&mut self, known: &[ByteSet], sets: &mut Vec<ByteSet>) -> Option<()> {
         let len = self.0.iter().position(|byte| matches!(byte, b',' | b';' | b'.')).unwrap_or(self.0.len());
         let (list, rest) = self.0.split_at(len);
         self.0 = rest;
-        let mut sets = Vec::with_capacity(len / 2);
         let (numbers, rest) = list.as_chunks();
+        sets.clear();
         for &digits in numbers {
             sets.push(*known.get(number_of_set(digits))?);
         }
-        (rest.is_empty() && !sets.is_empty()).then_some(sets)
+        (rest.is_empty() && !sets.is_empty()).then_some(())
     }
 
     /// A set, or `-` for none; the outer `None` is what is neither.

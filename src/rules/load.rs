@@ -113,7 +113,9 @@ impl<'t> Reader<'t> {
             match key.as_ref() {
                 "title" | "description" | "minVersion" => {}
                 "rules" => {
-                    for (at, table) in self.tables(value, "rules") {
+                    let tables = self.tables(value, "rules");
+                    self.file.rules.reserve(tables.len());
+                    for (at, table) in tables {
                         self.rule(at, table);
                         self.item.clear();
                     }

@@ -87,6 +87,7 @@ impl Ruleset {
             faults.extend(read.faults);
             self.skipped.extend(read.skipped);
             let shared = std::sync::Arc::new(read.allow);
+            self.rules.reserve(read.rules.len());
             for mut rule in read.rules {
                 if let Some(first) = seen.insert(rule.id.clone(), rule.origin.clone()) {
                     faults.push(Fault {

@@ -179,7 +179,8 @@ impl Lane<'_> {
             for &owner in scanner.owners.of(hit.anchor) {
                 match owner {
                     Owner::Prefix(rule, offset) => {
-                        self.candidates.extend(at.checked_sub(offset).map(|start| (rule, start, true)));
+                        self.candidates
+                            .extend(at.checked_sub(offset as usize).map(|start| (rule, start, true)));
                     }
                     Owner::Inside(rule) => self.candidates.push((rule, at, false)),
                     Owner::Lines(rule) => {
@@ -187,7 +188,8 @@ impl Lane<'_> {
                         self.lines(line, rule, at, found);
                     }
                     Owner::Key(behind) => {
-                        let len = scanner.prefilter.anchors()[hit.anchor as usize].sets.len() - behind;
+                        let len =
+                            scanner.prefilter.anchors()[hit.anchor as usize].sets.len() - behind as usize;
                         escapes.line |= escape::begins_behind(line, at + len);
                         self.key(&text, at..at + len, from, found, left);
                     }

@@ -29,7 +29,7 @@ use crate::finding::{Finding, Left, Link, RuleIndex};
 use crate::rules::allow::Allowlist;
 use crate::rules::anchor::Anchor;
 use crate::rules::byte_set::ByteSet;
-use crate::rules::{Detect, Ruleset};
+use crate::rules::{Detect, Rule, Ruleset};
 
 pub use cost::{Cost, Costs};
 pub use prefilter::{Hit, Prefilter};
@@ -65,13 +65,13 @@ impl Format {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {
     /// A rule; the anchor stands this far behind the start of its match.
-    Prefix(RuleIndex, usize),
+    Prefix(RuleIndex, u32),
     /// A rule; the anchor stands somewhere in its match.
     Inside(RuleIndex),
     /// The first line of a private key.
     Lines(RuleIndex),
     /// The end of a sensitive key, with so many bytes behind it.
-    Key(usize),
+    Key(u32),
     /// The start of an argument: a flag or a tag that may be a sensitive key.
     Argument,
     /// `%41` and the like.
@@ -176,7 +176,12 @@ impl Scanner {
     /// A scanner for `rules`. `allow`: what else is to be left, and by which rules (none: by all).
     pub fn new(rules: Ruleset, allow: Vec<(Vec<RuleIndex>, Allowlist)>, format: Format) -> Self {
         let keys = KeyIndex::new(&rules);
-        let mut wanted = Wanted::default();
+        let about = |rule: &Rule| match &rule.detect {
+            Detect::Regex { anchors, .. } => anchors.len(),
+            Detect::Keys(keyed) => 2 * keyed.names.len(),
+            Detect::Lines { .. } => 1,
+        };
+        let mut wanted = Wanted::with_room(rules.rules().iter().map(about).sum());
         let mut everywhere = Vec::new();
         for (i, rule) in rules.rules().iter().enumerate() {
             let index = RuleIndex(i as u32);
@@ -189,7 +194,7 @@ impl Scanner {
                     let all_known = anchors.iter().all(|a| a.offset.is_some());
                     for anchor in anchors {
                         let owner = match anchor.offset {
-                            Some(offset) if all_known => Owner::Prefix(index, offset),
+                            Some(offset) if all_known => Owner::Prefix(index, offset as u32),
                             _ => Owner::Inside(index),
                         };
                         wanted.add(Cow::Borrowed(anchor), owner);
@@ -205,7 +210,7 @@ impl Scanner {
         let mut has_names = false;
         KeyIndex::anchors(&rules, |anchor, behind| {
             has_names = true;
-            add(anchor, Owner::Key(behind));
+            add(anchor, Owner::Key(behind as u32));
         });
         if has_names {
             key::argument_anchors().into_iter().for_each(|anchor| add(anchor, Owner::Argument));
@@ -366,7 +371,7 @@ impl Scanner {
 /// What says that escapes may hide something.
 fn escape_anchors() -> Vec<(Anchor, Owner)> {
     let hex = ByteSet::NONE.with_range(b'0', b'9').with_range(b'a', b'f').with_range(b'A', b'F');
-    let anchor = |sets: &[ByteSet]| Anchor::new(sets.to_vec());
+    let anchor = Anchor::of;
     let slash = ByteSet::of(b'\\');
     vec![
         (anchor(&[ByteSet::of(b'%'), hex, hex]), Owner::Percent),

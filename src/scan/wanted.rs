@@ -9,7 +9,6 @@ use crate::rules::anchor::Anchor;
 use crate::rules::byte_set::SetHasher;
 
 /// Anchors while they are asked for.
-#[derive(Default)]
 pub(super) struct Wanted {
     anchors: Vec<Anchor>,
     owners: Vec<(u32, Owner)>,
@@ -18,6 +17,15 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
+    /// Room for about so many: what grows is moved to memory that was not touched before, and that is slow to come by.
+    pub(super) fn with_room(count: usize) -> Self {
+        Self {
+            anchors: Vec::with_capacity(count),
+            owners: Vec::with_capacity(count),
+            known: HashMap::with_capacity_and_hasher(count, BuildHasherDefault::default()),
+        }
+    }
+
     /// Where an anchor stands in the match is its owner's business.
     pub(super) fn add(&mut self, anchor: Cow<'_, Anchor>, owner: Owner) {
         let Self { anchors, owners, known } = self;
@@ -91,7 +99,7 @@ mod tests {
         let anchor = |text: &str, offset| Anchor { offset, ..Anchor::caseless(text.as_bytes()) };
         let behind = |anchor| Anchor { before: Some(ByteSet::of(b'x')), ..anchor };
         let [one, two] = [0, 1].map(|i| Owner::Inside(RuleIndex(i)));
-        let mut wanted = Wanted::default();
+        let mut wanted = Wanted::with_room(0);
         for (anchor, owner) in [
             (anchor("ab", Some(1)), one),
             (behind(anchor("ab", None)), one),
