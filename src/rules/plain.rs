@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn the_built_in_files_are_plain_and_say_what_toml_says() {
         for (name, text) in BUILTIN {
-            assert!(read(text).is_some(), "{name}");
+            assert!(read(text).is_some(), "{name} is not plain; patterns/README.md says what is");
             let read = [load::read_builtin(name, text), load::read(name, text)];
             let [plain, toml] = read.map(|file| format!("{file:#?}"));
             if let Some((plain, toml)) = plain.lines().zip(toml.lines()).find(|(plain, toml)| plain != toml) {
