@@ -146,6 +146,11 @@ impl ByteSet {
         Self([!a, !b, !c, !d])
     }
 
+    /// A bit for each byte, the lowest of the first word for the byte 0.
+    pub const fn words(&self) -> [u64; 4] {
+        self.0
+    }
+
     /// How many bytes are in the set.
     pub const fn len(&self) -> u32 {
         let [a, b, c, d] = self.0;

@@ -52,7 +52,7 @@ pub fn shares(sets: &[ByteSet]) -> Vec<f32> {
 pub enum Part {
     /// Its first four.
     Start,
-    /// Its last four.
+    /// Its last three.
     End,
     /// Any three.
     Inside,
@@ -69,7 +69,7 @@ static COMMON_PARTS: LazyLock<[u64; 1024]> = LazyLock::new(|| {
     for word in COMMON.split_ascii_whitespace().map(str::as_bytes) {
         if word.len() >= 4 {
             learn(Part::Start, &word[..4]);
-            learn(Part::End, &word[word.len() - 4..]);
+            learn(Part::End, &word[word.len() - 3..]);
         }
         word.windows(3).for_each(|letters| learn(Part::Inside, letters));
     }
@@ -88,7 +88,7 @@ impl Part {
         let mut letters = [0; 4];
         let (len, cost) = match self {
             Self::Start => (4, 6e-4),
-            Self::End => (4, 5e-4),
+            Self::End => (3, 5e-4),
             Self::Inside => (3, 1e-3),
         };
         for (letter, only) in letters[..len].iter_mut().zip(here) {

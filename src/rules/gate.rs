@@ -16,8 +16,6 @@ pub const DIGITS: ByteSet = ByteSet::NONE.with_range(b'0', b'9');
 pub const ALPHANUMERIC: ByteSet = LETTERS.with_range(b'0', b'9');
 /// What tokens are made of.
 pub const TOKEN: ByteSet = ALPHANUMERIC.with(b'_').with(b'-').with(b'+').with(b'/').with(b'=').with(b'.');
-/// What numbers are written with.
-pub const NUMBER: ByteSet = DIGITS.with(b' ').with(b'-').with(b'+').with(b'.').with(b',');
 /// What may follow a key.
 pub const AFTER_KEY: ByteSet =
     ByteSet::of_each(b" \t\r\n\x0B\x0C=:->],\"'`\\\x1B").with_range(b'0', b'9').with_range(0x80, 0xFF);
@@ -27,6 +25,11 @@ pub const BLANK: ByteSet = ByteSet::of_each(b" \t-");
 pub const DASH: ByteSet = ByteSet::of(b'-');
 /// What may follow a blank behind a key.
 pub const AFTER_BLANK: ByteSet = ByteSet::of_each(b" \t\r\n\x0B\x0C\x1B=:->").with_range(0x80, 0xFF);
+/// What stands between the parts of a number: [`BLANK`], and what of [`AFTER_KEY`] is neither a digit nor in
+/// [`AFTER_BLANK`].
+pub const SEPARATOR: ByteSet = ByteSet::of_each(b" \t-],\"'`\\");
+/// What numbers are written with.
+pub const NUMBER: ByteSet = SEPARATOR.with_range(b'0', b'9');
 /// Signs that are rare in logs.
 pub const SIGNS: ByteSet = ByteSet::of_each(b"$@%\\\x1B+#{<>!*~`&^|?;");
 /// The colon.
@@ -47,17 +50,15 @@ pub enum Gate {
     Letters,
     /// Where something begins that goes on for at least [`TOKEN_RUN`] bytes, as tokens do.
     Token,
-    /// One byte in front of the last three letters of what may be a key with an operator behind it.
+    /// One byte in front of the last two letters of what may be a key with an operator behind it.
     Key,
-    /// Where a word of two or three letters begins that may be a key.
-    Short,
     /// A rare sign, a colon before something that is neither a letter, a digit nor a blank, or a dash that begins a
     /// flag.
     Sign,
     /// Two letters and two digits.
     Code,
-    /// Where digits begin that go on, with what numbers are written with between them, for at least
-    /// [`NUMBER_RUN`] bytes.
+    /// Where digits begin that go on, with separators between them, for at least [`NUMBER_RUN`] bytes: only digits, or
+    /// groups of four and more, or a group of at most three and a second one that ends soon. Times and dates are none.
     Number,
     /// Where at least [`TOKEN_RUN`] bytes of a token follow, begun before or here.
     Run,
@@ -70,8 +71,8 @@ pub const NUMBER_RUN: usize = 13;
 
 impl Gate {
     /// All gates.
-    pub const ALL: [Self; 8] =
-        [Self::Letters, Self::Token, Self::Key, Self::Short, Self::Sign, Self::Code, Self::Number, Self::Run];
+    pub const ALL: [Self; 7] =
+        [Self::Letters, Self::Token, Self::Key, Self::Sign, Self::Code, Self::Number, Self::Run];
 
     /// At which places of an anchor it surely is open, a bit for each.
     pub(super) fn open(self, bytes: &Lanes) -> Places {
@@ -86,12 +87,8 @@ impl Gate {
             Self::Letters => is_not(-1, LETTER) & run(4, LETTER),
             Self::Token => is(0, WORD) & is_not(-1, LETTER | DIGIT) & run(TOKEN_RUN, IN_TOKEN),
             Self::Key => {
-                let says = is_not(4, BEHIND) | is(5, THEN);
-                is(1, LETTER) & is(2, LETTER) & is(3, LETTER) & is(4, AFTER) & says
-            }
-            Self::Short => {
-                let ends = is(2, AFTER) | (is(2, LETTER) & is(3, AFTER));
-                run(2, LETTER) & is_not(-1, LETTER) & ends
+                let says = is_not(3, BEHIND) | is(4, THEN);
+                is(1, LETTER) & is(2, LETTER) & is(3, AFTER) & says
             }
             Self::Sign => {
                 let stops = is_not(1, LETTER | DIGIT) & is(1, IN_TOKEN | SIGN | COLONS);
@@ -99,7 +96,14 @@ impl Gate {
                 is(0, SIGN) | (is(0, COLONS) & stops) | (is(0, DASHES) & flag)
             }
             Self::Code => run(2, LETTER) & is(2, DIGIT) & is(3, DIGIT),
-            Self::Number => is(0, DIGIT) & is_not(-1, DIGIT) & run(NUMBER_RUN, IN_NUMBER),
+            Self::Number => {
+                let parts = |ends: &[isize]| ends.iter().fold(0, |any, &i| any | is(i, SEPARATES));
+                let four = run(4, DIGIT);
+                let groups = four & is(4, SEPARATES) & at(5, four);
+                let small = parts(&[1, 2, 3]) & parts(&[4, 5, 6, 7]);
+                let grouped = run(NUMBER_RUN, IN_NUMBER) & (groups | small);
+                is(0, DIGIT) & is_not(-1, DIGIT) & (run(NUMBER_RUN, DIGIT) | grouped)
+            }
             Self::Run => run(TOKEN_RUN, IN_TOKEN),
         }
     }
@@ -151,8 +155,20 @@ fn fold(
 }
 
 /// What gates ask of a set: a bit for each kind of byte.
-const ASKED: [ByteSet; 11] =
-    [LETTERS, DIGITS, ALPHANUMERIC, TOKEN, NUMBER, AFTER_KEY, BLANK, AFTER_BLANK, SIGNS, COLON, DASH];
+const ASKED: [ByteSet; 12] = [
+    LETTERS,
+    DIGITS,
+    ALPHANUMERIC,
+    TOKEN,
+    NUMBER,
+    AFTER_KEY,
+    BLANK,
+    AFTER_BLANK,
+    SIGNS,
+    COLON,
+    DASH,
+    SEPARATOR,
+];
 const LETTER: u16 = 1;
 const DIGIT: u16 = 1 << 1;
 const WORD: u16 = 1 << 2;
@@ -164,6 +180,7 @@ const THEN: u16 = 1 << 7;
 const SIGN: u16 = 1 << 8;
 const COLONS: u16 = 1 << 9;
 const DASHES: u16 = 1 << 10;
+const SEPARATES: u16 = 1 << 11;
 /// Those that gates ask not to be.
 const ASKED_NOT: u16 = LETTER | DIGIT | BEHIND | DASHES;
 
@@ -214,10 +231,8 @@ impl Kinds {
 pub enum By {
     /// Four bytes, folded, that something begins with.
     Start,
-    /// Four bytes, folded, that something ends with.
-    End,
-    /// Three bytes, folded.
-    Short,
+    /// Three bytes, folded, that something ends with, or that are rare.
+    Three,
     /// Two bytes, folded.
     Sign,
     /// Which of sixteen bytes are digits.
@@ -237,8 +252,7 @@ impl Gate {
     pub fn by(self) -> By {
         match self {
             Self::Letters | Self::Token => By::Start,
-            Self::Key => By::End,
-            Self::Short => By::Short,
+            Self::Key => By::Three,
             Self::Sign | Self::Code => By::Sign,
             Self::Number => By::Shape,
             Self::Run => By::Nothing,

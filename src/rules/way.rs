@@ -58,7 +58,7 @@ impl Way {
     pub fn by(&self) -> Option<By> {
         match self.at {
             Where::Gate(gate) => Some(gate.by()),
-            Where::Rare => Some(By::Short),
+            Where::Rare => Some(By::Three),
             Where::Everywhere => None,
         }
     }
@@ -72,8 +72,8 @@ impl Way {
             (0..2).filter(|&kind| kinds[usize::from(kind)]).fold(ByteSet::NONE, ByteSet::with)
         };
         match self.by() {
-            Some(By::Start | By::End) => bytes(4),
-            Some(By::Short) => bytes(3),
+            Some(By::Start) => bytes(4),
+            Some(By::Three) => bytes(3),
             Some(By::Sign) => bytes(2),
             Some(By::Shape) => (0..16).map(is_digit).collect(),
             Some(By::Nothing) | None => Vec::new(),
@@ -88,8 +88,8 @@ impl Way {
         // Digits and others.
         let is_either = |byte: &&Known| byte.kinds.may_be_digit_or_not();
         match self.by() {
-            Some(By::Start | By::End) => bytes(4),
-            Some(By::Short) => bytes(3),
+            Some(By::Start) => bytes(4),
+            Some(By::Three) => bytes(3),
             Some(By::Sign) => bytes(2),
             Some(By::Shape) => 1 << here[..16].iter().filter(is_either).count(),
             Some(By::Nothing) | None => 1,
@@ -138,8 +138,7 @@ impl Choice<'_> {
         let (cost, part) = match at {
             Where::Gate(Gate::Letters) => (0.6 * four, Some(Part::Start)),
             Where::Gate(Gate::Token) => (0.06 * four, None),
-            Where::Gate(Gate::Key) => (0.5 * four, Some(Part::End)),
-            Where::Gate(Gate::Short) => (0.2 * three, None),
+            Where::Gate(Gate::Key) => (0.5 * three, Some(Part::End)),
             Where::Gate(Gate::Sign) => (0.1 * two, None),
             Where::Gate(Gate::Code) => (0.04 * two, None),
             Where::Gate(Gate::Number) => (0.001, None),

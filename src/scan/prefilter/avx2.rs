@@ -6,24 +6,29 @@ use std::arch::x86_64::{
     _mm256_srli_epi16,
 };
 
-use super::kind::{KINDS, WORD, Word};
+use super::kind::{FIXED, KINDS, Kind, SEEN, WORD, Word};
+use super::rare;
 use crate::rules::byte_set::ByteSet;
 
 /// What half of a vector holds.
 const LANE: usize = 16;
 
-/// For each kind and each lower half of a byte: the [`UPPER`] halves with which it is *not* of the kind.
-pub(super) struct Halves([[u8; LANE]; KINDS]);
+/// What halves of bytes are looked up in.
+pub(super) struct Halves {
+    /// For each kind and each lower half of a byte: the [`UPPER`] halves with which it is *not* of the kind.
+    without: [[u8; LANE]; FIXED],
+    rare: rare::Tables,
+}
 
 impl Halves {
     /// The sets must be rounded (`kind`): they have what `UPPER` does not tell apart together or not at all.
-    pub(super) fn new(sets: &[ByteSet; KINDS]) -> Self {
+    pub(super) fn new(sets: &[ByteSet; FIXED], rare: rare::Tables) -> Self {
         let without = |set: &ByteSet, low: u8| {
             (0..LANE as u8)
                 .filter(|high| !set.has(high << 4 | low))
                 .fold(0, |bits, high| bits | UPPER[usize::from(high)])
         };
-        Self(sets.map(|set| std::array::from_fn(|low| without(&set, low as u8))))
+        Self { without: sets.map(|set| std::array::from_fn(|low| without(&set, low as u8))), rare }
     }
 }
 
@@ -56,17 +61,36 @@ fn zero(vector: __m256i) -> u32 {
 /// As [`super::kind::read_portable`].
 #[target_feature(enable = "avx2")]
 #[inline]
-pub(super) fn read(kinds: &Halves, block: &[u8; WORD]) -> Word {
-    let [low, high] = block.as_chunks::<32>().0 else { return [0; KINDS] };
-    let bytes = [load(low), load(high)];
-    let half = |vector| _mm256_and_si256(vector, _mm256_set1_epi8(15));
-    let lower = bytes.map(half);
-    let upper = bytes.map(|bytes| _mm256_shuffle_epi8(table(&UPPER), half(_mm256_srli_epi16::<4>(bytes))));
-    let mut word = [0; KINDS];
-    for (without, bits) in kinds.0.iter().zip(&mut word) {
+pub(super) fn read(kinds: &Halves, block: &[u8; SEEN]) -> Word {
+    let mut word = [[0; 2]; KINDS];
+    // The same bytes from each of the rare ones on.
+    let [Some(here), Some(second), Some(third)] = [0, 1, 2].map(|from| block[from..].first_chunk::<WORD>())
+    else {
+        return word;
+    };
+    let halves = |block: &[u8; WORD]| {
+        let (halves, _) = block.as_chunks::<32>();
+        [0, 1].map(|i| {
+            let bytes = load(&halves[i]);
+            let half = |vector| _mm256_and_si256(vector, _mm256_set1_epi8(15));
+            [half(bytes), half(_mm256_srli_epi16::<4>(bytes))]
+        })
+    };
+    let here = halves(here);
+    let upper = here.map(|[_, upper]| _mm256_shuffle_epi8(table(&UPPER), upper));
+    for (without, bits) in kinds.without.iter().zip(&mut word) {
         let without = table(without);
-        let of_kind = |i: usize| zero(_mm256_and_si256(_mm256_shuffle_epi8(without, lower[i]), upper[i]));
-        *bits = u64::from(of_kind(0)) | u64::from(of_kind(1)) << 32;
+        let of_kind = |i: usize| zero(_mm256_and_si256(_mm256_shuffle_epi8(without, here[i][0]), upper[i]));
+        *bits = [of_kind(0), of_kind(1)];
     }
+    let all = [here, halves(second), halves(third)];
+    let buckets = |i: usize| {
+        let buckets = |byte: usize, half: usize| {
+            _mm256_shuffle_epi8(table(&kinds.rare[byte][half]), all[byte][i][half])
+        };
+        let of_byte = |byte: usize| _mm256_and_si256(buckets(byte, 0), buckets(byte, 1));
+        _mm256_and_si256(_mm256_and_si256(of_byte(0), of_byte(1)), of_byte(2))
+    };
+    word[Kind::Rare as usize] = [!zero(buckets(0)), !zero(buckets(1))];
     word
 }

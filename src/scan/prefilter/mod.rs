@@ -2,9 +2,10 @@
 //!
 //! Every byte is read once, for the kinds of bytes: letters, digits, what tokens are made of, what may follow a key
 //! (`kind`). They come as words of bits, and a few operations on those tell 64 places at a time where words and tokens
-//! begin, where keys end, where numbers and rare signs stand (`gate`). Four bytes at each such place are looked up in a
-//! table of what anchors begin or end with (`window`); it says no nearly always. Where it does not, the anchors are
-//! compared with the text. Anchors that stand in no such place are looked for by three of their bytes (`rare`).
+//! begin, where keys end, where numbers and rare signs stand (`gate`). A few bytes at each such place are looked up in a
+//! table of what anchors begin or end with (`window`); it says no nearly always. Where it does not, more of the bytes
+//! nearby tell which anchors it may be (`tree`), and those are compared with the text. Anchors that stand in no such
+//! place are looked for by three of their bytes (`rare`).
 //!
 //! Nothing depends on what is found until the places are noted, so the processor can run ahead. Only reading has more
 //! than one way to be done: portably, or with the vectors of the processor at hand.
@@ -16,6 +17,7 @@ mod avx2;
 mod gate;
 mod kind;
 mod rare;
+mod tree;
 mod window;
 
 use crate::carrier::escape::{MAX_SEQUENCE, any_sequence_len, ends_before};
@@ -23,8 +25,9 @@ use crate::rules::anchor::Anchor;
 use crate::rules::byte_set::{BySet, ByteSet};
 use crate::rules::gate::{FOLD, Key};
 use gate::{LISTS, List};
-use kind::{KINDS, Kind, WORD, WORDS};
-use window::{BEYOND, NEAR, Table, Tables, Window};
+use kind::{Bits, KINDS, Kind, SEEN, WORD, WORDS};
+use tree::NEAR;
+use window::{BEYOND, Table, Tables, Window};
 
 /// An anchor that stands at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -132,7 +135,7 @@ impl Prefilter {
 
     /// `read` reads 64 bytes; all else is the same for every processor.
     #[inline(always)]
-    fn scan_with(&self, text: &[u8], hits: &mut Vec<Hit>, read: impl Fn(&[u8; WORD]) -> kind::Word) {
+    fn scan_with(&self, text: &[u8], hits: &mut Vec<Hit>, read: impl Fn(&[u8; SEEN]) -> kind::Word) {
         // Of lines there are many, and room must be cleared: they get less.
         const FEW: usize = 8;
         let before = hits.len();
@@ -142,9 +145,9 @@ impl Prefilter {
             self.scan_chunks::<{ WORDS + 2 }, { (WORDS + 1) * WORD }>(text, hits, read);
         }
         // What ends at the very start of the text may have its place one byte in front of it.
-        let (ends, key) = (&self.tables.ends, word_at(text, -1));
-        if ends.knows(key) {
-            self.look(ends, key, text, -1, hits);
+        let (threes, key) = (&self.tables.threes, word_at(text, -1) & THREE);
+        if threes.knows(key) {
+            self.look(threes, key, text, -1, hits);
         }
         for window in &self.tables.everywhere {
             (0..text.len()).for_each(|at| self.compare(window, text, at as isize, hits));
@@ -160,16 +163,16 @@ impl Prefilter {
         &self,
         text: &[u8],
         hits: &mut Vec<Hit>,
-        read: impl Fn(&[u8; WORD]) -> kind::Word,
+        read: impl Fn(&[u8; SEEN]) -> kind::Word,
     ) {
         const { assert!(BYTES == (N - 1) * WORD) };
-        let (mut words, mut lists) = ([[0; N]; KINDS], [[0; N]; LISTS]);
+        let (mut words, mut lists) = ([[[0; 8]; N]; KINDS], [[0; N]; LISTS]);
         let mut places = Places { list: [0; BYTES], count: 0 };
         let mut end = [BEYOND; BYTES];
-        let Tables { starts, ends, shorts, signs, shapes, runs, .. } = &self.tables;
+        let Tables { starts, threes, signs, shapes, runs, .. } = &self.tables;
         for from in (0..text.len()).step_by((N - 2) * WORD) {
             let count = kind::read_chunk(text, from, &mut words, &read);
-            mark_colours(text, from, &mut words);
+            mark_colours(text, from, count, &mut words[Kind::Escape as usize]);
             gate::open(&words, count, &mut lists);
             let bytes = text[from..].first_chunk().unwrap_or_else(|| {
                 end[..text.len() - from].copy_from_slice(&text[from..]);
@@ -180,17 +183,14 @@ impl Prefilter {
             self.look_at_each::<6, _>(chunk, list(List::Starts), &mut places, starts, hits, |at| {
                 chunk.word_at(at)
             });
-            self.look_at_each::<2, _>(chunk, list(List::Ends), &mut places, ends, hits, |at| {
-                chunk.word_at(at)
+            self.look_at_each::<3, _>(chunk, list(List::Threes), &mut places, threes, hits, |at| {
+                chunk.word_at(at) & THREE
             });
-            self.look_at_each::<3, _>(chunk, list(List::Shorts), &mut places, shorts, hits, |at| {
-                chunk.word_at(at) & SHORT
-            });
-            self.look_at_each::<2, _>(chunk, list(List::Signs), &mut places, signs, hits, |at| {
+            self.look_at_each::<1, _>(chunk, list(List::Signs), &mut places, signs, hits, |at| {
                 chunk.word_at(at) & SIGN
             });
             let digits = &words[Kind::Digit as usize];
-            self.look_at_each::<2, _>(chunk, list(List::Numbers), &mut places, shapes, hits, |at| {
+            self.look_at_each::<0, _>(chunk, list(List::Numbers), &mut places, shapes, hits, |at| {
                 shape_at(digits, at)
             });
             if !runs.is_empty() {
@@ -216,7 +216,12 @@ impl Prefilter {
         places.count = 0;
         list.iter().enumerate().for_each(|(i, &bits)| places.note::<AT_ONCE>(i, bits));
         places.keep(|at| table.knows(key_at(at)));
-        places.keep(|at| table.may_be(key_at(at), near(chunk.text, chunk.place(at), table.back)));
+        places.keep(|at| {
+            let from = chunk.place(at) - table.back as isize;
+            table.may_be(key_at(at), |i| {
+                chunk.text.get((from + i as isize) as usize).map_or(BEYOND, |&byte| byte)
+            })
+        });
         for &at in places.all() {
             self.look(table, key_at(at), chunk.text, chunk.place(at), hits);
         }
@@ -232,7 +237,7 @@ impl Prefilter {
     }
 
     /// Compares the anchors with a key with the text at a place.
-    #[inline(never)]
+    #[inline(always)]
     fn look(&self, table: &Table, key: Key, text: &[u8], place: isize, hits: &mut Vec<Hit>) {
         for window in table.of(key, near(text, place, table.back)) {
             self.compare(window, text, place, hits);
@@ -251,18 +256,23 @@ impl Prefilter {
 }
 
 /// Where a terminal colour ends, an escape of two bytes does for the gates.
-fn mark_colours<const N: usize>(text: &[u8], from: usize, words: &mut [[u64; N]; KINDS]) {
+fn mark_colours<const N: usize>(text: &[u8], from: usize, count: usize, escapes: &mut Bits<N>) {
     const { assert!(MAX_SEQUENCE < WORD) };
-    let start = from.saturating_sub(WORD);
-    let region = &text[start..text.len().min(from + (N - 2) * WORD)];
-    for at in memchr::memchr2_iter(0x1B, b'\\', region) {
-        // Of many backslashes the last one is enough.
-        if text[start + at..].starts_with(br"\\") {
-            continue;
-        }
-        let end = any_sequence_len(&text[start + at..]).map(|len| start + at + len);
-        if let Some(bit) = end.and_then(|end| (end + WORD - 2).checked_sub(from)) {
-            words[Kind::Escape as usize][bit / WORD] |= 1 << (bit % WORD);
+    for i in 0..=count {
+        let mut bits = kind::word(escapes, i);
+        while bits != 0 {
+            // The first word is of what stands in front of the chunk.
+            let at = from + i * WORD + bits.trailing_zeros() as usize - WORD;
+            bits &= bits - 1;
+            // Of many backslashes the last one is enough.
+            let is_one = text.get(at).is_some_and(|byte| matches!(byte, 0x1B | b'\\'));
+            if !is_one || text[at..].starts_with(br"\\") {
+                continue;
+            }
+            let end = any_sequence_len(&text[at..]).map(|len| at + len);
+            if let Some(bit) = end.and_then(|end| (end + WORD - 2).checked_sub(from)) {
+                escapes[bit / WORD][bit % WORD / 8] |= 1 << (bit % 8);
+            }
         }
     }
 }
@@ -296,8 +306,8 @@ impl<const BYTES: usize> Chunk<'_, BYTES> {
 
 /// Which of sixteen bytes from a place on are digits; they stand in `digits`, from one word in front of the chunk on.
 #[inline(always)]
-fn shape_at(digits: &[u64], at: u16) -> Key {
-    let digits = |i: usize| u128::from(digits[i]);
+fn shape_at(digits: &[[u8; 8]], at: u16) -> Key {
+    let digits = |i: usize| u128::from(kind::word(digits, i));
     let word = usize::from(at) / WORD + 1;
     Key::from(((digits(word) | digits(word + 1) << WORD) >> (usize::from(at) % WORD)) as u16)
 }
@@ -349,7 +359,7 @@ impl<const BYTES: usize> Places<BYTES> {
 }
 
 /// Of four bytes the first three, and the first two.
-const SHORT: Key = 0x00FF_FFFF;
+const THREE: Key = 0x00FF_FFFF;
 const SIGN: Key = 0x0000_FFFF;
 
 /// The four bytes at a place, folded.
@@ -510,9 +520,13 @@ mod tests {
             return;
         }
         let mut dice = 1u64;
-        let kinds = kind::Kinds::new([ByteSet::of(b'y'), ByteSet::ANY, ByteSet::NONE]);
+        let kinds = kind::Kinds::new([
+            [[0x81, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16], [0x83; 16]],
+            [[0xF1; 16], [0, 0, 1, 3, 7, 1, 2, 4, 8, 16, 32, 64, 128, 0xFF, 0x81, 1]],
+            [[0xFF; 16], [0xFF; 16]],
+        ]);
         for round in 0..2000 {
-            let block: [u8; WORD] = std::array::from_fn(|_| {
+            let block: [u8; SEEN] = std::array::from_fn(|_| {
                 dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 // Of all bytes, or of few.
                 if round % 2 == 0 { (dice >> 33) as u8 } else { b"yA5\xC3\xE3%"[(dice >> 33) as usize % 6] }

@@ -1,58 +1,91 @@
-//! Three bytes wherever they stand, for anchors that no gate leads to. All such anchors share one set for each of the
-//! three bytes, so that looking for them costs the same however many they are. Where in an anchor its three bytes stand
-//! is chosen for all together: bytes that others have, too, add nothing to the places that are looked at.
+//! Three bytes wherever they stand, for anchors that no gate leads to. Such anchors are put into a few buckets, and each
+//! bucket has one set for each of the three bytes, so that looking for them costs the same however many they are. A set
+//! is the halves its bytes may have: any lower one of some with any upper one of some. Which bytes of an anchor are looked
+//! for, and with which others it shares a bucket, is chosen so that in text few places pass.
 
-use super::kind::RARE;
 use crate::rules::anchor::Anchor;
 use crate::rules::byte_set::ByteSet;
 use crate::rules::gate::byte_at;
 use crate::rules::way::Way;
 
+/// How many bytes are looked for.
+pub(super) const BYTES: usize = 3;
+/// How many buckets there are: a bit of a byte for each.
+const BUCKETS: usize = 8;
 /// How often the choice is gone over.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 2;
+/// How many places of an anchor are weighed: those that are rarest by themselves.
+const PLACES: usize = 6;
 
-/// What each byte may be.
-pub(super) type Sets = [ByteSet; RARE];
+/// Which halves a byte may have, a bit for each: the lower ones and the upper ones.
+type Halves = [u16; 2];
+/// What each of the three bytes may be.
+type Bucket = [Halves; BYTES];
 
-/// Moves the places of anchors with their ways to where together they are the rarest. Gives what their bytes may be.
-pub(super) fn choose(rare: &mut [(&Anchor, Way)]) -> Sets {
-    const NONE: Sets = [ByteSet::NONE; RARE];
-    let mut all = NONE;
-    for round in 0..ROUNDS {
-        // What those behind each one have chosen: at first, nothing.
-        let mut behind = vec![NONE; rare.len() + 1];
-        if round > 0 {
-            for (i, (anchor, way)) in rare.iter().enumerate().rev() {
-                behind[i] = union(behind[i + 1], sets_at(anchor, way.place));
-            }
-        }
-        all = NONE;
-        for ((anchor, way), behind) in rare.iter_mut().zip(&behind[1..]) {
-            let others = union(all, *behind);
-            let last = (anchor.sets.len() as isize - RARE as isize).max(0);
-            let ways = (0..=last).map(|place| Way { place, ..*way }).filter(|way| way.is_possible(anchor));
-            let rate = |way: &Way| rate(union(others, sets_at(anchor, way.place)));
-            if let Some(best) = ways.min_by(|a, b| rate(a).total_cmp(&rate(b))) {
-                *way = best;
-            }
-            all = union(all, sets_at(anchor, way.place));
+/// For each of the three bytes and each half, lower and upper: the buckets that it may belong to, a bit for each.
+pub(super) type Tables = [[[u8; 16]; 2]; BYTES];
+
+/// Moves the places of anchors with their ways to where together they are the rarest. Gives the tables they share.
+pub(super) fn choose(rare: &mut [(&Anchor, Way)]) -> Tables {
+    // What each anchor may be looked for by: a place, and what the bytes there may be.
+    let ways: Vec<Vec<(isize, Bucket)>> = rare.iter().map(|(anchor, way)| ways(anchor, *way)).collect();
+    let mut chosen: Vec<Option<(usize, isize, Bucket)>> = vec![None; rare.len()];
+    for _ in 0..ROUNDS {
+        for (i, ways) in ways.iter().enumerate() {
+            chosen[i] = None;
+            let buckets = united(chosen.iter().flatten());
+            let more =
+                |bucket: usize, of: &Bucket| rate(&union(&buckets[bucket], of)) - rate(&buckets[bucket]);
+            let all =
+                ways.iter().flat_map(|&(place, of)| (0..BUCKETS).map(move |bucket| (bucket, place, of)));
+            chosen[i] = all.min_by(|a, b| more(a.0, &a.2).total_cmp(&more(b.0, &b.2)));
         }
     }
-    all
+    for ((_, way), chosen) in rare.iter_mut().zip(&chosen) {
+        way.place = chosen.map_or(way.place, |(_, place, _)| place);
+    }
+    let mut tables = [[[0; 16]; 2]; BYTES];
+    for (bucket, of) in united(chosen.iter().flatten()).iter().enumerate() {
+        for (tables, halves) in tables.iter_mut().zip(of) {
+            for (table, bits) in tables.iter_mut().zip(halves) {
+                (0..16).filter(|half| bits >> half & 1 == 1).for_each(|half| table[half] |= 1 << bucket);
+            }
+        }
+    }
+    tables
 }
 
-/// What the bytes of an anchor may be; behind its end, anything.
-fn sets_at(anchor: &Anchor, place: isize) -> Sets {
-    std::array::from_fn(|i| byte_at(anchor, place + i as isize))
+/// The rarest places of an anchor, and what its bytes may be there.
+fn ways(anchor: &Anchor, way: Way) -> Vec<(isize, Bucket)> {
+    let last = (anchor.sets.len() as isize - BYTES as isize).max(0);
+    let possible = (0..=last).filter(|&place| Way { place, ..way }.is_possible(anchor));
+    // Behind the end of an anchor, anything.
+    let bucket = |place: isize| std::array::from_fn(|i| halves(byte_at(anchor, place + i as isize)));
+    let mut ways: Vec<(isize, Bucket)> = possible.map(|place| (place, bucket(place))).collect();
+    ways.sort_by(|a, b| rate(&a.1).total_cmp(&rate(&b.1)));
+    ways.truncate(PLACES);
+    // What was chosen without regard to others is possible.
+    if ways.is_empty() { vec![(way.place, bucket(way.place))] } else { ways }
 }
 
-fn union(a: Sets, b: Sets) -> Sets {
-    std::array::from_fn(|i| a[i].union(b[i]))
+fn halves(set: ByteSet) -> Halves {
+    set.iter().fold([0; 2], |[low, high], byte| [low | 1 << (byte & 15), high | 1 << (byte >> 4)])
 }
 
-/// How often three such bytes follow each other in text, about.
-fn rate(sets: Sets) -> f32 {
-    sets.iter().map(ByteSet::frequency).product()
+fn union(a: &Bucket, b: &Bucket) -> Bucket {
+    std::array::from_fn(|i| [a[i][0] | b[i][0], a[i][1] | b[i][1]])
+}
+
+/// What the buckets hold.
+fn united<'c>(chosen: impl Iterator<Item = &'c (usize, isize, Bucket)>) -> [Bucket; BUCKETS] {
+    let mut buckets = [[[0; 2]; BYTES]; BUCKETS];
+    chosen.for_each(|(bucket, _, of)| buckets[*bucket] = union(&buckets[*bucket], of));
+    buckets
+}
+
+/// How often such bytes follow each other in text, about.
+fn rate(bucket: &Bucket) -> f32 {
+    bucket.iter().map(|&[low, high]| ByteSet::of_halves(low, high).frequency()).product()
 }
 
 #[cfg(test)]
@@ -61,14 +94,21 @@ mod tests {
     use crate::rules::way::Where;
 
     #[test]
-    fn anchors_share_their_bytes() {
+    fn anchors_that_look_alike_share_a_bucket() {
         let way = Way { at: Where::Rare, place: 0, cost: 0.0 };
         let anchors =
             ["QZXe", "eQZX", "eeQZXe"].map(|text| Anchor::new(text.bytes().map(ByteSet::of).collect()));
         let mut rare: Vec<_> = anchors.iter().map(|anchor| (anchor, way)).collect();
-        let sets = choose(&mut rare);
+        let tables = choose(&mut rare);
         assert_eq!(rare.iter().map(|(_, way)| way.place).collect::<Vec<_>>(), [0, 1, 2]);
-        assert_eq!(sets.map(|set| set.len()), [1, 1, 1]);
-        assert_eq!(choose(&mut []), [ByteSet::NONE; RARE]);
+        let passes = |text: &[u8]| {
+            let bits = |(tables, byte): (&[[u8; 16]; 2], &u8)| {
+                tables[0][usize::from(byte & 15)] & tables[1][usize::from(byte >> 4)]
+            };
+            tables.iter().zip(text).map(bits).fold(0xFF, |all, bits| all & bits) != 0
+        };
+        assert!(passes(b"QZX"));
+        assert!(!passes(b"QZx") && !passes(b"XZQ") && !passes(b"\xD1ZX"));
+        assert_eq!(choose(&mut []), [[[0; 16]; 2]; BYTES]);
     }
 }

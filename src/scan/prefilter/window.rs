@@ -2,13 +2,12 @@
 
 use super::kind::Kinds;
 use super::rare;
+use super::tree::{NEAR, Node, Residues, Trees, residues};
 use crate::rules::anchor::Anchor;
 use crate::rules::gate::{By, Key};
 use crate::rules::way::{Sets, Way, Where};
 
-/// How many bytes near a place are compared before an anchor is.
-pub(super) const NEAR: usize = 16;
-/// How many of them stand in front of it, about: each table has its own number.
+/// How many of the bytes near a place stand in front of it, about: each table has its own number.
 const BACK: usize = 6;
 /// What stands beyond the text: an anchor may ask for anything there, but for nothing in particular.
 pub(super) const BEYOND: u8 = b'\n';
@@ -39,42 +38,56 @@ impl Window {
         Self { near, mask, place: place as i32, anchors: vec![index] }
     }
 
+    /// What of `anchor` is near a place with `back` bytes in front of it.
+    fn residues(anchor: &Anchor, place: isize, back: usize) -> Residues {
+        let mut near = [u32::MAX; NEAR];
+        for (set, i) in anchor.sets.iter().zip(back as isize - place..) {
+            if let Some(bits) = usize::try_from(i).ok().and_then(|i| near.get_mut(i)) {
+                *bits = residues(*set);
+            }
+        }
+        Residues::new(near)
+    }
+
     fn looks_like(&self, other: &Self) -> bool {
         (self.near, self.mask, self.place) == (other.near, other.mask, other.place)
     }
-}
-
-/// A mask of the bytes that are the same in both.
-fn same_bytes(a: u128, b: u128) -> u128 {
-    let (a, b) = (a.to_le_bytes(), b.to_le_bytes());
-    u128::from_le_bytes(std::array::from_fn(|i| if a[i] == b[i] { 0xFF } else { 0 }))
 }
 
 /// What a table is made of: windows, and which of them each key leads to.
 #[derive(Default)]
 struct Entries {
     windows: Vec<Window>,
+    residues: Vec<Residues>,
     keys: Vec<(Key, u16)>,
 }
 
 impl Entries {
     /// The same with one window for those that look alike.
     fn together(self) -> Self {
-        let Self { windows, mut keys } = self;
+        let Self { windows, residues, mut keys } = self;
         let mut order: Vec<(Window, u16)> = windows.into_iter().zip(0..).collect();
         order.sort_by_key(|(window, _)| (window.near, window.mask, window.place));
         let mut new_names = vec![0; order.len()];
         let mut windows: Vec<Window> = Vec::with_capacity(order.len());
+        let mut together: Vec<Residues> = Vec::with_capacity(order.len());
         for (window, name) in order {
-            match windows.last_mut() {
-                Some(last) if last.looks_like(&window) => last.anchors.extend(window.anchors),
-                _ => windows.push(window),
+            let of_window = residues[usize::from(name)];
+            match windows.last_mut().zip(together.last_mut()) {
+                Some((last, all)) if last.looks_like(&window) => {
+                    last.anchors.extend(window.anchors);
+                    *all = all.union(&of_window);
+                }
+                _ => {
+                    windows.push(window);
+                    together.push(of_window);
+                }
             }
             // As many as there were, or fewer.
             new_names[usize::from(name)] = (windows.len() - 1) as u16;
         }
         keys.iter_mut().for_each(|(_, window)| *window = new_names[usize::from(*window)]);
-        Self { windows, keys }
+        Self { windows, residues: together, keys }
     }
 }
 
@@ -89,22 +102,17 @@ pub(super) struct Table {
     /// For each shorter hash: which of the slots it has.
     slots: Box<[u16; 1 << Table::HASHES]>,
     slot: Vec<Slot>,
-    /// The windows of all slots, one slot after the other.
-    list: Vec<u16>,
+    trees: Trees,
     windows: Vec<Window>,
 }
 
 /// The windows whose keys hash alike.
 struct Slot {
-    /// What they have in common: folded bytes and which of them count.
-    near: u128,
-    mask: u128,
     /// The bits of a key that all their keys have in common, and which those are.
     key: Key,
     same: Key,
-    /// Where they start in the list, and where they end.
-    start: u32,
-    end: u32,
+    /// What tells the windows apart.
+    first: Node,
 }
 
 impl Table {
@@ -114,8 +122,9 @@ impl Table {
     /// How many bits there are for a key.
     const SPARSE: usize = 16;
 
-    fn new(entries: Entries, back: usize) -> Self {
-        let Entries { windows, keys } = entries.together();
+    /// `key_bytes`: how many bytes from a place on are known from the key.
+    fn new(entries: Entries, back: usize, key_bytes: u32) -> Self {
+        let Entries { windows, residues, keys } = entries.together();
         let as_number = |(key, window): (Key, u16)| {
             (Self::short_hash(key) as u64) << 48 | u64::from(window) << 32 | u64::from(key)
         };
@@ -132,37 +141,21 @@ impl Table {
             known[hash / 64] |= 1 << (hash % 64);
         }
         let mut slots = Box::new([0; _]);
-        // The first slot is of those that have no windows: nothing may be there.
-        let mut slot = vec![Slot { near: u128::MAX, mask: 0, key: 0, same: 0, start: 0, end: 0 }];
-        let mut list: Vec<u16> = Vec::with_capacity(keys.len());
+        // The first slot is of those that have no windows: nothing leads on from there.
+        let mut slot = vec![Slot { key: 0, same: 0, first: Node::NOWHERE }];
+        let mut trees = Trees::default();
+        let asked = ((1 << key_bytes) - 1) << back;
         for part in keys.chunk_by(|a, b| Self::short_hash(a.0) == Self::short_hash(b.0)) {
-            let start = list.len();
-            for &(_, window) in part {
-                // It may be here by more than one key.
-                if list[start..].last() != Some(&window) {
-                    list.push(window);
-                }
-            }
-            let mut windows = list[start..].iter().map(|&window| &windows[usize::from(window)]);
-            let first = windows.next().map_or((0, 0), |window| (window.near, window.mask));
-            let (near, mask) = windows.fold(first, |(near, mask), window| {
-                let mask = mask & window.mask & same_bytes(near, window.near);
-                (near & mask, mask)
-            });
+            let mut list: Vec<u16> = part.iter().map(|&(_, window)| window).collect();
+            // It may be here by more than one key.
+            list.dedup();
             let key = part[0].0;
             let same = part.iter().fold(Key::MAX, |same, (other, _)| same & !(key ^ other));
             // There are fewer hashes than numbers.
             slots[Self::short_hash(key)] = slot.len() as u16;
-            slot.push(Slot {
-                near,
-                mask,
-                key: key & same,
-                same,
-                start: start as u32,
-                end: list.len() as u32,
-            });
+            slot.push(Slot { key: key & same, same, first: trees.plant(&residues, &list, asked) });
         }
-        Self { back, known, shift, slots, slot, list, windows }
+        Self { back, known, shift, slots, slot, trees, windows }
     }
 
     /// Fibonacci hashing (Knuth, volume 3, section 6.4): the high bits of a product.
@@ -188,19 +181,21 @@ impl Table {
         &self.slot[usize::from(self.slots[Self::short_hash(key)])]
     }
 
-    /// Whether a window with this key, or one that hashes like it, may stand where these bytes are near.
+    /// Whether a window with this key, or one that hashes like it, may stand at a place. `near` gives a byte near it, from
+    /// [`back`](Self::back) bytes in front of it on.
     #[inline(always)]
-    pub(super) fn may_be(&self, key: Key, seen: u128) -> bool {
+    pub(super) fn may_be(&self, key: Key, near: impl Fn(u8) -> u8) -> bool {
         let slot = self.slot(key);
-        (seen & slot.mask == slot.near) & (key & slot.same == slot.key)
+        slot.first.leads_on(near) & (key & slot.same == slot.key)
     }
 
     /// The windows that may stand where these bytes are near; all those with this key that do are among them.
     #[inline]
     pub(super) fn of(&self, key: Key, seen: u128) -> impl Iterator<Item = &Window> {
-        let slot = self.slot(key);
-        let windows = self.list[slot.start as usize..slot.end as usize].iter();
+        let bytes = seen.to_le_bytes();
+        let windows = self.trees.windows(self.slot(key).first, |at| bytes[usize::from(at) % NEAR]);
         windows
+            .iter()
             .map(|&window| &self.windows[usize::from(window)])
             .filter(move |window| seen & window.mask == window.near)
     }
@@ -208,13 +203,14 @@ impl Table {
 
 /// How many bytes in front of their places the anchors of each table are compared by: what begins there is told by what
 /// follows, what ends there by what came before.
-const BACKS: [usize; 5] = [2, 11, 8, 6, 2];
+const BACKS: [usize; 4] = [2, 10, 6, 2];
+/// How many bytes their keys are.
+const KEY_BYTES: [u32; 4] = [4, 3, 2, 0];
 
 /// All anchors, by how they are looked for.
 pub(super) struct Tables {
     pub(super) starts: Table,
-    pub(super) ends: Table,
-    pub(super) shorts: Table,
+    pub(super) threes: Table,
     pub(super) signs: Table,
     pub(super) shapes: Table,
     pub(super) runs: Vec<Window>,
@@ -233,16 +229,15 @@ impl Tables {
         let kinds = Kinds::new(rare::choose(&mut rare));
         ways.iter_mut().filter(|way| is_rare(way)).zip(rare).for_each(|(way, (_, chosen))| *way = chosen);
 
-        let mut parts: [Entries; 5] = Default::default();
+        let mut parts: [Entries; BACKS.len()] = Default::default();
         let (mut runs, mut everywhere) = (Vec::new(), Vec::new());
         for ((anchor, way), index) in anchors.iter().zip(ways).zip(0..) {
             let window = |back: usize| Window::of(index, anchor, way.place, back);
             let part = match way.by() {
                 Some(By::Start) => 0,
-                Some(By::End) => 1,
-                Some(By::Short) => 2,
-                Some(By::Sign) => 3,
-                Some(By::Shape) => 4,
+                Some(By::Three) => 1,
+                Some(By::Sign) => 2,
+                Some(By::Shape) => 3,
                 Some(By::Nothing) => {
                     runs.push(window(0));
                     continue;
@@ -252,7 +247,7 @@ impl Tables {
                     continue;
                 }
             };
-            let Entries { windows, keys } = &mut parts[part];
+            let Entries { windows, residues, keys } = &mut parts[part];
             let Some(number) = u16::try_from(windows.len()).ok().filter(|&number| number < u16::MAX) else {
                 // No room to name it.
                 everywhere.push(window(0));
@@ -260,9 +255,10 @@ impl Tables {
             };
             way.each_key(anchor, &mut |key| keys.push((key, number)));
             windows.push(window(BACKS[part]));
+            residues.push(Window::residues(anchor, way.place, BACKS[part]));
         }
-        let [starts, ends, shorts, signs, shapes] =
-            std::array::from_fn(|i| Table::new(std::mem::take(&mut parts[i]), BACKS[i]));
-        Self { starts, ends, shorts, signs, shapes, runs, everywhere, kinds }
+        let [starts, threes, signs, shapes] =
+            std::array::from_fn(|i| Table::new(std::mem::take(&mut parts[i]), BACKS[i], KEY_BYTES[i]));
+        Self { starts, threes, signs, shapes, runs, everywhere, kinds }
     }
 }
