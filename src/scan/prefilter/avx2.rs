@@ -6,34 +6,8 @@ use std::arch::x86_64::{
     _mm256_srli_epi16,
 };
 
-use super::kind::{FIXED, KINDS, Kind, SEEN, WORD, Word};
-use super::rare;
-use crate::rules::byte_set::ByteSet;
-
-/// What half of a vector holds.
-const LANE: usize = 16;
-
-/// What halves of bytes are looked up in.
-pub(super) struct Halves {
-    /// For each kind and each lower half of a byte: the [`UPPER`] halves with which it is *not* of the kind.
-    without: [[u8; LANE]; FIXED],
-    rare: rare::Tables,
-}
-
-impl Halves {
-    /// The sets must be rounded (`kind`): they have what `UPPER` does not tell apart together or not at all.
-    pub(super) fn new(sets: &[ByteSet; FIXED], rare: rare::Tables) -> Self {
-        let without = |set: &ByteSet, low: u8| {
-            (0..LANE as u8)
-                .filter(|high| !set.has(high << 4 | low))
-                .fold(0, |bits, high| bits | UPPER[usize::from(high)])
-        };
-        Self { without: sets.map(|set| std::array::from_fn(|low| without(&set, low as u8))), rare }
-    }
-}
-
-/// A bit for each upper half of a byte, one for the first two, and one for all beyond ASCII.
-const UPPER: [u8; LANE] = [1, 1, 2, 4, 8, 16, 32, 64, 128, 128, 128, 128, 128, 128, 128, 128];
+use super::halves::{Halves, LANE, UPPER};
+use super::kind::{KINDS, Kind, SEEN, WORD, Word};
 
 /// 32 bytes as a vector.
 #[target_feature(enable = "avx2")]

@@ -3,8 +3,8 @@
 //! This is all that reads every byte of the text. What is made of it is told one way only, whoever reads: the portable
 //! reader here, or one that uses the processor's vectors.
 
-#[cfg(target_arch = "x86_64")]
-use super::avx2;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use super::halves::Halves;
 use super::rare;
 use crate::rules::byte_set::ByteSet;
 use crate::rules::gate::{AFTER_BLANK, AFTER_KEY, BLANK, COLON, DIGITS, ESCAPES, LETTERS, SIGNS, TOKEN};
@@ -62,8 +62,8 @@ pub(super) struct Kinds {
     of: Box<[u16; 256]>,
     /// For each of three bytes, the buckets of rare ones that it may belong to, a bit for each.
     rare: Box<[[u8; 256]; rare::BYTES]>,
-    #[cfg(target_arch = "x86_64")]
-    pub(super) halves: avx2::Halves,
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    pub(super) halves: Halves,
 }
 
 /// The bytes of each kind that a byte is of by itself.
@@ -81,8 +81,8 @@ impl Kinds {
         let sets = SETS.map(rounded);
         let kinds_of = |byte| sets.iter().zip(0..).map(|(set, kind)| u16::from(set.has(byte)) << kind).sum();
         Self {
-            #[cfg(target_arch = "x86_64")]
-            halves: avx2::Halves::new(&sets, rare),
+            #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+            halves: Halves::new(&sets, rare),
             of: Box::new(std::array::from_fn(|byte| kinds_of(byte as u8))),
             rare: Box::new(
                 rare.map(|[low, high]| std::array::from_fn(|byte| low[byte & 15] & high[byte >> 4])),

@@ -15,8 +15,15 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 mod gate;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod halves;
 mod kind;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod rare;
+mod reader;
+#[cfg(target_arch = "x86_64")]
+mod sse;
 mod tree;
 mod window;
 
@@ -26,6 +33,7 @@ use crate::rules::byte_set::{BySet, ByteSet};
 use crate::rules::gate::{FOLD, Key};
 use gate::{LISTS, List};
 use kind::{Bits, KINDS, Kind, SEEN, WORD, WORDS};
+use reader::Reader;
 use tree::NEAR;
 use window::{BEYOND, Table, Tables, Window};
 
@@ -47,8 +55,7 @@ pub struct Prefilter {
     places: Vec<u32>,
     starts: Vec<u32>,
     tables: Tables,
-    #[cfg(target_arch = "x86_64")]
-    has_avx2: bool,
+    reader: Reader,
 }
 
 impl std::fmt::Debug for Prefilter {
@@ -81,11 +88,7 @@ impl Prefilter {
             sets,
             places,
             starts,
-            #[cfg(target_arch = "x86_64")]
-            has_avx2: is_x86_feature_detected!("avx2")
-                && is_x86_feature_detected!("bmi1")
-                && is_x86_feature_detected!("bmi2")
-                && is_x86_feature_detected!("popcnt"),
+            reader: Reader::all().next().unwrap_or(Reader::Portable),
         }
     }
 
@@ -113,17 +116,26 @@ impl Prefilter {
 
     /// Appends every place in `text` where an anchor stands, in order.
     pub fn scan(&self, text: &[u8], hits: &mut Vec<Hit>) {
-        #[cfg(target_arch = "x86_64")]
-        if self.has_avx2 {
-            // SAFETY: the processor has been asked for what the function was compiled for.
-            #[allow(unsafe_code)]
-            return unsafe { self.scan_avx2(text, hits) };
-        }
-        self.scan_portable(text, hits);
+        self.scan_by(self.reader, text, hits);
     }
 
-    fn scan_portable(&self, text: &[u8], hits: &mut Vec<Hit>) {
-        self.scan_with(text, hits, |block| kind::read_portable(&self.tables.kinds, block));
+    /// The reader must be one of [`Reader::all`].
+    fn scan_by(&self, reader: Reader, text: &[u8], hits: &mut Vec<Hit>) {
+        match reader {
+            Reader::Portable => {
+                self.scan_with(text, hits, |block| kind::read_portable(&self.tables.kinds, block));
+            }
+            // SAFETY: of these and the next, the processor has been asked for what the function was compiled for.
+            #[cfg(target_arch = "x86_64")]
+            #[allow(unsafe_code)]
+            Reader::Avx2 => unsafe { self.scan_avx2(text, hits) },
+            #[cfg(target_arch = "x86_64")]
+            #[allow(unsafe_code)]
+            Reader::Sse => unsafe { self.scan_sse(text, hits) },
+            #[cfg(target_arch = "aarch64")]
+            #[allow(unsafe_code)]
+            Reader::Neon => unsafe { self.scan_neon(text, hits) },
+        }
     }
 
     #[cfg(target_arch = "x86_64")]
@@ -131,6 +143,20 @@ impl Prefilter {
     fn scan_avx2(&self, text: &[u8], hits: &mut Vec<Hit>) {
         let halves = &self.tables.kinds.halves;
         self.scan_with(text, hits, |block| avx2::read(halves, block));
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "ssse3,popcnt")]
+    fn scan_sse(&self, text: &[u8], hits: &mut Vec<Hit>) {
+        let halves = &self.tables.kinds.halves;
+        self.scan_with(text, hits, |block| sse::read(halves, block));
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    #[target_feature(enable = "neon")]
+    fn scan_neon(&self, text: &[u8], hits: &mut Vec<Hit>) {
+        let halves = &self.tables.kinds.halves;
+        self.scan_with(text, hits, |block| neon::read(halves, block));
     }
 
     /// `read` reads 64 bytes; all else is the same for every processor.
@@ -409,11 +435,11 @@ mod tests {
     fn check_all(anchors: &[Anchor], text: &[u8]) {
         let prefilter = Prefilter::new(anchors.to_vec());
         let want = compared(anchors, text);
-        let (mut portable, mut got) = (Vec::new(), Vec::new());
-        prefilter.scan_portable(text, &mut portable);
-        prefilter.scan(text, &mut got);
-        assert_eq!(portable, want, "{anchors:?} in {:?}", String::from_utf8_lossy(text));
-        assert_eq!(got, want, "{anchors:?} in {:?}", String::from_utf8_lossy(text));
+        for reader in Reader::all() {
+            let mut got = Vec::new();
+            prefilter.scan_by(reader, text, &mut got);
+            assert_eq!(got, want, "{reader:?}: {anchors:?} in {:?}", String::from_utf8_lossy(text));
+        }
     }
 
     fn check(anchors: &[&str], text: &str) {
@@ -510,31 +536,6 @@ mod tests {
         fn long_texts_are_read_in_chunks(anchor in anchor(), text in text(), pad in 0..200usize) {
             let pad = vec![b'-'; CHUNK - pad];
             check_all(&[anchor], &[&pad[..], &text].concat());
-        }
-    }
-
-    #[test]
-    #[cfg(target_arch = "x86_64")]
-    fn vectors_read_what_is_read_portably() {
-        if !is_x86_feature_detected!("avx2") {
-            return;
-        }
-        let mut dice = 1u64;
-        let kinds = kind::Kinds::new([
-            [[0x81, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16], [0x83; 16]],
-            [[0xF1; 16], [0, 0, 1, 3, 7, 1, 2, 4, 8, 16, 32, 64, 128, 0xFF, 0x81, 1]],
-            [[0xFF; 16], [0xFF; 16]],
-        ]);
-        for round in 0..2000 {
-            let block: [u8; SEEN] = std::array::from_fn(|_| {
-                dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                // Of all bytes, or of few.
-                if round % 2 == 0 { (dice >> 33) as u8 } else { b"yA5\xC3\xE3%"[(dice >> 33) as usize % 6] }
-            });
-            // SAFETY: the processor has been asked.
-            #[allow(unsafe_code)]
-            let word = unsafe { avx2::read(&kinds.halves, &block) };
-            assert_eq!(word, kind::read_portable(&kinds, &block));
         }
     }
 }
