@@ -92,7 +92,7 @@ pub const PEERS: [Peer; 16] = [
         id: "vectorscan-lines",
         what: "Vectorscan, our regexes, line by line",
         how: How::Worker(Kind::VectorscanLines),
-        args: &["--list", "{dir}/builtin.vectorscan.json"],
+        args: &["--list", "{dir}/builtin.vectorscan.json", "--database", "{dir}/builtin.vectorscan.db"],
         vectorscan: true,
         ..LIBRARY
     },
@@ -100,7 +100,7 @@ pub const PEERS: [Peer; 16] = [
         id: "vectorscan-literals",
         what: "Vectorscan, our literals",
         how: How::Worker(Kind::VectorscanLiterals),
-        args: &["--list", "{dir}/literals.json"],
+        args: &["--list", "{dir}/literals.json", "--database", "{dir}/literals.vectorscan.db"],
         vectorscan: true,
         ..LIBRARY
     },
@@ -132,7 +132,7 @@ pub const PEERS: [Peer; 16] = [
         id: "scour-secrets",
         what: "scour-secrets, its own rules",
         tool: Tool::ScourSecrets,
-        args: &[],
+        args: &["--quiet", "--progress=off", "--threads=1", "--no-structured-handoff"],
         part: 16,
         ..FILTER
     },
@@ -168,7 +168,7 @@ pub const PEERS: [Peer; 16] = [
         id: "vectorscan-gitleaks",
         what: "Vectorscan, gitleaks' regexes, line by line",
         how: How::Worker(Kind::VectorscanLines),
-        args: &["--list", "{dir}/gitleaks.vectorscan.json"],
+        args: &["--list", "{dir}/gitleaks.vectorscan.json", "--database", "{dir}/gitleaks.vectorscan.db"],
         gitleaks: true,
         vectorscan: true,
         ..LIBRARY
@@ -293,6 +293,8 @@ impl Peer {
         let mut args: Vec<String> = self.args.iter().map(|arg| arg.replace("{dir}", &dir)).collect();
         let name = file.display().to_string();
         let (mut input, mut output) = (Input::None, Output::Null);
+        // Where some keep files of their own.
+        let env = ["HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"].map(|name| (name.to_owned(), dir.clone()));
         match self.how {
             How::Filter => input = Input::File(file.to_owned()),
             How::Piped => input = Input::Cat(file.to_owned()),
@@ -304,7 +306,7 @@ impl Peer {
                 args.splice(0..0, worker);
             }
         }
-        Job { program, args, env: Vec::new(), input, output, fine: self.fine }
+        Job { program, args, env: env.into(), input, output, fine: self.fine }
     }
 }
 
@@ -329,7 +331,15 @@ mod tests {
         let job = peer.job_on("/p/peers".into(), Path::new("/w"), Path::new("/w/log.txt"));
         assert_eq!(
             job.args,
-            ["worker", "vectorscan-lines", "/w/log.txt", "--list", "/w/builtin.vectorscan.json"]
+            [
+                "worker",
+                "vectorscan-lines",
+                "/w/log.txt",
+                "--list",
+                "/w/builtin.vectorscan.json",
+                "--database",
+                "/w/builtin.vectorscan.db"
+            ]
         );
     }
 

@@ -4,12 +4,13 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
 use crate::patterns;
 use crate::texts::{Dice, MARK, json_line, log_line, text};
-use crate::vectorscan::Vectorscan;
+use crate::vectorscan::{Database, Refused, Vectorscan};
 use crate::worker;
 
 /// How many rules a user adds.
@@ -72,6 +73,9 @@ pub fn prepare(
     write_list(&dir.join("literals.json"), &words)?;
     write(&dir.join("user-rules.toml"), patterns::user_rules(USER_RULES).as_bytes())?;
     let library = Vectorscan::load();
+    if let Ok(library) = &library {
+        save(&words, || library.literals(words.iter().copied()), &dir.join("literals.vectorscan.db"))?;
+    }
     let mut lists = serde_json::Map::new();
     let mut list = |name: &str, regexes: &[&str], rules: usize| {
         write_list(&dir.join(format!("{name}.json")), regexes)?;
@@ -83,6 +87,10 @@ pub fn prepare(
         };
         if let Ok(library) = &library {
             told["vectorscan"] = taken("vectorscan", &|regex| library.regexes([regex]).is_ok())?.into();
+            let taken = read_list(&dir.join(format!("{name}.vectorscan.json")))?;
+            let compile = || library.regexes(taken.iter().map(String::as_str));
+            told["vectorscan_compile_s"] =
+                save(&taken, compile, &dir.join(format!("{name}.vectorscan.db")))?.into();
         }
         let bytes = taken("regex-set", &|regex| worker::regex_set([regex]).is_ok())?;
         let unicode = taken("vrl", &|regex| regex::Regex::new(regex).is_ok())?;
@@ -106,6 +114,19 @@ pub fn prepare(
         "vectorscan": library.map(|library| library.version()).ok(),
         "corpus_records": corpus_records().len(),
     }))
+}
+
+/// Writes what `compile` makes of `list` to a file; the seconds that compiling took.
+fn save<'v>(
+    list: &[impl AsRef<str>],
+    compile: impl FnOnce() -> Result<Database<'v>, Refused>,
+    path: &Path,
+) -> Result<f64, String> {
+    let start = Instant::now();
+    let compiled = compile();
+    let took = start.elapsed().as_secs_f64();
+    let saved = compiled.and_then(|database| database.saved()).map_err(|refused| refused.of(list))?;
+    write(path, &saved).map(|()| took)
 }
 
 fn write(path: &Path, text: &[u8]) -> Result<(), String> {

@@ -54,6 +54,10 @@ type Scan = unsafe extern "C" fn(
     on_match: Callback,
     context: *mut c_void,
 ) -> c_int;
+type Serialize =
+    unsafe extern "C" fn(database: *const c_void, bytes: *mut *mut c_char, length: *mut usize) -> c_int;
+type Deserialize =
+    unsafe extern "C" fn(bytes: *const c_char, length: usize, database: *mut *mut c_void) -> c_int;
 type Free = unsafe extern "C" fn(*mut c_void) -> c_int;
 type FreeError = unsafe extern "C" fn(*mut CompileError) -> c_int;
 
@@ -64,6 +68,8 @@ pub struct Vectorscan {
     compile_literals: CompileLiterals,
     alloc_scratch: AllocScratch,
     scan: Scan,
+    serialize: Serialize,
+    deserialize: Deserialize,
     free_database: Free,
     free_scratch: Free,
     free_error: FreeError,
@@ -76,7 +82,7 @@ pub struct Database<'v> {
     scratch: *mut c_void,
 }
 
-/// Patterns did not compile.
+/// Patterns did not compile, or a database was not taken.
 #[derive(Debug)]
 pub struct Refused {
     /// Which one, if it is about one.
@@ -114,6 +120,10 @@ impl Vectorscan {
                 )?),
                 alloc_scratch: std::mem::transmute::<*mut c_void, AllocScratch>(symbol(c"hs_alloc_scratch")?),
                 scan: std::mem::transmute::<*mut c_void, Scan>(symbol(c"hs_scan")?),
+                serialize: std::mem::transmute::<*mut c_void, Serialize>(symbol(c"hs_serialize_database")?),
+                deserialize: std::mem::transmute::<*mut c_void, Deserialize>(symbol(
+                    c"hs_deserialize_database",
+                )?),
                 free_database: std::mem::transmute::<*mut c_void, Free>(symbol(c"hs_free_database")?),
                 free_scratch: std::mem::transmute::<*mut c_void, Free>(symbol(c"hs_free_scratch")?),
                 free_error: std::mem::transmute::<*mut c_void, FreeError>(symbol(c"hs_free_compile_error")?),
@@ -179,12 +189,28 @@ impl Vectorscan {
         &self,
         compile: impl FnOnce(*mut *mut c_void, *mut *mut CompileError) -> c_int,
     ) -> Result<Database<'_>, Refused> {
-        let (mut database, mut error, mut scratch) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+        let (mut database, mut error) = (ptr::null_mut(), ptr::null_mut());
         let code = compile(&raw mut database, &raw mut error);
         if code != 0 {
             return Err(self.refused(code, error));
         }
-        // SAFETY: the database has just been compiled; a null scratch asks for a new one.
+        self.ready(database)
+    }
+
+    /// A database that was compiled before.
+    pub fn restore(&self, bytes: &[u8]) -> Result<Database<'_>, Refused> {
+        let mut database = ptr::null_mut();
+        // SAFETY: the bytes are that many; the library checks that they are a database of its own version.
+        let code = unsafe { (self.deserialize)(bytes.as_ptr().cast(), bytes.len(), &raw mut database) };
+        if code != 0 {
+            return Err(Refused { pattern: None, message: format!("hs_deserialize_database gave {code}") });
+        }
+        self.ready(database)
+    }
+
+    fn ready(&self, database: *mut c_void) -> Result<Database<'_>, Refused> {
+        let mut scratch = ptr::null_mut();
+        // SAFETY: the database is the library's and new; a null scratch asks for a new one.
         let code = unsafe { (self.alloc_scratch)(database, &raw mut scratch) };
         let database = Database { library: self, database, scratch };
         if code != 0 {
@@ -203,6 +229,16 @@ impl Vectorscan {
             let pattern = usize::try_from((*error).expression).ok();
             (self.free_error)(error);
             Refused { pattern, message }
+        }
+    }
+}
+
+impl Refused {
+    /// What to say, with the pattern out of `list`.
+    pub fn of(self, list: &[impl AsRef<str>]) -> String {
+        match self.pattern.and_then(|i| list.get(i)) {
+            Some(pattern) => format!("{}: {}", pattern.as_ref(), self.message),
+            None => self.message,
         }
     }
 }
@@ -230,6 +266,22 @@ unsafe extern "C" fn count(
 }
 
 impl Database<'_> {
+    /// The database as bytes, so that compiling it again is not needed.
+    pub fn saved(&self) -> Result<Vec<u8>, Refused> {
+        let (mut bytes, mut length) = (ptr::null_mut::<c_char>(), 0);
+        // SAFETY: the results are written to locals.
+        let code = unsafe { (self.library.serialize)(self.database, &raw mut bytes, &raw mut length) };
+        if code != 0 {
+            return Err(Refused { pattern: None, message: format!("hs_serialize_database gave {code}") });
+        }
+        // SAFETY: the library has allocated that many bytes with malloc, its default; they are freed once, here.
+        unsafe {
+            let saved = std::slice::from_raw_parts(bytes.cast::<u8>(), length).to_vec();
+            libc::free(bytes.cast());
+            Ok(saved)
+        }
+    }
+
     /// How many matches `text` has.
     #[inline]
     pub fn scan(&mut self, text: &[u8]) -> u64 {
@@ -270,6 +322,9 @@ mod tests {
         let Ok(library) = Vectorscan::load() else { return };
         let mut regexes = library.regexes(["ab+", "c$"]).expect("regexes");
         assert_eq!(regexes.scan(b"abbb abb c"), 2);
+        let saved = regexes.saved().expect("bytes");
+        assert_eq!(library.restore(&saved).expect("database").scan(b"abbb abb c"), 2);
+        assert!(library.restore(b"something else").is_err());
         let mut literals = library.literals(["AB", "a.b"]).expect("literals");
         assert_eq!(literals.scan(b"ab aB a.b axb"), 3);
         let refused = library.regexes(["a", "(?<=a)b"]).err().expect("look-behind");

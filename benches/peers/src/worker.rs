@@ -14,7 +14,7 @@ use regex::bytes::{RegexSet, RegexSetBuilder};
 use serde_json::{Value, json};
 
 use crate::prepare::read_list;
-use crate::vectorscan::{Refused, Vectorscan};
+use crate::vectorscan::{Database, Vectorscan};
 
 /// How much is read at once.
 const BLOCK: usize = 256 << 10;
@@ -46,6 +46,9 @@ pub struct Args {
     /// Patterns, as a JSON array
     #[arg(long)]
     list: Option<PathBuf>,
+    /// Patterns that Vectorscan has compiled before
+    #[arg(long)]
+    database: Option<PathBuf>,
     /// Where a rewriter writes to
     #[arg(long)]
     out: Option<PathBuf>,
@@ -54,10 +57,6 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Value, String> {
     let list = args.list.as_deref().map(read_list).transpose()?.unwrap_or_default();
     let patterns = list.iter().map(String::as_str);
-    let refused = |refused: Refused| match refused.pattern.and_then(|i| list.get(i)) {
-        Some(pattern) => format!("{pattern}: {}", refused.message),
-        None => refused.message,
-    };
     match args.kind {
         Kind::Scan => {
             let sanitizer = Sanitizer::builtin();
@@ -68,12 +67,12 @@ pub fn run(args: &Args) -> Result<Value, String> {
         }
         Kind::VectorscanLines => {
             let library = Vectorscan::load()?;
-            let mut database = library.regexes(patterns).map_err(refused)?;
+            let mut database = restored(&library, args.database.as_deref())?;
             blocks(&args.file, list.len(), |block| lines(block).map(|line| database.scan(line)).sum())
         }
         Kind::VectorscanLiterals => {
             let library = Vectorscan::load()?;
-            let mut database = library.literals(patterns).map_err(refused)?;
+            let mut database = restored(&library, args.database.as_deref())?;
             blocks(&args.file, list.len(), |block| database.scan(block))
         }
         Kind::AhoCorasick => {
@@ -93,6 +92,12 @@ pub fn run(args: &Args) -> Result<Value, String> {
         }
         Kind::Vrl => vrl_redact(&list, &args.file, args.out.as_deref()),
     }
+}
+
+fn restored<'v>(library: &'v Vectorscan, path: Option<&Path>) -> Result<Database<'v>, String> {
+    let path = path.ok_or("Vectorscan needs --database")?;
+    let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    library.restore(&bytes).map_err(|refused| refused.message)
 }
 
 fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
