@@ -55,15 +55,7 @@ enum Part {
     Worker(worker::Args),
     /// Fill a folder with texts and lists of patterns
     #[command(hide = true)]
-    Prepare {
-        dir: PathBuf,
-        #[arg(long)]
-        mib: usize,
-        #[arg(long)]
-        file: Option<PathBuf>,
-        #[arg(long)]
-        gitleaks: Option<PathBuf>,
-    },
+    Prepare(prepare::Args),
     /// Say what a rewriter has left: of the corpus, or of the secrets planted in a text
     #[command(hide = true)]
     Judge {
@@ -95,9 +87,7 @@ fn run(part: Part) -> Result<Value, String> {
     let read = |path: &PathBuf| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
     match part {
         Part::Worker(args) => worker::run(&args),
-        Part::Prepare { dir, mib, file, gitleaks } => {
-            prepare::prepare(&dir, mib, file.as_deref(), gitleaks.as_deref())
-        }
+        Part::Prepare(args) => prepare::prepare(&args),
         Part::Judge { out, planted: None } => Ok(prepare::judge_corpus(&read(&out)?)),
         Part::Judge { out, planted: Some(text) } => Ok(prepare::judge_planted(&read(&text)?, &read(&out)?)),
         Part::Pace(args) => pace::run(&args),

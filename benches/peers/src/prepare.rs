@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -72,8 +72,8 @@ pub fn prepare(
     let words: Vec<&str> = literals.words.iter().map(String::as_str).collect();
     write_list(&dir.join("literals.json"), &words)?;
     write(&dir.join("user-rules.toml"), patterns::user_rules(USER_RULES).as_bytes())?;
-    let library = Vectorscan::load();
-    if let Ok(library) = &library {
+    let library = vectorscan.then(Vectorscan::load).transpose()?;
+    if let Some(library) = &library {
         save(&words, || library.literals(words.iter().copied()), &dir.join("literals.vectorscan.db"))?;
     }
     let mut lists = serde_json::Map::new();
@@ -85,7 +85,7 @@ pub fn prepare(
             let taken: Vec<&str> = regexes.iter().copied().filter(|regex| compiles(regex)).collect();
             write_list(&dir.join(format!("{name}.{peer}.json")), &taken).map(|()| taken.len())
         };
-        if let Ok(library) = &library {
+        if let Some(library) = &library {
             told["vectorscan"] = taken("vectorscan", &|regex| library.regexes([regex]).is_ok())?.into();
             let taken = read_list(&dir.join(format!("{name}.vectorscan.json")))?;
             let compile = || library.regexes(taken.iter().map(String::as_str));
@@ -111,7 +111,7 @@ pub fn prepare(
         "keyed_rules": keyed,
         "literals": words.len(),
         "anchors_without_literal": literals.without,
-        "vectorscan": library.map(|library| library.version()).ok(),
+        "vectorscan": library.map(|library| library.version()),
         "corpus_records": corpus_records().len(),
     }))
 }

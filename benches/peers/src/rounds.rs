@@ -92,7 +92,8 @@ pub fn run(options: &Options) -> Result<(), String> {
     let folder = Folder(std::env::temp_dir().join(format!("kasm-scrub-peers-{}", std::process::id())));
     let dir = &folder.0;
     std::fs::create_dir_all(dir).map_err(|error| format!("cannot make {}: {error}", dir.display()))?;
-    let told = prepare(options, &tools, dir)?;
+    let vectorscan = rows.iter().any(|row| row.peer.vectorscan && row.missing.is_none());
+    let told = prepare(options, &tools, dir, vectorscan)?;
     measure_starts(&mut rows, options.rounds, &tools, dir)?;
     let texts: Vec<(&str, &str)> =
         TEXTS.into_iter().filter(|(name, _)| told["bytes"].get(name).is_some()).collect();
@@ -144,12 +145,16 @@ fn notes(options: &Options, told: &Value, floor: f64) -> String {
         let (rules, regexes) = (&list["rules"], &list["regexes"]);
         match list.is_object() {
             true => format!(
-                "{name}: {rules} rules, {regexes} regexes; Vectorscan takes {} (compiling them: {:.1} s, not in its start), \
-                 RegexSet {}, VRL {}",
-                list["vectorscan"],
-                list["vectorscan_compile_s"].as_f64().unwrap_or(0.0),
+                "{name}: {rules} rules, {regexes} regexes; RegexSet takes {}, VRL {}{}",
                 list["regex_set"],
-                list["vrl"]
+                list["vrl"],
+                match list["vectorscan_compile_s"].as_f64() {
+                    Some(s) => format!(
+                        ", Vectorscan {} (compiled in {s:.1} s, not in its start)",
+                        list["vectorscan"]
+                    ),
+                    None => String::new(),
+                }
             ),
             false => format!("{name}: not there"),
         }
@@ -165,7 +170,7 @@ fn notes(options: &Options, told: &Value, floor: f64) -> String {
         told["keyed_rules"],
         told["literals"],
         told["anchors_without_literal"],
-        told["vectorscan"].as_str().unwrap_or("is missing"),
+        told["vectorscan"].as_str().unwrap_or("not asked"),
     )
 }
 
@@ -194,7 +199,7 @@ fn ask(tools: &Tools, args: Vec<String>) -> Result<Value, String> {
     serde_json::from_slice(&sample.kept).map_err(|error| format!("{}: {error}", job.args.join(" ")))
 }
 
-fn prepare(options: &Options, tools: &Tools, dir: &Path) -> Result<Value, String> {
+fn prepare(options: &Options, tools: &Tools, dir: &Path, vectorscan: bool) -> Result<Value, String> {
     eprintln!("prepare: texts of {} MiB in {}", options.mib, dir.display());
     let mut args =
         vec!["prepare".to_owned(), dir.display().to_string(), "--mib".to_owned(), options.mib.to_string()];
@@ -205,6 +210,7 @@ fn prepare(options: &Options, tools: &Tools, dir: &Path) -> Result<Value, String
     if let Ok(rules) = tools.gitleaks() {
         give("--gitleaks", &rules);
     }
+    args.extend(vectorscan.then(|| "--vectorscan".to_owned()));
     ask(tools, args)
 }
 

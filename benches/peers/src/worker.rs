@@ -159,6 +159,8 @@ fn vrl_redact(list: &[String], path: &Path, out: Option<&Path>) -> Result<Value,
     use vrl::compiler::{Context, Program, TargetValue, TimeZone, state::RuntimeState};
     use vrl::value::{KeyString, Secrets, Value as Event};
 
+    let message_of = |event: &Event| event.as_object()?.get("message")?.as_bytes().cloned();
+
     // A regex literal is written in single quotes.
     let literal = |regex: &String| format!("r'{}'", regex.replace('\'', r"\'"));
     let filters: Vec<String> = list.iter().map(literal).collect();
@@ -182,10 +184,8 @@ fn vrl_redact(list: &[String], path: &Path, out: Option<&Path>) -> Result<Value,
             if let Err(failed) = program.resolve(&mut Context::new(&mut target, &mut state, &timezone)) {
                 error.get_or_insert(failed.to_string());
             }
-            if let (Some(out), Some(message)) =
-                (&mut out, target.value.get("message").and_then(Event::as_bytes))
-            {
-                let written = out.write_all(message).and_then(|()| out.write_all(b"\n"));
+            if let (Some(out), Some(message)) = (&mut out, message_of(&target.value)) {
+                let written = out.write_all(&message).and_then(|()| out.write_all(b"\n"));
                 written.unwrap_or_else(|failed| drop(error.get_or_insert(failed.to_string())));
             }
         }
