@@ -21,13 +21,27 @@ pub fn text_name(text: &str, part: usize) -> String {
     if part == 1 { format!("{text}.txt") } else { format!("{text}.{part}.txt") }
 }
 
-/// Fills `dir`. Says how much there is of what.
-pub fn prepare(
-    dir: &Path,
+/// What to make, and where.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    dir: PathBuf,
+    /// The size of each text
+    #[arg(long)]
     mib: usize,
-    file: Option<&Path>,
-    gitleaks: Option<&Path>,
-) -> Result<Value, String> {
+    /// One more text
+    #[arg(long)]
+    file: Option<PathBuf>,
+    /// gitleaks' rules
+    #[arg(long)]
+    gitleaks: Option<PathBuf>,
+    /// Compile for Vectorscan, which takes a while
+    #[arg(long)]
+    vectorscan: bool,
+}
+
+/// Fills the folder. Says how much there is of what.
+pub fn prepare(args: &Args) -> Result<Value, String> {
+    let Args { dir, mib, file, gitleaks, vectorscan } = args;
     let size = mib << 20;
     let mut sizes = serde_json::Map::new();
     let mut put = |name: &str, text: Vec<u8>| {
