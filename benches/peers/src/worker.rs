@@ -186,7 +186,9 @@ fn vrl_redact(list: &[String], path: &Path, out: Option<&Path>) -> Result<Value,
             }
             if let (Some(out), Some(message)) = (&mut out, message_of(&target.value)) {
                 let written = out.write_all(&message).and_then(|()| out.write_all(b"\n"));
-                written.unwrap_or_else(|failed| drop(error.get_or_insert(failed.to_string())));
+                if let Err(failed) = written {
+                    error.get_or_insert(failed.to_string());
+                }
             }
         }
         0
