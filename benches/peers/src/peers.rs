@@ -133,7 +133,6 @@ pub const PEERS: [Peer; 16] = [
         what: "scour-secrets, its own rules",
         tool: Tool::ScourSecrets,
         args: &["--quiet", "--progress=off", "--threads=1", "--no-structured-handoff"],
-        part: 16,
         ..FILTER
     },
     Peer {

@@ -62,10 +62,10 @@ impl Row {
         Figure::lowest(self.starts.iter().map(|run| run.wall.as_secs_f64() * 1e3).collect())
     }
 
-    /// MB per second: of a library, of the time it looked at the text; of a program, of the time beyond its start.
+    /// MB per second: of a library, of the time it looked at the text; of a program, of the time beyond its best start.
     pub fn speed(&self, text: &str) -> Option<Figure> {
         let (bytes, runs) = self.texts.get(text)?;
-        let start = self.start_ms()?.median / 1e3;
+        let start = self.start_ms()?.best / 1e3;
         let seconds = |run: &Sample| match self.peer.how {
             How::Worker(_) => worker(run, "seconds"),
             _ => Some(beyond(run.wall, start)),
@@ -76,7 +76,7 @@ impl Row {
     /// Seconds of processor time per GB, beyond what starting takes.
     pub fn cpu(&self, text: &str) -> Option<Figure> {
         let (bytes, runs) = self.texts.get(text)?;
-        let start = Figure::lowest(self.starts.iter().map(|run| run.cpu.as_secs_f64()).collect())?.median;
+        let start = Figure::lowest(self.starts.iter().map(|run| run.cpu.as_secs_f64()).collect())?.best;
         Figure::lowest(runs.iter().map(|run| beyond(run.cpu, start) / (*bytes as f64 / 1e9)).collect())
     }
 

@@ -263,7 +263,10 @@ fn left(peer: &Peer, tools: &Tools, dir: &Path) -> Result<(Value, Value), String
         }
         ask(tools, args)
     };
-    Ok((judge(&dir.join(text_name("hundredth", 64)), true)?, judge(&dir.join("corpus.txt"), false)?))
+    Ok((
+        judge(&dir.join(text_name("hundredth", peer.part.max(16))), true)?,
+        judge(&dir.join("corpus.txt"), false)?,
+    ))
 }
 
 fn pace(tools: &Tools, dir: &Path, command: &[&str]) -> Result<Value, String> {
