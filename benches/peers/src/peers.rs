@@ -133,6 +133,8 @@ pub const PEERS: [Peer; 16] = [
         what: "scour-secrets, its own rules",
         tool: Tool::ScourSecrets,
         args: &["--quiet", "--progress=off", "--threads=1", "--no-structured-handoff"],
+        // It holds all of its input, and many times that where it finds much.
+        part: 16,
         ..FILTER
     },
     Peer {
