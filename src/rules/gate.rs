@@ -60,6 +60,8 @@ pub enum Gate {
     /// Where digits begin that go on, with separators between them, for at least [`NUMBER_RUN`] bytes: only digits, or
     /// groups of four and more, or a group of at most three and a second one that ends soon. Times and dates are none.
     Number,
+    /// Where a token begins, as at [`Token`](Self::Token), for anchors whose first bytes may be too many.
+    Begin,
     /// Where at least [`TOKEN_RUN`] bytes of a token follow, begun before or here.
     Run,
 }
@@ -71,8 +73,8 @@ pub const NUMBER_RUN: usize = 13;
 
 impl Gate {
     /// All gates.
-    pub const ALL: [Self; 7] =
-        [Self::Letters, Self::Token, Self::Key, Self::Sign, Self::Code, Self::Number, Self::Run];
+    pub const ALL: [Self; 8] =
+        [Self::Letters, Self::Token, Self::Key, Self::Sign, Self::Code, Self::Number, Self::Begin, Self::Run];
 
     /// At which places of an anchor it surely is open, a bit for each.
     pub(super) fn open(self, bytes: &Lanes) -> Places {
@@ -85,7 +87,7 @@ impl Gate {
         };
         match self {
             Self::Letters => is_not(-1, LETTER) & run(4, LETTER),
-            Self::Token => is(0, WORD) & is_not(-1, LETTER | DIGIT) & run(TOKEN_RUN, IN_TOKEN),
+            Self::Token | Self::Begin => is(0, WORD) & is_not(-1, LETTER | DIGIT) & run(TOKEN_RUN, IN_TOKEN),
             Self::Key => {
                 let says = is_not(3, BEHIND) | is(4, THEN);
                 is(1, LETTER) & is(2, LETTER) & is(3, AFTER) & says
@@ -255,7 +257,7 @@ impl Gate {
             Self::Key => By::Three,
             Self::Sign | Self::Code => By::Sign,
             Self::Number => By::Shape,
-            Self::Run => By::Nothing,
+            Self::Begin | Self::Run => By::Nothing,
         }
     }
 }

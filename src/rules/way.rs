@@ -35,7 +35,8 @@ impl Way {
         let known = sets.of_anchor(anchor);
         let lanes = Lanes::of(known[..=len].iter().map(|byte| byte.kinds));
         let is_vague = known[1..=len].iter().all(|byte| byte.readings > 1);
-        let best = Self { at: Where::Everywhere, place: isize::MIN, cost: 1.0 };
+        let cost = if is_vague { VAGUE } else { 1.0 };
+        let best = Self { at: Where::Everywhere, place: isize::MIN, cost };
         let mut choice = Choice { known, len, back, near, is_vague, best };
         for gate in Gate::ALL {
             let mut places = gate.open(&lanes);
@@ -142,6 +143,7 @@ impl Choice<'_> {
             Where::Gate(Gate::Sign) => (0.1 * two, None),
             Where::Gate(Gate::Code) => (0.04 * two, None),
             Where::Gate(Gate::Number) => (0.001, None),
+            Where::Gate(Gate::Begin) => (0.03, None),
             Where::Gate(Gate::Run) => (0.2, None),
             Where::Rare => (RARE + three, Some(Part::Inside)),
             Where::Everywhere => return,

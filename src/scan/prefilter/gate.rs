@@ -18,11 +18,13 @@ pub(super) enum List {
     Signs,
     /// [`Gate::Number`]: by where the digits are.
     Numbers,
+    /// [`Gate::Begin`].
+    Begins,
     /// [`Gate::Run`].
     Runs,
 }
 
-pub(super) const LISTS: usize = 5;
+pub(super) const LISTS: usize = 6;
 
 /// Which gates are open at the places of the first `count` words behind the first one. The loop has no branch and its
 /// words do not depend on each other, so that the compiler makes vector instructions of it.
@@ -52,7 +54,7 @@ pub(super) fn open<const N: usize>(words: &[Bits<N>; KINDS], count: usize, lists
     let [after_key, blank, after_blank, sign, colon] =
         [Kind::AfterKey, Kind::Blank, Kind::AfterBlank, Kind::Sign, Kind::Colon].map(kind);
     let rare = kind(Kind::Rare);
-    let [starts, threes, signs, numbers, runs] = lists.each_mut().map(|list| &mut list[..count]);
+    let [starts, threes, signs, numbers, begins, runs] = lists.each_mut().map(|list| &mut list[..count]);
     for i in 0..count {
         let pair = |[_, here, after]: [&[[u8; 8]]; 3]| (word(here, i), word(after, i));
         let letters = pair(letter).0;
@@ -67,6 +69,7 @@ pub(super) fn open<const N: usize>(words: &[Bits<N>; KINDS], count: usize, lists
         let tokens = (letters | digits.0) & run_of_token & (!behind_alphanumeric | escaped);
         let words = letters & second & third & ahead(letter, i, 3) & (!behind_letter | escaped);
         starts[i] = words | tokens;
+        begins[i] = tokens;
         let says = !ahead(blank, i, 3) | ahead(after_blank, i, 4);
         threes[i] = (second & third & ahead(after_key, i, 3) & says) | word(rare[1], i);
         let stops = ahead(token, i, 1) & !(second | ahead(digit, i, 1));
@@ -96,8 +99,8 @@ pub(super) fn open<const N: usize>(words: &[Bits<N>; KINDS], count: usize, lists
         let groups = four.0 & shifted(separators, 4).0 & shifted(four, 5).0;
         let small = (shifted(separators, 1).0 | shifted(in_two, 2).0) & shifted(in_four, 4).0;
         let grouped = run(either(digits, separators), NUMBER_RUN) & (groups | small);
-        let begins = digits.0 & (!behind_digit | escaped);
-        numbers[i] = begins & (run(digits, NUMBER_RUN) | grouped);
+        let first_digits = digits.0 & (!behind_digit | escaped);
+        numbers[i] = first_digits & (run(digits, NUMBER_RUN) | grouped);
         runs[i] = run_of_token;
     }
 }

@@ -195,7 +195,7 @@ impl Prefilter {
         let (mut words, mut lists) = ([[[0; 8]; N]; KINDS], [[0; N]; LISTS]);
         let mut places = Places { list: [0; BYTES], count: 0 };
         let mut end = [BEYOND; BYTES];
-        let Tables { starts, threes, signs, shapes, runs, .. } = &self.tables;
+        let Tables { starts, threes, signs, shapes, begins, runs, .. } = &self.tables;
         for from in (0..text.len()).step_by((N - 2) * WORD) {
             let count = kind::read_chunk(text, from, &mut words, &read);
             mark_colours(text, from, count, &mut words[Kind::Escape as usize]);
@@ -219,9 +219,11 @@ impl Prefilter {
             self.look_at_each::<0, _>(chunk, list(List::Numbers), &mut places, shapes, hits, |at| {
                 shape_at(digits, at)
             });
-            if !runs.is_empty() {
-                for (i, &bits) in list(List::Runs).iter().enumerate() {
-                    self.compare_runs(text, from + WORD * i, bits, hits);
+            for (windows, places) in [(begins, List::Begins), (runs, List::Runs)] {
+                if !windows.is_empty() {
+                    for (i, &bits) in list(places).iter().enumerate() {
+                        self.compare_all(windows, text, from + WORD * i, bits, hits);
+                    }
                 }
             }
         }
@@ -253,12 +255,12 @@ impl Prefilter {
         }
     }
 
-    /// Compares the anchors that tokens are looked through for, where a token goes on.
-    fn compare_runs(&self, text: &[u8], from: usize, mut runs: u64, hits: &mut Vec<Hit>) {
-        while runs != 0 {
-            let at = (from + runs.trailing_zeros() as usize) as isize;
-            self.tables.runs.iter().for_each(|window| self.compare(window, text, at, hits));
-            runs &= runs - 1;
+    /// Compares the anchors of these windows at each place of a word.
+    fn compare_all(&self, windows: &[Window], text: &[u8], from: usize, mut bits: u64, hits: &mut Vec<Hit>) {
+        while bits != 0 {
+            let at = (from + bits.trailing_zeros() as usize) as isize;
+            windows.iter().for_each(|window| self.compare(window, text, at, hits));
+            bits &= bits - 1;
         }
     }
 

@@ -4,7 +4,7 @@ use super::kind::Kinds;
 use super::rare;
 use super::tree::{NEAR, Node, Residues, Trees, residues};
 use crate::rules::anchor::Anchor;
-use crate::rules::gate::{By, Key};
+use crate::rules::gate::{By, Gate, Key};
 use crate::rules::way::{Sets, Way, Where};
 
 /// How many of the bytes near a place stand in front of it, about: each table has its own number.
@@ -213,6 +213,7 @@ pub(super) struct Tables {
     pub(super) threes: Table,
     pub(super) signs: Table,
     pub(super) shapes: Table,
+    pub(super) begins: Vec<Window>,
     pub(super) runs: Vec<Window>,
     pub(super) everywhere: Vec<Window>,
     pub(super) kinds: Kinds,
@@ -230,7 +231,7 @@ impl Tables {
         ways.iter_mut().filter(|way| is_rare(way)).zip(rare).for_each(|(way, (_, chosen))| *way = chosen);
 
         let mut parts: [Entries; BACKS.len()] = Default::default();
-        let (mut runs, mut everywhere) = (Vec::new(), Vec::new());
+        let (mut begins, mut runs, mut everywhere) = (Vec::new(), Vec::new(), Vec::new());
         for ((anchor, way), index) in anchors.iter().zip(ways).zip(0..) {
             let window = |back: usize| Window::of(index, anchor, way.place, back);
             let part = match way.by() {
@@ -239,7 +240,8 @@ impl Tables {
                 Some(By::Sign) => 2,
                 Some(By::Shape) => 3,
                 Some(By::Nothing) => {
-                    runs.push(window(0));
+                    let list = if way.at == Where::Gate(Gate::Begin) { &mut begins } else { &mut runs };
+                    list.push(window(0));
                     continue;
                 }
                 None => {
@@ -259,6 +261,6 @@ impl Tables {
         }
         let [starts, threes, signs, shapes] =
             std::array::from_fn(|i| Table::new(std::mem::take(&mut parts[i]), BACKS[i], KEY_BYTES[i]));
-        Self { starts, threes, signs, shapes, runs, everywhere, kinds }
+        Self { starts, threes, signs, shapes, begins, runs, everywhere, kinds }
     }
 }
