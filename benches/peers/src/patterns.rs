@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn the_longest_literal_is_taken() {
         let literal_of = |text: &str, any_at: &[usize]| {
-            let mut sets = Anchor::caseless(text.as_bytes()).sets;
+            let mut sets = Anchor::caseless(text.as_bytes()).sets.to_vec();
             any_at.iter().for_each(|&i| sets[i] = ByteSet::ANY);
             literal(&sets)
         };
