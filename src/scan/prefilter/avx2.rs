@@ -6,7 +6,7 @@ use std::arch::x86_64::{
     _mm256_srli_epi16,
 };
 
-use super::halves::{Halves, LANE, UPPER};
+use super::halves::{Halves, LANE, UPPER, from_each};
 use super::kind::{KINDS, Kind, SEEN, WORD, Word};
 
 /// 32 bytes as a vector.
@@ -37,11 +37,7 @@ fn zero(vector: __m256i) -> u32 {
 #[inline]
 pub(super) fn read(kinds: &Halves, block: &[u8; SEEN]) -> Word {
     let mut word = [[0; 2]; KINDS];
-    // The same bytes from each of the rare ones on.
-    let [Some(here), Some(second), Some(third)] = [0, 1, 2].map(|from| block[from..].first_chunk::<WORD>())
-    else {
-        return word;
-    };
+    let [here, second, third] = from_each(block);
     let halves = |block: &[u8; WORD]| {
         let (halves, _) = block.as_chunks::<32>();
         [0, 1].map(|i| {

@@ -1,7 +1,7 @@
 //! What vectors look bytes up in: a byte's lower half picks from one table, its upper half from another, sixteen at a
 //! time and more.
 
-use super::kind::FIXED;
+use super::kind::{FIXED, SEEN, WORD};
 use super::rare;
 use crate::rules::byte_set::ByteSet;
 
@@ -28,4 +28,11 @@ impl Halves {
         };
         Self { without: sets.map(|set| std::array::from_fn(|low| without(&set, low as u8))), rare }
     }
+}
+
+/// The bytes of a word from each of the rare ones on.
+#[inline]
+pub(super) fn from_each(block: &[u8; SEEN]) -> [&[u8; WORD]; rare::BYTES] {
+    // As many bytes as are asked for at the last of them are there.
+    std::array::from_fn(|from| block[from..].first_chunk().unwrap_or(&[0; WORD]))
 }

@@ -5,7 +5,7 @@ use std::arch::aarch64::{
     vqtbl1q_u8, vreinterpretq_u64_u8, vshrq_n_u8,
 };
 
-use super::halves::{Halves, LANE, UPPER};
+use super::halves::{Halves, LANE, UPPER, from_each};
 use super::kind::{KINDS, Kind, SEEN, WORD, Word};
 
 /// 16 bytes as a vector.
@@ -32,11 +32,7 @@ fn zero(vectors: [uint8x16_t; 4]) -> [u32; 2] {
 #[inline]
 pub(super) fn read(kinds: &Halves, block: &[u8; SEEN]) -> Word {
     let mut word = [[0; 2]; KINDS];
-    // The same bytes from each of the rare ones on.
-    let [Some(here), Some(second), Some(third)] = [0, 1, 2].map(|from| block[from..].first_chunk::<WORD>())
-    else {
-        return word;
-    };
+    let [here, second, third] = from_each(block);
     let halves = |block: &[u8; WORD]| {
         let (lanes, _) = block.as_chunks::<LANE>();
         [0, 1, 2, 3].map(|i| {

@@ -5,7 +5,7 @@ use std::arch::x86_64::{
     _mm_setzero_si128, _mm_shuffle_epi8, _mm_srli_epi16,
 };
 
-use super::halves::{Halves, LANE, UPPER};
+use super::halves::{Halves, LANE, UPPER, from_each};
 use super::kind::{KINDS, Kind, SEEN, WORD, Word};
 
 /// 16 bytes as a vector.
@@ -28,11 +28,7 @@ fn zero(vector: __m128i) -> u32 {
 #[inline]
 pub(super) fn read(kinds: &Halves, block: &[u8; SEEN]) -> Word {
     let mut word = [[0; 2]; KINDS];
-    // The same bytes from each of the rare ones on.
-    let [Some(here), Some(second), Some(third)] = [0, 1, 2].map(|from| block[from..].first_chunk::<WORD>())
-    else {
-        return word;
-    };
+    let [here, second, third] = from_each(block);
     let halves = |block: &[u8; WORD]| {
         let (lanes, _) = block.as_chunks::<LANE>();
         [0, 1, 2, 3].map(|i| {
