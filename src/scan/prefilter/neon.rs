@@ -5,7 +5,7 @@ use std::arch::aarch64::{
     vqtbl1q_u8, vreinterpretq_u64_u8, vshrq_n_u8,
 };
 
-use super::halves::{Halves, LANE, UPPER, from_each};
+use super::halves::{Halves, LANE, UPPER, from_each, reader};
 use super::kind::{KINDS, Kind, SEEN, WORD, Word};
 
 /// 16 bytes as a vector.
@@ -27,32 +27,39 @@ fn zero(vectors: [uint8x16_t; 4]) -> [u32; 2] {
     [bits as u32, (bits >> 32) as u32]
 }
 
-/// As [`super::kind::read_portable`].
+/// A table as a vector.
 #[target_feature(enable = "neon")]
 #[inline]
-pub(super) fn read(kinds: &Halves, block: &[u8; SEEN]) -> Word {
-    let mut word = [[0; 2]; KINDS];
-    let [here, second, third] = from_each(block);
-    let halves = |block: &[u8; WORD]| {
-        let (lanes, _) = block.as_chunks::<LANE>();
-        [0, 1, 2, 3].map(|i| {
-            let bytes = load(&lanes[i]);
-            [vandq_u8(bytes, vdupq_n_u8(15)), vshrq_n_u8::<4>(bytes)]
-        })
-    };
-    let here = halves(here);
-    let upper = here.map(|[_, upper]| vqtbl1q_u8(load(&UPPER), upper));
-    for (without, bits) in kinds.without.iter().zip(&mut word) {
-        let without = load(without);
-        *bits = zero([0, 1, 2, 3].map(|i: usize| vandq_u8(vqtbl1q_u8(without, here[i][0]), upper[i])));
-    }
-    let all = [here, halves(second), halves(third)];
-    let buckets = |i: usize| {
-        let buckets =
-            |byte: usize, half: usize| vqtbl1q_u8(load(&kinds.rare[byte][half]), all[byte][i][half]);
-        let of_byte = |byte: usize| vandq_u8(buckets(byte, 0), buckets(byte, 1));
-        vandq_u8(vandq_u8(of_byte(0), of_byte(1)), of_byte(2))
-    };
-    word[Kind::Rare as usize] = zero([0, 1, 2, 3].map(buckets)).map(|bits| !bits);
-    word
+fn table(bytes: &[u8; LANE]) -> uint8x16_t {
+    load(bytes)
 }
+
+/// The lower halves of bytes.
+#[target_feature(enable = "neon")]
+#[inline]
+fn lower(bytes: uint8x16_t) -> uint8x16_t {
+    vandq_u8(bytes, vdupq_n_u8(15))
+}
+
+/// Their upper halves.
+#[target_feature(enable = "neon")]
+#[inline]
+fn upper(bytes: uint8x16_t) -> uint8x16_t {
+    vshrq_n_u8::<4>(bytes)
+}
+
+/// What a table has for halves.
+#[target_feature(enable = "neon")]
+#[inline]
+fn pick(table: uint8x16_t, halves: uint8x16_t) -> uint8x16_t {
+    vqtbl1q_u8(table, halves)
+}
+
+/// The bits that both have.
+#[target_feature(enable = "neon")]
+#[inline]
+fn both(a: uint8x16_t, b: uint8x16_t) -> uint8x16_t {
+    vandq_u8(a, b)
+}
+
+reader!("neon", 16);
