@@ -10,6 +10,7 @@ pub mod identifier;
 pub mod json;
 pub mod key;
 pub mod line;
+pub mod names;
 pub mod pair;
 pub mod placeholder;
 mod property;

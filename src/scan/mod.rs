@@ -22,8 +22,9 @@ use std::ops::Range;
 use std::time::Duration;
 
 use crate::carrier::escape::View;
-use crate::carrier::key::{self, KeyIndex};
+use crate::carrier::key;
 use crate::carrier::line::Line;
+use crate::carrier::names::{KeyIndex, argument_anchors};
 use crate::carrier::tie::{Shape, Tie};
 use crate::finding::{Finding, Left, Link, RuleIndex};
 use crate::rules::allow::Allowlist;
@@ -213,7 +214,7 @@ impl Scanner {
             add(anchor, Owner::Key(behind as u32));
         });
         if has_names {
-            key::argument_anchors().into_iter().for_each(|anchor| add(anchor, Owner::Argument));
+            argument_anchors().into_iter().for_each(|anchor| add(anchor, Owner::Argument));
         }
         escape_anchors().into_iter().for_each(|(anchor, owner)| add(anchor, owner));
         let (anchors, owners) = wanted.finish();
