@@ -135,6 +135,8 @@ impl KeyIndex {
         let mut count = 0;
         // Words before the key, for names that are written with spaces.
         let mut words = 0;
+        // Where the last letter stood: words are parted by one byte at most, as anchors have it.
+        let mut last = key.name_end;
         let (mut from, mut at) = (key.start, key.name_end);
         loop {
             if at == from {
@@ -148,6 +150,10 @@ impl KeyIndex {
             if place == NO_PLACE {
                 continue;
             }
+            if last - at > 2 {
+                return;
+            }
+            last = at;
             let Some(next) = self.next(node, place) else { return };
             node = next;
             count += 1;
@@ -228,7 +234,7 @@ mod tests {
         for key in ["api_key", "X-Api-Key", "stripeApiKey", "API KEY", "apikey", "APIKey"] {
             check(key, "\"api_key\"", true);
         }
-        for key in ["api_key_id", "rapid_keys", "key"] {
+        for key in ["api_key_id", "rapid_keys", "key", "api__key"] {
             check(key, "\"api_key\"", false);
         }
     }
