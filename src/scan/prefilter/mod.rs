@@ -14,6 +14,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod gate;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod halves;
@@ -125,7 +127,10 @@ impl Prefilter {
             Reader::Portable => {
                 self.scan_with(text, hits, |block| kind::read_portable(&self.tables.kinds, block));
             }
-            // SAFETY: of these and the next, the processor has been asked for what the function was compiled for.
+            // SAFETY: of this and the next, the processor has been asked for what the function was compiled for.
+            #[cfg(target_arch = "x86_64")]
+            #[allow(unsafe_code)]
+            Reader::Avx512 => unsafe { self.scan_avx512(text, hits) },
             #[cfg(target_arch = "x86_64")]
             #[allow(unsafe_code)]
             Reader::Avx2 => unsafe { self.scan_avx2(text, hits) },
@@ -136,6 +141,13 @@ impl Prefilter {
             #[allow(unsafe_code)]
             Reader::Neon => unsafe { self.scan_neon(text, hits) },
         }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512bw,avx2,bmi1,bmi2,popcnt")]
+    fn scan_avx512(&self, text: &[u8], hits: &mut Vec<Hit>) {
+        let halves = &self.tables.kinds.halves;
+        self.scan_with(text, hits, |block| avx512::read(halves, block));
     }
 
     #[cfg(target_arch = "x86_64")]

@@ -8,6 +8,8 @@ pub(super) enum Reader {
     Sse,
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
     #[cfg(target_arch = "aarch64")]
     Neon,
 }
@@ -16,13 +18,14 @@ impl Reader {
     /// All that can be used here, the best first.
     pub(super) fn all() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
+        let has_avx2 = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("popcnt");
+        #[cfg(target_arch = "x86_64")]
         let vectors = [
-            (Self::Avx2, {
-                is_x86_feature_detected!("avx2")
-                    && is_x86_feature_detected!("bmi1")
-                    && is_x86_feature_detected!("bmi2")
-                    && is_x86_feature_detected!("popcnt")
-            }),
+            (Self::Avx512, has_avx2 && is_x86_feature_detected!("avx512bw")),
+            (Self::Avx2, has_avx2),
             (Self::Sse, is_x86_feature_detected!("ssse3") && is_x86_feature_detected!("popcnt")),
         ];
         #[cfg(target_arch = "aarch64")]
@@ -41,7 +44,7 @@ mod tests {
     #[cfg(target_arch = "aarch64")]
     use crate::scan::prefilter::neon;
     #[cfg(target_arch = "x86_64")]
-    use crate::scan::prefilter::{avx2, sse};
+    use crate::scan::prefilter::{avx2, avx512, sse};
 
     #[test]
     fn vectors_read_what_is_read_portably() {
@@ -62,6 +65,8 @@ mod tests {
                 #[allow(unsafe_code)]
                 let word = match reader {
                     Reader::Portable => continue,
+                    #[cfg(target_arch = "x86_64")]
+                    Reader::Avx512 => unsafe { avx512::read(&kinds.halves, &block) },
                     #[cfg(target_arch = "x86_64")]
                     Reader::Avx2 => unsafe { avx2::read(&kinds.halves, &block) },
                     #[cfg(target_arch = "x86_64")]
