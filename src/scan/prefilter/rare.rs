@@ -33,9 +33,8 @@ pub(super) fn choose(rare: &mut [(&Anchor, Way)]) -> Tables {
     for _ in 0..ROUNDS {
         for (i, ways) in ways.iter().enumerate() {
             chosen[i] = None;
-            let buckets = united(chosen.iter().flatten());
-            let more =
-                |bucket: usize, of: &Bucket| rate(&union(&buckets[bucket], of)) - rate(&buckets[bucket]);
+            let buckets = united(chosen.iter().flatten()).map(|of| Rated { of, shares: of.map(share) });
+            let more = |bucket: usize, of: &Bucket| buckets[bucket].rate_with(of) - buckets[bucket].rate();
             let all =
                 ways.iter().flat_map(|&(place, of)| (0..BUCKETS).map(move |bucket| (bucket, place, of)));
             chosen[i] = all.min_by(|a, b| more(a.0, &a.2).total_cmp(&more(b.0, &b.2)));
@@ -85,7 +84,31 @@ fn united<'c>(chosen: impl Iterator<Item = &'c (usize, isize, Bucket)>) -> [Buck
 
 /// How often such bytes follow each other in text, about.
 fn rate(bucket: &Bucket) -> f32 {
-    bucket.iter().map(|&[low, high]| ByteSet::of_halves(low, high).frequency()).product()
+    bucket.iter().copied().map(share).product()
+}
+
+/// How many of all bytes in text are such, about.
+fn share([low, high]: Halves) -> f32 {
+    ByteSet::of_halves(low, high).frequency()
+}
+
+/// A bucket, and the share of each of its bytes.
+struct Rated {
+    of: Bucket,
+    shares: [f32; BYTES],
+}
+
+impl Rated {
+    fn rate(&self) -> f32 {
+        self.shares.iter().product()
+    }
+
+    /// What it would be if these were in it, too: mostly they are, or nearly.
+    fn rate_with(&self, more: &Bucket) -> f32 {
+        let all = union(&self.of, more);
+        let share_of = |i: usize| if all[i] == self.of[i] { self.shares[i] } else { share(all[i]) };
+        (0..BYTES).map(share_of).product()
+    }
 }
 
 #[cfg(test)]

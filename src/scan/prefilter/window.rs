@@ -1,9 +1,14 @@
 //! Windows: the bytes of an anchor by which it is looked up, and the tables they are looked up in.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::BuildHasherDefault;
+
 use super::kind::Kinds;
 use super::rare;
 use super::tree::{NEAR, Node, Residues, Trees, residues};
 use crate::rules::anchor::Anchor;
+use crate::rules::byte_set::SetHasher;
 use crate::rules::gate::{By, Gate, Key};
 use crate::rules::way::{Sets, Way, Where};
 
@@ -49,8 +54,10 @@ impl Window {
         Residues::new(near)
     }
 
-    fn looks_like(&self, other: &Self) -> bool {
-        (self.near, self.mask, self.place) == (other.near, other.mask, other.place)
+    /// What it looks like, in words.
+    fn looks(&self) -> [u64; 5] {
+        let Self { near, mask, place, .. } = *self;
+        [near as u64, (near >> 64) as u64, mask as u64, (mask >> 64) as u64, u64::from(place.cast_unsigned())]
     }
 }
 
@@ -60,34 +67,51 @@ struct Entries {
     windows: Vec<Window>,
     residues: Vec<Residues>,
     keys: Vec<(Key, u16)>,
+    /// Which window looks like this.
+    known: HashMap<[u64; 5], u16, BuildHasherDefault<SetHasher>>,
 }
 
 impl Entries {
-    /// The same with one window for those that look alike.
-    fn together(self) -> Self {
-        let Self { windows, residues, mut keys } = self;
-        let mut order: Vec<(Window, u16)> = windows.into_iter().zip(0..).collect();
-        order.sort_by_key(|(window, _)| (window.near, window.mask, window.place));
-        let mut new_names = vec![0; order.len()];
-        let mut windows: Vec<Window> = Vec::with_capacity(order.len());
-        let mut together: Vec<Residues> = Vec::with_capacity(order.len());
-        for (window, name) in order {
-            let of_window = residues[usize::from(name)];
-            match windows.last_mut().zip(together.last_mut()) {
-                Some((last, all)) if last.looks_like(&window) => {
-                    last.anchors.extend(window.anchors);
-                    *all = all.union(&of_window);
-                }
-                _ => {
-                    windows.push(window);
-                    together.push(of_window);
-                }
+    /// Adds a window, or its anchor to one that looks alike. Gives its number, if there is room for one more.
+    fn add(&mut self, window: Window, residues: Residues) -> Option<u16> {
+        let next = u16::try_from(self.windows.len()).ok().filter(|&next| next < u16::MAX);
+        match self.known.entry(window.looks()) {
+            Entry::Occupied(number) => {
+                let number = *number.get();
+                self.windows[usize::from(number)].anchors.extend(window.anchors);
+                let all = &mut self.residues[usize::from(number)];
+                *all = all.union(&residues);
+                Some(number)
             }
-            // As many as there were, or fewer.
-            new_names[usize::from(name)] = (windows.len() - 1) as u16;
+            Entry::Vacant(place) => {
+                place.insert(next?);
+                self.windows.push(window);
+                self.residues.push(residues);
+                next
+            }
         }
-        keys.iter_mut().for_each(|(_, window)| *window = new_names[usize::from(*window)]);
-        Self { windows, residues: together, keys }
+    }
+
+    /// The keys with their windows, each pair once, in the order of their short hashes.
+    fn take_sorted(&mut self) -> Vec<(Key, u16)> {
+        // Counted first: there are many keys, and few of each hash.
+        let mut ends = vec![0u32; 1 << Table::HASHES];
+        self.keys.iter().for_each(|&(key, _)| ends[Table::short_hash(key)] += 1);
+        let mut sum = 0;
+        for end in &mut ends {
+            sum += std::mem::replace(end, sum);
+        }
+        let mut sorted = vec![(0, 0); self.keys.len()];
+        for entry in std::mem::take(&mut self.keys) {
+            let end = &mut ends[Table::short_hash(entry.0)];
+            sorted[*end as usize] = entry;
+            *end += 1;
+        }
+        for same in sorted.chunk_by_mut(|a, b| Table::short_hash(a.0) == Table::short_hash(b.0)) {
+            same.sort_unstable_by_key(|&(key, window)| (window, key));
+        }
+        sorted.dedup();
+        sorted
     }
 }
 
@@ -123,16 +147,9 @@ impl Table {
     const SPARSE: usize = 16;
 
     /// `key_bytes`: how many bytes from a place on are known from the key.
-    fn new(entries: Entries, back: usize, key_bytes: u32) -> Self {
-        let Entries { windows, residues, keys } = entries.together();
-        let as_number = |(key, window): (Key, u16)| {
-            (Self::short_hash(key) as u64) << 48 | u64::from(window) << 32 | u64::from(key)
-        };
-        let mut order: Vec<u64> = keys.into_iter().map(as_number).collect();
-        order.sort_unstable();
-        order.dedup();
-        let keys: Vec<(Key, u16)> =
-            order.into_iter().map(|number| (number as Key, (number >> 32) as u16)).collect();
+    fn new(mut entries: Entries, back: usize, key_bytes: u32) -> Self {
+        let keys = entries.take_sorted();
+        let Entries { windows, residues, .. } = entries;
         let mut known = Box::new([0; _]);
         let bits = (keys.len() * Self::SPARSE).max(1 << 9).ilog2().min(Self::MOST);
         let shift = Key::BITS - bits;
@@ -249,15 +266,14 @@ impl Tables {
                     continue;
                 }
             };
-            let Entries { windows, residues, keys } = &mut parts[part];
-            let Some(number) = u16::try_from(windows.len()).ok().filter(|&number| number < u16::MAX) else {
+            let back = BACKS[part];
+            let Some(number) = parts[part].add(window(back), Window::residues(anchor, way.place, back))
+            else {
                 // No room to name it.
                 everywhere.push(window(0));
                 continue;
             };
-            way.each_key(anchor, &mut |key| keys.push((key, number)));
-            windows.push(window(BACKS[part]));
-            residues.push(Window::residues(anchor, way.place, BACKS[part]));
+            way.each_key(anchor, &mut |key| parts[part].keys.push((key, number)));
         }
         let [starts, threes, signs, shapes] =
             std::array::from_fn(|i| Table::new(std::mem::take(&mut parts[i]), BACKS[i], KEY_BYTES[i]));
