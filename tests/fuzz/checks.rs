@@ -2,7 +2,10 @@
 //!
 //! A check returns what was wrong, in words; it never panics by itself, so a panic is always the engine's.
 
+use kasm_scrub::rules::anchor::{Anchor, Reach};
+use kasm_scrub::rules::byte_set::ByteSet;
 use kasm_scrub::sanitize::{Key, Parts};
+use kasm_scrub::scan::{Hit, Prefilter};
 use kasm_scrub::{RuleFile, Ruleset, Sanitizer, Scrubber, Work};
 use serde_json::Value;
 
@@ -93,5 +96,65 @@ pub(crate) fn rules(file: &str, text: &[u8]) {
         let mut work = Work::default();
         sanitizer.scan_block(text, &mut work);
         let _ = clean(&sanitizer, text, &[text.len() / 2]);
+    }
+}
+
+/// The anchors that the first bytes of `input` spell, and the rest of it: a byte for how many, then for each anchor one that
+/// says how many sets it has and whether something is asked of what is in front of it or behind, and one for each set.
+fn anchors(mut input: &[u8]) -> (Vec<Anchor>, &[u8]) {
+    let mut next = || {
+        let (&byte, rest) = input.split_first()?;
+        input = rest;
+        Some(byte)
+    };
+    let letters = ByteSet::NONE.with_range(b'a', b'z').with_range(b'A', b'Z');
+    let digits = ByteSet::NONE.with_range(b'0', b'9');
+    let kinds = [
+        letters,
+        digits,
+        letters.union(digits),
+        letters.union(digits).with(b'_').with(b'-'),
+        letters.complement(),
+        ByteSet::of_each(b"=:\"' "),
+        ByteSet::of_each(b"\n\r"),
+        ByteSet::ANY,
+    ];
+    // A byte beyond ASCII is a kind of bytes, a capital is a letter in either case, any other stands for itself.
+    let set = |byte: u8| match byte {
+        0x80.. => kinds[usize::from(byte) % kinds.len()],
+        b'A'..=b'Z' => ByteSet::caseless(byte),
+        _ => ByteSet::of(byte),
+    };
+    let mut all = Vec::new();
+    for _ in 0..next().unwrap_or(0) % 16 {
+        let Some(shape) = next() else { break };
+        let sets: Vec<ByteSet> = (0..=shape % 16).map_while(|_| next()).map(set).collect();
+        if sets.is_empty() {
+            break;
+        }
+        let mut one = Anchor::new(sets);
+        if shape & 0x10 != 0 {
+            one.before = Some(letters.union(digits).complement());
+        }
+        if shape & 0x20 != 0 {
+            one.reach = Some(Box::new(Reach::new(letters.union(digits), ByteSet::of(b'.'))));
+        }
+        all.push(one);
+    }
+    (all, input)
+}
+
+/// What every reader of text finds is what comparing each anchor at each byte finds.
+/// # Errors
+/// Which reader found something else.
+pub(crate) fn prefilter(input: &[u8]) -> Result<(), String> {
+    let (anchors, text) = anchors(input);
+    let count = anchors.len() as u32;
+    let prefilter = Prefilter::new(anchors);
+    let places = (0..text.len()).flat_map(|at| (0..count).map(move |anchor| Hit { at, anchor }));
+    let want: Vec<Hit> = places.filter(|hit| prefilter.stands_at(hit.anchor, text, hit.at)).collect();
+    match prefilter.scan_in_each_way(text).into_iter().find(|(_, hits)| *hits != want) {
+        Some((reader, hits)) => Err(format!("{reader} found {hits:?}, not {want:?}")),
+        None => Ok(()),
     }
 }

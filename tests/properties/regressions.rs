@@ -40,3 +40,8 @@ fn rules() {
         Ok(())
     });
 }
+
+#[test]
+fn prefilter() {
+    replay("prefilter", checks::prefilter);
+}
