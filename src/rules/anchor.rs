@@ -64,7 +64,23 @@ impl Reach {
     }
 }
 
+/// An anchor to look at: one of its own, or one of many ([`super::anchors`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnchorRef<'a> {
+    /// What each byte may be.
+    pub sets: &'a [ByteSet],
+    /// What the byte in front may be.
+    pub before: Option<ByteSet>,
+    /// What follows its sets.
+    pub reach: Option<&'a Reach>,
+}
+
 impl Anchor {
+    /// To look at. Where it stands in the match is left out.
+    pub fn as_ref(&self) -> AnchorRef<'_> {
+        AnchorRef { sets: &self.sets, before: self.before, reach: self.reach.as_deref() }
+    }
+
     /// A sequence of sets, wherever it stands.
     pub fn new(sets: Vec<ByteSet>) -> Self {
         Self::of(&sets)
@@ -79,18 +95,20 @@ impl Anchor {
     pub fn caseless(text: &[u8]) -> Self {
         Self::new(text.iter().take(MAX_SETS).map(|&b| ByteSet::caseless(b)).collect())
     }
+}
 
+impl AnchorRef<'_> {
     /// Whether the anchor stands at `at`.
-    pub fn stands_at(&self, text: &[u8], at: usize) -> bool {
+    pub fn stands_at(self, text: &[u8], at: usize) -> bool {
         text.len() - at.min(text.len()) >= self.sets.len()
             && self.sets.iter().zip(&text[at..]).all(|(set, &byte)| set.has(byte))
             && self.is_free_at(text, at)
-            && self.reach.as_ref().is_none_or(|reach| reach.leads(&text[at + self.sets.len()..]))
+            && self.reach.is_none_or(|reach| reach.leads(&text[at + self.sets.len()..]))
     }
 
     /// Whether what is in front of `at` is what it asks for.
     #[inline]
-    pub fn is_free_at(&self, text: &[u8], at: usize) -> bool {
+    pub fn is_free_at(self, text: &[u8], at: usize) -> bool {
         self.before.is_none_or(|before| at.checked_sub(1).is_none_or(|i| before.has(text[i])))
     }
 }

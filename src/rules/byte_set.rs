@@ -94,15 +94,6 @@ impl ByteSet {
         Self::of(byte.to_ascii_lowercase()).with(byte.to_ascii_uppercase())
     }
 
-    /// The bytes whose lower half is one of `low` and whose upper half is one of `high`, a bit for each.
-    pub fn of_halves(low: u16, high: u16) -> Self {
-        let quarter = |word: usize, i: usize| {
-            let is_one = high >> (4 * word + i) & 1 == 1;
-            if is_one { u64::from(low) << (16 * i) } else { 0 }
-        };
-        Self(std::array::from_fn(|word| (0..4).map(|i| quarter(word, i)).sum()))
-    }
-
     /// Whether `byte` is in the set.
     #[inline]
     pub const fn has(&self, byte: u8) -> bool {
@@ -214,6 +205,14 @@ impl ByteSet {
     }
 }
 
+/// How often a byte turns up in logs whose lower half is one of `low` and whose upper half is one of `high`, a bit for
+/// each.
+pub fn frequency_of_halves(low: u16, high: u16) -> f32 {
+    let [first, second] = low.to_le_bytes().map(usize::from);
+    let rows = EIGHTS.as_flattened().as_chunks::<2>().0.iter().zip(0..);
+    rows.filter(|&(_, half)| high >> half & 1 == 1).map(|([a, b], _)| a[first] + b[second]).sum()
+}
+
 /// The shares of every set of eight neighbouring bytes, by word and byte of a [`ByteSet`].
 static EIGHTS: [[[f32; 256]; 8]; 4] = {
     let mut eights = [[[0.0; 256]; 8]; 4];
@@ -263,3 +262,17 @@ static FREQUENCY: [f32; 256] = {
     }
     table
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_turn_up_as_often_as_their_bytes() {
+        for (low, high) in [(0, 0), (0xFFFF, 0xFFFF), (1, 0x0004), (0x03FF, 0x0008), (0xFFFE, 0x00F0)] {
+            let is_one = |byte: &u8| low >> (byte & 15) & high >> (byte >> 4) & 1 == 1;
+            let set = (0..=255).filter(is_one).fold(ByteSet::NONE, ByteSet::with);
+            assert!((frequency_of_halves(low, high) - set.frequency()).abs() < 1e-5, "{low:x} {high:x}");
+        }
+    }
+}

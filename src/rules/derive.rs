@@ -10,7 +10,7 @@ use super::byte_set::ByteSet;
 use super::first_bytes::{all_bytes, byte_set, first_bytes};
 use super::frequency::{shares, word_frequency};
 use super::gate::ALPHANUMERIC;
-use super::way::{Sets, Way};
+use super::way::{Bytes, Way};
 
 /// How many alternatives one part of a regex may spell out before it is left to its neighbours.
 const MAX_ALTERNATIVES: usize = 48;
@@ -42,7 +42,7 @@ fn frequency_and_cost(anchor: &Anchor) -> (f32, f32) {
     let shares = shares(&anchor.sets);
     let frequency = shares.iter().product::<f32>() * anchor.before.map_or(1.0, |before| before.frequency());
     let frequency = frequency.max(word_frequency(anchor)) * anchor.reach.as_deref().map_or(1.0, chance);
-    (frequency, Way::best(anchor, 0, anchor.sets.len(), &mut Sets::default()).cost + CONFIRM * frequency)
+    (frequency, Way::best(&Bytes::of(anchor.as_ref()), 0, anchor.sets.len()).cost + CONFIRM * frequency)
 }
 
 /// About how often what is asked for is reached.
@@ -571,7 +571,8 @@ mod tests {
         let reaches = |regex: &str, text: &str| {
             let hir = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(regex);
             let anchors = anchors(&hir.expect("regex"), 1.0).expect("anchors");
-            (0..text.len()).any(|at| anchors.iter().any(|anchor| anchor.stands_at(text.as_bytes(), at)))
+            (0..text.len())
+                .any(|at| anchors.iter().any(|anchor| anchor.as_ref().stands_at(text.as_bytes(), at)))
         };
         for (regex, text, want) in [
             (r"\buser \S{1,128} (?:on|off) ", "user ada on ", true),

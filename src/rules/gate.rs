@@ -5,7 +5,7 @@
 //! Here a gate is what can be said of an anchor: whether it only ever stands where the gate is open, and by what bytes it
 //! is looked up there. The prefilter says the same of text.
 
-use super::anchor::Anchor;
+use super::anchor::AnchorRef;
 use super::byte_set::ByteSet;
 
 /// Letters.
@@ -40,7 +40,7 @@ pub const ESCAPES: ByteSet = ByteSet::of_each(b"\\%\x1B");
 /// What stands behind the backslash in an escape of two bytes.
 pub const SHORT_ESCAPES: ByteSet = ByteSet::of_each(b"nrtbfvae0");
 /// What escapes end with: those of two bytes, those in hexadecimal, and colours.
-const ENDS_OF_ESCAPES: ByteSet =
+pub(super) const ENDS_OF_ESCAPES: ByteSet =
     SHORT_ESCAPES.with_range(b'0', b'9').with_range(b'a', b'f').with_range(b'A', b'F').with(b'm');
 
 /// A kind of place.
@@ -263,7 +263,7 @@ impl Gate {
 }
 
 /// What may stand so far behind an anchor's start. In front of it an escape may end, which the gates see to.
-fn set_at(anchor: &Anchor, offset: isize) -> ByteSet {
+fn set_at(anchor: AnchorRef<'_>, offset: isize) -> ByteSet {
     match usize::try_from(offset) {
         Ok(i) => anchor.sets.get(i).copied().unwrap_or(ByteSet::ANY),
         Err(_) if offset == -1 => anchor.before.unwrap_or(ByteSet::ANY),
@@ -272,7 +272,7 @@ fn set_at(anchor: &Anchor, offset: isize) -> ByteSet {
 }
 
 /// The same, with the last bytes of escapes.
-pub fn byte_at(anchor: &Anchor, offset: isize) -> ByteSet {
+pub fn byte_at(anchor: AnchorRef<'_>, offset: isize) -> ByteSet {
     let set = set_at(anchor, offset);
     if offset == -1 { set.union(ENDS_OF_ESCAPES) } else { set }
 }

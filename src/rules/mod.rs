@@ -3,6 +3,7 @@
 pub mod action;
 pub mod allow;
 pub mod anchor;
+pub mod anchors;
 pub mod builtin;
 pub mod byte_set;
 mod derive;

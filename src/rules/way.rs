@@ -1,9 +1,9 @@
 //! The way to look for an anchor: of the gates that are open where it stands, the one that costs the least.
 
-use super::anchor::Anchor;
-use super::byte_set::{BySet, ByteSet};
+use super::anchor::AnchorRef;
+use super::byte_set::ByteSet;
 use super::frequency::{Frequency, Part};
-use super::gate::{By, DIGITS, Gate, Key, Kinds, Lanes, byte_at, each_bit};
+use super::gate::{By, DIGITS, ENDS_OF_ESCAPES, Gate, Key, Kinds, Lanes, byte_at, each_bit};
 
 /// Where an anchor is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,11 +28,11 @@ pub struct Way {
 }
 
 impl Way {
-    /// The best way to look for `anchor`. What is more than `near` bytes behind its place, or more than `back` bytes in
+    /// The best way to look for an anchor. What is more than `near` bytes behind its place, or more than `back` bytes in
     /// front of it, is only compared after the rest.
-    pub fn best(anchor: &Anchor, back: usize, near: usize, sets: &mut Sets) -> Self {
-        let len = anchor.sets.len();
-        let known = sets.of_anchor(anchor);
+    pub fn best(anchor: &Bytes, back: usize, near: usize) -> Self {
+        let known = &anchor.known[..];
+        let len = known.len() - 1 - Bytes::BEHIND;
         let lanes = Lanes::of(known[..=len].iter().map(|byte| byte.kinds));
         let is_vague = known[1..=len].iter().all(|byte| byte.readings > 1);
         let cost = if is_vague { VAGUE } else { 1.0 };
@@ -65,7 +65,7 @@ impl Way {
     }
 
     /// What each byte may be that `anchor` is looked up by; of digits, whether it is one (1) or not (0).
-    pub fn readings(&self, anchor: &Anchor) -> Vec<ByteSet> {
+    pub fn readings(&self, anchor: AnchorRef<'_>) -> Vec<ByteSet> {
         let bytes = |count: isize| (0..count).map(|i| byte_at(anchor, self.place + i).folded()).collect();
         let is_digit = |i: isize| {
             let set = byte_at(anchor, self.place + i);
@@ -98,13 +98,13 @@ impl Way {
     }
 
     /// Whether a table has room for the keys of `anchor`.
-    pub fn is_possible(&self, anchor: &Anchor) -> bool {
+    pub fn is_possible(&self, anchor: AnchorRef<'_>) -> bool {
         let readings = self.readings(anchor);
         readings.iter().fold(1, |all: usize, set| all.saturating_mul(set.len() as usize)) <= MAX_READINGS
     }
 
     /// Gives every key that the anchor may be looked up by.
-    pub fn each_key(&self, anchor: &Anchor, found: &mut impl FnMut(Key)) {
+    pub fn each_key(&self, anchor: AnchorRef<'_>, found: &mut impl FnMut(Key)) {
         fn go(rest: &[ByteSet], bits: u32, shift: u32, key: Key, found: &mut impl FnMut(Key)) {
             let Some((set, rest)) = rest.split_first() else { return found(key) };
             set.iter().for_each(|byte| go(rest, bits, shift + bits, key | Key::from(byte) << shift, found));
@@ -164,15 +164,17 @@ impl Choice<'_> {
     }
 }
 
-/// What is known of a byte of an anchor.
+/// What is known of a set of bytes.
 #[derive(Clone, Copy, Debug)]
-struct Known {
+pub struct Known {
     kinds: Kinds,
-    /// How often such a byte turns up where it stands.
+    /// How often such a byte turns up where it stands in an anchor.
     share: f32,
     turns_up: Frequency,
-    /// How many bytes it may be when folded, and which one if that is all.
+    /// How many bytes it may be when folded; in front of an anchor, with what escapes end with.
     readings: u32,
+    in_front: u32,
+    /// Which byte it is when folded, if there is only one.
     only: Option<u8>,
 }
 
@@ -183,44 +185,53 @@ impl Known {
         share: 1.0,
         turns_up: Frequency::ALWAYS,
         readings: ByteSet::ANY.folded().len(),
+        in_front: ByteSet::ANY.folded().len(),
         only: None,
     };
 
-    fn of(set: ByteSet) -> Self {
+    /// What is known of this one.
+    pub fn of(set: ByteSet) -> Self {
         let (folded, turns_up) = (set.folded(), Frequency::of(&set));
-        Self { kinds: Kinds::of(set), share: 1.0, turns_up, readings: folded.len(), only: folded.only() }
+        Self {
+            kinds: Kinds::of(set),
+            share: 1.0,
+            turns_up,
+            readings: folded.len(),
+            in_front: set.union(ENDS_OF_ESCAPES).folded().len(),
+            only: folded.only(),
+        }
     }
 }
 
-/// What is known of sets: anchors are many, but made of few different ones.
+/// What is known of the bytes of an anchor, from one in front of it on.
 #[derive(Debug, Default)]
-pub struct Sets {
-    of: BySet<Known>,
-    /// Those of the last anchor.
-    anchor: Vec<Known>,
+pub struct Bytes {
+    known: Vec<Known>,
 }
 
-impl Sets {
+impl Bytes {
     /// How many bytes behind an anchor may be asked for.
     const BEHIND: usize = 16;
 
-    /// What is known of the bytes of an anchor, from one in front of it on.
-    fn of_anchor(&mut self, anchor: &Anchor) -> &[Known] {
-        let mut known = |set: ByteSet| *self.of.entry(set).or_insert_with(|| Known::of(set));
-        let bytes = &mut self.anchor;
+    /// Those of this anchor.
+    pub fn of(anchor: AnchorRef<'_>) -> Self {
+        let mut bytes = Self::default();
+        bytes.read(anchor.before.map(Known::of), anchor.sets.iter().map(|&set| Known::of(set)));
+        bytes
+    }
+
+    /// Those of the anchor of whose sets this is known.
+    pub fn read(&mut self, before: Option<Known>, sets: impl Iterator<Item = Known>) {
+        let bytes = &mut self.known;
         bytes.clear();
-        let before = anchor.before.map_or(Known::ANYTHING, &mut known);
-        bytes.push(Known { readings: byte_at(anchor, -1).folded().len(), ..before });
+        let before = before.unwrap_or(Known::ANYTHING);
+        bytes.push(Known { readings: before.in_front, ..before });
         let mut last = Frequency::NOTHING;
-        for (i, &set) in anchor.sets.iter().enumerate() {
-            // Most sets are the same as the one before.
-            let is_same = i > 0 && anchor.sets[i - 1] == set;
-            let byte = if is_same { bytes[i] } else { known(set) };
+        for byte in sets {
             bytes.push(Known { share: byte.turns_up.behind(last), ..byte });
             last = byte.turns_up;
         }
         bytes.resize(bytes.len() + Self::BEHIND, Known::ANYTHING);
-        bytes
     }
 }
 

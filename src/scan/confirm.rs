@@ -188,8 +188,7 @@ impl Lane<'_> {
                         self.lines(line, rule, at, found);
                     }
                     Owner::Key(behind) => {
-                        let len =
-                            scanner.prefilter.anchors()[hit.anchor as usize].sets.len() - behind as usize;
+                        let len = scanner.prefilter.anchors().numbers(hit.anchor).len() - behind as usize;
                         escapes.line |= escape::begins_behind(line, at + len);
                         self.key(&text, at..at + len, from, found, left);
                     }

@@ -17,7 +17,6 @@ mod resolve;
 mod structure;
 mod wanted;
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -198,25 +197,24 @@ impl Scanner {
                             Some(offset) if all_known => Owner::Prefix(index, offset as u32),
                             _ => Owner::Inside(index),
                         };
-                        wanted.add(Cow::Borrowed(anchor), owner);
+                        wanted.add(anchor.as_ref(), owner);
                     }
                 }
                 Detect::Lines { block, .. } => {
-                    wanted.add(Cow::Owned(Anchor::caseless(block.start())), Owner::Lines(index));
+                    wanted.add(Anchor::caseless(block.start()).as_ref(), Owner::Lines(index));
                 }
                 Detect::Keys(_) => {}
             }
         }
-        let mut add = |anchor, owner| wanted.add(Cow::Owned(anchor), owner);
         let mut has_names = false;
         KeyIndex::anchors(&rules, |anchor, behind| {
             has_names = true;
-            add(anchor, Owner::Key(behind as u32));
+            wanted.add(anchor, Owner::Key(behind as u32));
         });
         if has_names {
-            argument_anchors().into_iter().for_each(|anchor| add(anchor, Owner::Argument));
+            argument_anchors().iter().for_each(|anchor| wanted.add(anchor.as_ref(), Owner::Argument));
         }
-        escape_anchors().into_iter().for_each(|(anchor, owner)| add(anchor, owner));
+        escape_anchors().into_iter().for_each(|(anchor, owner)| wanted.add(anchor.as_ref(), owner));
         let (anchors, owners) = wanted.finish();
         let prefilter = Prefilter::new(anchors);
         Self { rules, keys, prefilter, owners, everywhere, allow, format }
@@ -243,7 +241,7 @@ impl Scanner {
     pub fn scan_block_unfiltered<'w>(&self, block: &[u8], work: &'w mut Work) -> &'w [Finding] {
         work.hits.clear();
         for at in 0..block.len() {
-            for anchor in 0..self.prefilter.anchors().len() as u32 {
+            for anchor in 0..self.prefilter.anchors().count() as u32 {
                 if self.prefilter.stands_at(anchor, block, at) {
                     work.hits.push(Hit { at, anchor });
                 }
@@ -292,7 +290,7 @@ impl Scanner {
     /// that only says that an argument begins is none unless the argument has a name that a rule knows: most are of no
     /// interest.
     fn counts(&self, text: &[u8], hit: &Hit) -> bool {
-        let inner = self.prefilter.anchors()[hit.anchor as usize].sets.len() - 1;
+        let inner = self.prefilter.anchors().numbers(hit.anchor).len() - 1;
         !text[hit.at..hit.at + inner.max(1)].contains(&b'\n')
             && (self.owners.of(hit.anchor).iter().any(|&owner| owner != Owner::Argument)
                 || self.is_named(text, hit.at))

@@ -1,49 +1,33 @@
 //! Which anchors are looked for, each once, and who asked for it.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
-
 use super::Owner;
-use crate::rules::anchor::Anchor;
-use crate::rules::byte_set::SetHasher;
+use crate::rules::anchor::AnchorRef;
+use crate::rules::anchors::{Anchors, Gathered};
 
 /// Anchors while they are asked for.
 pub(super) struct Wanted {
-    anchors: Vec<Anchor>,
+    anchors: Gathered,
     owners: Vec<(u32, Owner)>,
-    /// The anchor of each hash; of those few that hash alike, the first.
-    known: HashMap<u64, u32, BuildHasherDefault<SetHasher>>,
 }
 
 impl Wanted {
-    /// Room for about so many: what grows is moved to memory that was not touched before, and that is slow to come by.
+    /// Room for about so many.
     pub(super) fn with_room(count: usize) -> Self {
-        Self {
-            anchors: Vec::with_capacity(count),
-            owners: Vec::with_capacity(count),
-            known: HashMap::with_capacity_and_hasher(count, BuildHasherDefault::default()),
-        }
+        Self { anchors: Gathered::with_room(count), owners: Vec::with_capacity(count) }
     }
 
     /// Where an anchor stands in the match is its owner's business.
-    pub(super) fn add(&mut self, anchor: Cow<'_, Anchor>, owner: Owner) {
-        let Self { anchors, owners, known } = self;
-        let next = anchors.len() as u32;
-        let first = *known.entry(hash(&anchor)).or_insert(next);
-        let is_known = anchors.get(first as usize).is_some_and(|first| is_same(first, &anchor));
-        owners.push((if is_known { first } else { next }, owner));
-        if !is_known {
-            anchors.push(Anchor { offset: None, ..anchor.into_owned() });
-        }
+    pub(super) fn add(&mut self, anchor: AnchorRef<'_>, owner: Owner) {
+        self.owners.push((self.anchors.add(anchor), owner));
     }
 
     /// The anchors, and whose they are.
-    pub(super) fn finish(self) -> (Vec<Anchor>, Owners) {
-        let Self { anchors, owners: mut owned, .. } = self;
+    pub(super) fn finish(self) -> (Anchors, Owners) {
+        let Self { anchors, owners: mut owned } = self;
+        let anchors = anchors.finish();
         owned.sort_by_key(|&(anchor, _)| anchor);
         let mut owners =
-            Owners { list: Vec::with_capacity(owned.len()), starts: Vec::with_capacity(anchors.len() + 1) };
+            Owners { list: Vec::with_capacity(owned.len()), starts: Vec::with_capacity(anchors.count() + 1) };
         for same in owned.chunk_by(|one, other| one.0 == other.0) {
             let start = owners.list.len();
             owners.starts.push(start as u32);
@@ -56,19 +40,6 @@ impl Wanted {
         owners.starts.push(owners.list.len() as u32);
         (anchors, owners)
     }
-}
-
-fn is_same(one: &Anchor, other: &Anchor) -> bool {
-    one.sets == other.sets && one.before == other.before && one.reach == other.reach
-}
-
-fn hash(anchor: &Anchor) -> u64 {
-    let mut hasher = SetHasher::default();
-    let reach = anchor.reach.as_deref().map(|reach| [reach.over, reach.to, reach.then[0]]);
-    for set in anchor.sets.iter().chain(&anchor.before).chain(reach.iter().flatten()) {
-        set.hash(&mut hasher);
-    }
-    hasher.finish()
 }
 
 /// Who asked for each anchor.
@@ -92,25 +63,18 @@ impl Owners {
 mod tests {
     use super::*;
     use crate::finding::RuleIndex;
-    use crate::rules::byte_set::ByteSet;
+    use crate::rules::anchor::Anchor;
 
     #[test]
     fn what_several_ask_for_is_looked_for_once() {
-        let anchor = |text: &str, offset| Anchor { offset, ..Anchor::caseless(text.as_bytes()) };
-        let behind = |anchor| Anchor { before: Some(ByteSet::of(b'x')), ..anchor };
+        let [ab, abc] = ["ab", "abc"].map(|text| Anchor::caseless(text.as_bytes()));
         let [one, two] = [0, 1].map(|i| Owner::Inside(RuleIndex(i)));
         let mut wanted = Wanted::with_room(0);
-        for (anchor, owner) in [
-            (anchor("ab", Some(1)), one),
-            (behind(anchor("ab", None)), one),
-            (anchor("ab", None), two),
-            (anchor("ab", None), one),
-            (anchor("abc", None), two),
-        ] {
-            wanted.add(Cow::Owned(anchor), owner);
+        for (anchor, owner) in [(&ab, one), (&abc, two), (&ab, two), (&ab, one)] {
+            wanted.add(anchor.as_ref(), owner);
         }
         let (anchors, owners) = wanted.finish();
-        assert_eq!(anchors, [anchor("ab", None), behind(anchor("ab", None)), anchor("abc", None)]);
-        assert_eq!([0, 1, 2].map(|i| owners.of(i)), [&[one, two][..], &[one], &[two]]);
+        assert_eq!(anchors.count(), 2);
+        assert_eq!([0, 1].map(|i| owners.of(i)), [&[one, two][..], &[two]]);
     }
 }

@@ -149,8 +149,8 @@ fn anchors(mut input: &[u8]) -> (Vec<Anchor>, &[u8]) {
 /// Which reader found something else.
 pub(crate) fn prefilter(input: &[u8]) -> Result<(), String> {
     let (anchors, text) = anchors(input);
-    let count = anchors.len() as u32;
-    let prefilter = Prefilter::new(anchors);
+    let prefilter = Prefilter::new(anchors.iter().map(Anchor::as_ref).collect());
+    let count = prefilter.anchors().count() as u32;
     let places = (0..text.len()).flat_map(|at| (0..count).map(move |anchor| Hit { at, anchor }));
     let want: Vec<Hit> = places.filter(|hit| prefilter.stands_at(hit.anchor, text, hit.at)).collect();
     match prefilter.scan_in_each_way(text).into_iter().find(|(_, hits)| *hits != want) {

@@ -39,7 +39,7 @@ fn every_match_holds_an_anchor() {
                     anchors.iter().any(|anchor| {
                         let place =
                             anchor.offset.filter(|_| all_known).map_or(at, |offset| found.start + offset);
-                        place + anchor.sets.len() <= found.end && anchor.stands_at(&text, place)
+                        place + anchor.sets.len() <= found.end && anchor.as_ref().stands_at(&text, place)
                     })
                 };
                 if !(found.start..found.end).any(stands)
@@ -70,7 +70,7 @@ proptest! {
         text.push(b' ');
         if let Some(found) = pattern.find(&text, 0, text.len()) {
             let holds = (found.start..found.end).any(|at| anchors.iter().any(|anchor| {
-                anchor.stands_at(&text, at)
+                anchor.as_ref().stands_at(&text, at)
                     && at + anchor.sets.len() <= found.end
                     && anchor.offset.is_none_or(|offset| found.start + offset == at)
             }));

@@ -4,7 +4,7 @@ use super::KeyIndex;
 use crate::carrier::escape::ESC;
 use crate::carrier::key::{AFTER_BLANK, KEY_BYTES};
 use crate::finding::Link;
-use crate::rules::anchor::{Anchor, MAX_SETS, Reach};
+use crate::rules::anchor::{Anchor, AnchorRef, MAX_SETS, Reach};
 use crate::rules::byte_set::ByteSet;
 use crate::rules::gate::{ALPHANUMERIC, BLANK, DIGITS, LETTERS};
 use crate::rules::{Detect, KeyName, Links, Ruleset};
@@ -32,7 +32,7 @@ const BETWEEN_WORDS: ByteSet = ByteSet::of_each(b"_-. /");
 impl KeyIndex {
     /// Anchors for all names: one of them stands at the end of every key that is in the index, but for those of arguments.
     /// With each is given how many of its bytes stand behind the key.
-    pub fn anchors(rules: &Ruleset, mut found: impl FnMut(Anchor, usize)) {
+    pub fn anchors(rules: &Ruleset, mut found: impl FnMut(AnchorRef<'_>, usize)) {
         let mut names: Vec<(&KeyName, Asked)> = Vec::new();
         for rule in rules.rules() {
             if let Detect::Keys(keyed) = &rule.detect {
@@ -83,7 +83,7 @@ impl KeyIndex {
                     spelled.truncate(len);
                     spelled.extend(sets);
                     each_start(name, *before, &spelled, &mut |anchor| {
-                        found(Anchor { reach: reach.clone(), ..anchor }, sets.len());
+                        found(AnchorRef { reach: reach.as_ref(), ..anchor }, sets.len());
                     });
                 }
             }
@@ -95,7 +95,7 @@ impl KeyIndex {
 struct Behind {
     before: ByteSet,
     sets: Vec<ByteSet>,
-    reach: Option<Box<Reach>>,
+    reach: Option<Reach>,
 }
 
 /// What all rules of a name ask of the values that belong to it.
@@ -170,29 +170,29 @@ fn behind_of_query(name: &KeyName) -> Vec<Behind> {
     // its value.
     let first = Behind { before: BEFORE_FIELD, ..behind(&[equals]) };
     let to_next = Reach::new(ENDS_BARE.with(b'&').complement(), ByteSet::of(b'&'));
-    let form = Behind { reach: Some(Box::new(to_next)), ..behind(&[equals]) };
+    let form = Behind { reach: Some(to_next), ..behind(&[equals]) };
     let parted = behind(&[equals, ByteSet::of_each(b" \t\x1B\\=>")]);
     all.extend([first, form, parted]);
     all
 }
 
 /// Anchors for a name that is spelled so, with all that may stand in front of it, if that is in `before`.
-fn each_start(name: &KeyName, before: ByteSet, sets: &[ByteSet], found: &mut impl FnMut(Anchor)) {
+fn each_start(name: &KeyName, before: ByteSet, sets: &[ByteSet], found: &mut impl FnMut(AnchorRef<'_>)) {
     let from = sets.len().saturating_sub(MAX_SETS);
-    let anchor = || Anchor::of(&sets[from..]);
+    let anchor = AnchorRef { sets: &sets[from..], before: None, reach: None };
     if from > 0 || is_free(name) {
-        found(anchor());
+        found(anchor);
     } else if name.whole {
-        found(Anchor { before: Some(before.intersection(ALPHANUMERIC.complement())), ..anchor() });
+        found(AnchorRef { before: Some(before.intersection(ALPHANUMERIC.complement())), ..anchor });
     } else {
         // A word starts behind what is no letter, or with a capital.
         let capital = sets[0].iter().filter(u8::is_ascii_uppercase).fold(ByteSet::NONE, ByteSet::with);
         if !capital.is_empty() {
             let mut sets = sets.to_vec();
             sets[0] = capital;
-            found(Anchor::new(sets));
+            found(AnchorRef { sets: &sets, ..anchor });
         }
-        found(Anchor { before: Some(LETTERS.complement()), ..anchor() });
+        found(AnchorRef { before: Some(LETTERS.complement()), ..anchor });
     }
 }
 

@@ -30,8 +30,7 @@ mod tree;
 mod window;
 
 use crate::carrier::escape::{MAX_SEQUENCE, any_sequence_len, ends_before};
-use crate::rules::anchor::Anchor;
-use crate::rules::byte_set::{BySet, ByteSet};
+use crate::rules::anchors::Anchors;
 use crate::rules::gate::{FOLD, Key};
 use gate::{LISTS, List};
 use kind::{Bits, KINDS, Kind, SEEN, WORD, WORDS};
@@ -50,70 +49,49 @@ pub struct Hit {
 
 /// The anchors of all rules, ready to be looked for.
 pub struct Prefilter {
-    anchors: Vec<Anchor>,
-    /// Every set once, the sets of all anchors one after the other, and where each anchor's start: together small enough
-    /// to stay in the cache.
-    sets: Vec<ByteSet>,
-    places: Vec<u32>,
-    starts: Vec<u32>,
+    anchors: Anchors,
     tables: Tables,
     reader: Reader,
 }
 
 impl std::fmt::Debug for Prefilter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Prefilter").field("anchors", &self.anchors.len()).finish_non_exhaustive()
+        f.debug_struct("Prefilter").field("anchors", &self.anchors.count()).finish_non_exhaustive()
     }
 }
 
 impl Prefilter {
     /// A prefilter for these anchors, which must not be empty of sets.
-    pub fn new(anchors: Vec<Anchor>) -> Self {
-        let mut known: BySet<u32> = BySet::default();
-        let (mut sets, mut places, mut starts) = (Vec::new(), Vec::new(), vec![0]);
-        for anchor in &anchors {
-            for (i, &set) in anchor.sets.iter().enumerate() {
-                // Most are the same as the one before.
-                let last = places.last().copied().filter(|_| i > 0 && anchor.sets[i - 1] == set);
-                places.push(last.unwrap_or_else(|| {
-                    *known.entry(set).or_insert_with(|| {
-                        sets.push(set);
-                        sets.len() as u32 - 1
-                    })
-                }));
-            }
-            starts.push(places.len() as u32);
-        }
+    pub fn new(anchors: Anchors) -> Self {
         Self {
             tables: Tables::new(&anchors),
             anchors,
-            sets,
-            places,
-            starts,
             reader: Reader::all().next().unwrap_or(Reader::Portable),
         }
     }
 
-    /// The anchors it looks for; a hit names one by its place here.
-    pub fn anchors(&self) -> &[Anchor] {
+    /// The anchors it looks for; a hit names one by its number.
+    pub fn anchors(&self) -> &Anchors {
         &self.anchors
     }
 
     /// Whether `anchor` stands at `at`, an escape in front of it being no part of its word.
     #[inline]
     pub fn stands_at(&self, anchor: u32, text: &[u8], at: usize) -> bool {
-        let (from, to) = (self.starts[anchor as usize] as usize, self.starts[anchor as usize + 1] as usize);
-        let known = &self.anchors[anchor as usize];
+        let sets = self.anchors.sets();
+        let has = |set: u32, byte: u8| sets[set as usize].has(byte);
         // Asked first: inside a long run of digits all bytes agree, and only what stands in front does not.
-        if !known.is_free_at(text, at) && !ends_before(text, at) {
+        let is_free =
+            || at.checked_sub(1).zip(self.anchors.before(anchor)).is_none_or(|(i, set)| has(set, text[i]));
+        if !is_free() && !ends_before(text, at) {
             return false;
         }
-        let sets = &self.places[from..to];
-        let end = at + sets.len();
+        let numbers = self.anchors.numbers(anchor);
+        let end = at + numbers.len();
         // From the end: what anchors begin with is what they have been looked up by.
-        let has = |(&set, &byte): (&u32, &u8)| self.sets[set as usize].has(byte);
-        text.get(at..end).is_some_and(|bytes| sets.iter().zip(bytes).rev().all(has))
-            && known.reach.as_ref().is_none_or(|reach| reach.leads(&text[end..]))
+        let has = |(&set, &byte): (&u32, &u8)| has(set, byte);
+        text.get(at..end).is_some_and(|bytes| numbers.iter().zip(bytes).rev().all(has))
+            && self.anchors.reach(anchor).is_none_or(|reach| reach.leads(&text[end..]))
     }
 
     /// Appends every place in `text` where an anchor stands, in order.
@@ -443,22 +421,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::rules::anchor::Reach;
+    use crate::rules::anchor::{Anchor, Reach};
+    use crate::rules::byte_set::ByteSet;
 
     /// The bytes of a chunk.
     const CHUNK: usize = WORDS * WORD;
 
     /// What comparing every anchor at every byte finds.
-    fn compared(anchors: &[Anchor], text: &[u8]) -> Vec<Hit> {
-        let prefilter = Prefilter::new(anchors.to_vec());
-        let places =
-            (0..text.len()).flat_map(|at| (0..anchors.len() as u32).map(move |anchor| Hit { at, anchor }));
+    fn compared(prefilter: &Prefilter, text: &[u8]) -> Vec<Hit> {
+        let count = prefilter.anchors().count() as u32;
+        let places = (0..text.len()).flat_map(|at| (0..count).map(move |anchor| Hit { at, anchor }));
         places.filter(|hit| prefilter.stands_at(hit.anchor, text, hit.at)).collect()
     }
 
     fn check_all(anchors: &[Anchor], text: &[u8]) {
-        let prefilter = Prefilter::new(anchors.to_vec());
-        let want = compared(anchors, text);
+        let prefilter = Prefilter::new(anchors.iter().map(Anchor::as_ref).collect());
+        let want = compared(&prefilter, text);
         for (reader, got) in prefilter.scan_in_each_way(text) {
             assert_eq!(got, want, "{reader}: {anchors:?} in {:?}", String::from_utf8_lossy(text));
         }

@@ -3,8 +3,9 @@
 //! is the halves its bytes may have: any lower one of some with any upper one of some. Which bytes of an anchor are looked
 //! for, and with which others it shares a bucket, is chosen so that in text few places pass.
 
-use crate::rules::anchor::Anchor;
-use crate::rules::byte_set::ByteSet;
+use crate::rules::anchor::AnchorRef;
+use crate::rules::anchors::Anchors;
+use crate::rules::byte_set::{ByteSet, frequency_of_halves};
 use crate::rules::gate::byte_at;
 use crate::rules::way::Way;
 
@@ -26,9 +27,11 @@ type Bucket = [Halves; BYTES];
 pub(super) type Tables = [[[u8; 16]; 2]; BYTES];
 
 /// Moves the places of anchors with their ways to where together they are the rarest. Gives the tables they share.
-pub(super) fn choose(rare: &mut [(&Anchor, Way)]) -> Tables {
+pub(super) fn choose(anchors: &Anchors, rare: &mut [(u32, Way)]) -> Tables {
     // What each anchor may be looked for by: a place, and what the bytes there may be.
-    let ways: Vec<Vec<(isize, Bucket)>> = rare.iter().map(|(anchor, way)| ways(anchor, *way)).collect();
+    let mut room = Vec::new();
+    let ways: Vec<Vec<(isize, Bucket)>> =
+        rare.iter().map(|&(anchor, way)| ways(anchors.get(anchor, &mut room), way)).collect();
     let mut chosen: Vec<Option<(usize, isize, Bucket)>> = vec![None; rare.len()];
     for _ in 0..ROUNDS {
         for (i, ways) in ways.iter().enumerate() {
@@ -55,7 +58,7 @@ pub(super) fn choose(rare: &mut [(&Anchor, Way)]) -> Tables {
 }
 
 /// The rarest places of an anchor, and what its bytes may be there.
-fn ways(anchor: &Anchor, way: Way) -> Vec<(isize, Bucket)> {
+fn ways(anchor: AnchorRef<'_>, way: Way) -> Vec<(isize, Bucket)> {
     let last = (anchor.sets.len() as isize - BYTES as isize).max(0);
     let possible = (0..=last).filter(|&place| Way { place, ..way }.is_possible(anchor));
     // Behind the end of an anchor, anything.
@@ -89,7 +92,7 @@ fn rate(bucket: &Bucket) -> f32 {
 
 /// How many of all bytes in text are such, about.
 fn share([low, high]: Halves) -> f32 {
-    ByteSet::of_halves(low, high).frequency()
+    frequency_of_halves(low, high)
 }
 
 /// A bucket, and the share of each of its bytes.
@@ -114,6 +117,7 @@ impl Rated {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::anchor::Anchor;
     use crate::rules::way::Where;
 
     #[test]
@@ -121,9 +125,10 @@ mod tests {
         let way = Way { at: Where::Rare, place: 0, cost: 0.0 };
         let anchors =
             ["QZXe", "eQZX", "eeQZXe"].map(|text| Anchor::new(text.bytes().map(ByteSet::of).collect()));
-        let mut rare: Vec<_> = anchors.iter().map(|anchor| (anchor, way)).collect();
-        let tables = choose(&mut rare);
-        assert_eq!(rare.iter().map(|(_, way)| way.place).collect::<Vec<_>>(), [0, 1, 2]);
+        let anchors: Anchors = anchors.iter().map(Anchor::as_ref).collect();
+        let mut rare = [0, 1, 2].map(|anchor| (anchor, way));
+        let tables = choose(&anchors, &mut rare);
+        assert_eq!(rare.map(|(_, way)| way.place), [0, 1, 2]);
         let passes = |text: &[u8]| {
             let bits = |(tables, byte): (&[[u8; 16]; 2], &u8)| {
                 tables[0][usize::from(byte & 15)] & tables[1][usize::from(byte >> 4)]
@@ -132,6 +137,6 @@ mod tests {
         };
         assert!(passes(b"QZX"));
         assert!(!passes(b"QZx") && !passes(b"XZQ") && !passes(b"\xD1ZX"));
-        assert_eq!(choose(&mut []), [[[0; 16]; 2]; BYTES]);
+        assert_eq!(choose(&anchors, &mut []), [[[0; 16]; 2]; BYTES]);
     }
 }

@@ -7,10 +7,11 @@ use std::hash::BuildHasherDefault;
 use super::kind::Kinds;
 use super::rare;
 use super::tree::{NEAR, Node, Residues, Trees, residues};
-use crate::rules::anchor::Anchor;
+use crate::rules::anchor::AnchorRef;
+use crate::rules::anchors::Anchors;
 use crate::rules::byte_set::SetHasher;
 use crate::rules::gate::{By, Gate, Key};
-use crate::rules::way::{Sets, Way, Where};
+use crate::rules::way::{Bytes, Known, Way, Where};
 
 /// How many of the bytes near a place stand in front of it, about: each table has its own number.
 const BACK: usize = 6;
@@ -29,7 +30,7 @@ pub(super) struct Window {
 
 impl Window {
     /// What `anchor` looks like with `back` bytes in front of a place.
-    fn of(index: u32, anchor: &Anchor, place: isize, back: usize) -> Self {
+    fn of(index: u32, anchor: AnchorRef<'_>, place: isize, back: usize) -> Self {
         let (mut near, mut mask) = (0, 0);
         // In front of an anchor an escape may end: that is no byte in particular.
         for (set, i) in anchor.sets.iter().zip(back as isize - place..) {
@@ -44,7 +45,7 @@ impl Window {
     }
 
     /// What of `anchor` is near a place with `back` bytes in front of it.
-    fn residues(anchor: &Anchor, place: isize, back: usize) -> Residues {
+    fn residues(anchor: AnchorRef<'_>, place: isize, back: usize) -> Residues {
         let mut near = [u32::MAX; NEAR];
         for (set, i) in anchor.sets.iter().zip(back as isize - place..) {
             if let Some(bits) = usize::try_from(i).ok().and_then(|i| near.get_mut(i)) {
@@ -237,19 +238,29 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    pub(super) fn new(anchors: &[Anchor]) -> Self {
-        let mut sets = Sets::default();
-        let mut ways: Vec<Way> =
-            anchors.iter().map(|anchor| Way::best(anchor, BACK, NEAR - BACK, &mut sets)).collect();
-        let is_rare = |way: &Way| way.at == Where::Rare;
-        let mut rare: Vec<(&Anchor, Way)> =
-            anchors.iter().zip(&ways).filter(|(_, way)| is_rare(way)).map(|(a, &way)| (a, way)).collect();
-        let kinds = Kinds::new(rare::choose(&mut rare));
-        ways.iter_mut().filter(|way| is_rare(way)).zip(rare).for_each(|(way, (_, chosen))| *way = chosen);
+    pub(super) fn new(anchors: &Anchors) -> Self {
+        let known: Vec<Known> = anchors.sets().iter().map(|&set| Known::of(set)).collect();
+        let known = |number: &u32| known[*number as usize];
+        let mut bytes = Bytes::default();
+        let all = 0..anchors.count() as u32;
+        let mut ways: Vec<Way> = all
+            .clone()
+            .map(|anchor| {
+                let before = anchors.before(anchor).as_ref().map(known);
+                bytes.read(before, anchors.numbers(anchor).iter().map(known));
+                Way::best(&bytes, BACK, NEAR - BACK)
+            })
+            .collect();
+        let mut rare: Vec<(u32, Way)> =
+            all.clone().zip(ways.iter().copied()).filter(|(_, way)| way.at == Where::Rare).collect();
+        let kinds = Kinds::new(rare::choose(anchors, &mut rare));
+        rare.into_iter().for_each(|(anchor, way)| ways[anchor as usize] = way);
 
         let mut parts: [Entries; BACKS.len()] = Default::default();
         let (mut begins, mut runs, mut everywhere) = (Vec::new(), Vec::new(), Vec::new());
-        for ((anchor, way), index) in anchors.iter().zip(ways).zip(0..) {
+        let mut room = Vec::new();
+        for (index, way) in all.zip(ways) {
+            let anchor = anchors.get(index, &mut room);
             let window = |back: usize| Window::of(index, anchor, way.place, back);
             let part = match way.by() {
                 Some(By::Start) => 0,
