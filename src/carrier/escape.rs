@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use crate::rules::byte_set::ByteSet;
 use crate::rules::gate::SHORT_ESCAPES;
 
 pub(super) const ESC: u8 = 0x1B;
@@ -257,14 +258,14 @@ fn end_around(
     end.map_or(at, |end| end.max(at))
 }
 
-/// Whether, behind digits and blanks, an escape begins that may stand for an operator or a blank: `\u003d`, `\t`.
+/// Whether, behind a key, an escape begins that may stand for an operator or a blank: `\u003d`, `\t`. What else stands
+/// between keys and values may be in front of it.
 pub fn begins_behind(text: &[u8], at: usize) -> bool {
-    const REACH: usize = 16;
+    const REACH: usize = 64;
+    const BETWEEN: ByteSet = ByteSet::of_each(b" \t\\\"'`=:>,[](){}").with_range(b'0', b'9');
     let rest = &text[at.min(text.len())..];
-    let skipped =
-        rest.iter().take(REACH).take_while(|b| b.is_ascii_digit() || matches!(b, b' ' | b'\t')).count();
-    let slashes = rest[skipped..].iter().take(REACH).take_while(|&&b| b == b'\\').count();
-    slashes > 0 && matches!(rest.get(skipped + slashes), Some(b'n' | b'r' | b't' | b'u' | b'x'))
+    let pairs = rest.iter().zip(rest.iter().skip(1)).take(REACH).take_while(|&(&byte, _)| BETWEEN.has(byte));
+    pairs.into_iter().any(|(&byte, &next)| byte == b'\\' && matches!(next, b'n' | b'r' | b't' | b'u' | b'x'))
 }
 
 /// Whether an escape ends right before `at`: what follows is the start of a word, whatever letter the escape ends on.

@@ -55,13 +55,30 @@ proptest! {
     fn blanks_between_tokens_change_nothing(fields in vec((key(), value()), 1..4)) {
         let document = Value::Object(fields.into_iter().collect());
         let text = document.to_string();
-        let spaced = spaced(&text);
+        // As Python's `json.dumps` writes it.
+        let spaced = spaced(&text, "", " ");
         let parse = |text: &[u8]| serde_json::from_slice::<Value>(text).ok();
         prop_assert_eq!(
             parse(&clean(&DEFAULT, text.as_bytes())),
             parse(&clean(&DEFAULT, spaced.as_bytes())),
             "{}", text
         );
+    }
+
+    #[test]
+    fn blanks_between_tokens_of_a_document_in_a_string_change_nothing(
+        // What is escaped once more inside values is another matter.
+        fields in vec((key(), "[A-Za-z0-9]{1,24}".prop_map(Value::String)), 1..6),
+        before in select(&["", " ", "\n", "\t"][..]),
+        behind in select(&["", " ", "\n", "\t", "\r\n  "][..]),
+    ) {
+        let text = Value::Object(fields.into_iter().collect()).to_string();
+        let inner_of = |inner: &str| {
+            let out = clean(&DEFAULT, serde_json::json!({ "m": inner }).to_string().as_bytes());
+            let outer = serde_json::from_slice::<Value>(&out).ok()?;
+            serde_json::from_str::<Value>(outer["m"].as_str()?).ok()
+        };
+        prop_assert_eq!(inner_of(&text), inner_of(&spaced(&text, before, behind)), "{}", text);
     }
 
     #[test]
@@ -170,17 +187,21 @@ proptest! {
     }
 }
 
-/// A document with a blank behind every `:` and `,` that is not in a string, as Python's `json.dumps` writes it.
-fn spaced(text: &str) -> String {
+/// A document with blanks in front of every `:` that is not in a string, and behind every `:` and `,`.
+fn spaced(text: &str, before: &str, behind: &str) -> String {
     let mut out = String::new();
     let (mut in_string, mut escaped) = (false, false);
     for letter in text.chars() {
+        let is_free = !in_string && !escaped;
+        if is_free && letter == ':' {
+            out.push_str(before);
+        }
         out.push(letter);
         match letter {
             _ if escaped => escaped = false,
             '\\' => escaped = true,
             '"' => in_string = !in_string,
-            ':' | ',' if !in_string => out.push(' '),
+            ':' | ',' if is_free => out.push_str(behind),
             _ => {}
         }
     }
