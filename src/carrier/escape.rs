@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::rules::byte_set::ByteSet;
-use crate::rules::gate::SHORT_ESCAPES;
+use crate::rules::gate::{ALPHANUMERIC, SHORT_ESCAPES};
 
 pub(super) const ESC: u8 = 0x1B;
 /// The most bytes of parameters in a control sequence: two true colours and some attributes.
@@ -258,14 +258,23 @@ fn end_around(
     end.map_or(at, |end| end.max(at))
 }
 
-/// Whether, behind a key, an escape begins that may stand for an operator or a blank: `\u003d`, `\t`. What else stands
-/// between keys and values may be in front of it.
-pub fn begins_behind(text: &[u8], at: usize) -> bool {
+/// What follows the backslashes of an escape.
+const OF_ESCAPES: ByteSet = SHORT_ESCAPES.with(b'u').with(b'x');
+
+/// Whether an escape stands beside a key, the end of which is at `start..end`, that may hide what belongs to it: behind it,
+/// where `\u003d` and `\t` are operators and blanks, or among the words in front of it, where a letter of the escape would
+/// be one of a word.
+pub fn stands_beside(text: &[u8], start: usize, end: usize) -> bool {
     const REACH: usize = 64;
-    const BETWEEN: ByteSet = ByteSet::of_each(b" \t\\\"'`=:>,[](){}").with_range(b'0', b'9');
-    let rest = &text[at.min(text.len())..];
-    let pairs = rest.iter().zip(rest.iter().skip(1)).take(REACH).take_while(|&(&byte, _)| BETWEEN.has(byte));
-    pairs.into_iter().any(|(&byte, &next)| byte == b'\\' && matches!(next, b'n' | b'r' | b't' | b'u' | b'x'))
+    const BEHIND: ByteSet = ByteSet::of_each(b" \t\\\"'`=:->,[](){}").with_range(b'0', b'9');
+    const IN_FRONT: ByteSet = ALPHANUMERIC.with(b'_').with(b'-').with(b'.').with(b' ').with(b'\\');
+    let is_escape = |byte: u8, next: u8| byte == b'\\' && OF_ESCAPES.has(next);
+    let behind = &text[end.min(text.len())..];
+    let behind = behind.iter().zip(behind.iter().skip(1)).take(REACH);
+    let front = &text[..start.min(text.len())];
+    let front = front[front.len().saturating_sub(REACH)..].rsplit(|&byte| !IN_FRONT.has(byte)).next();
+    behind.take_while(|&(&byte, _)| BEHIND.has(byte)).any(|(&byte, &next)| is_escape(byte, next))
+        || front.unwrap_or_default().windows(2).any(|pair| is_escape(pair[0], pair[1]))
 }
 
 /// Whether an escape ends right before `at`: what follows is the start of a word, whatever letter the escape ends on.

@@ -189,12 +189,12 @@ impl Lane<'_> {
                     }
                     Owner::Key(behind) => {
                         let len = scanner.prefilter.anchors().numbers(hit.anchor).len() - behind as usize;
-                        escapes.line |= escape::begins_behind(line, at + len);
+                        escapes.line |= escape::stands_beside(line, at, at + len);
                         self.key(&text, at..at + len, from, found, left);
                     }
                     Owner::Argument if !scanner.is_named(line, at) => {}
                     Owner::Argument => {
-                        escapes.line |= escape::begins_behind(line, key::argument_end(line, at));
+                        escapes.line |= escape::stands_beside(line, at, key::argument_end(line, at));
                         for word in key::argument(line, at) {
                             self.key(&text, word, from, found, left);
                         }

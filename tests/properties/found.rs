@@ -170,6 +170,8 @@ fn an_escape_between_a_key_and_its_value_hides_neither() {
     gone(r"run --pass\u0020Q7AAAAAA");
     gone(r#"{"m":"Password\uff1a Q7AAAAAA1"}"#);
     gone(r#"x "Admin Password\uff1a\"Q7AAAAAA1\"""#);
+    gone(r"samba lm password\0=>Q7AAAAAA");
+    gone(r"password\v=\fQ7AAAAAA");
     gone(r#"{"m":"{\"password\"\t:\"Q7AAAAAA\"}"}"#);
     gone(r#"{"m":"{\"password\":\r\n  \"Q7AAAAAA\"}"}"#);
     gone(r#"{"m":"{\"password\" \t: \n\"Q7AAAAAA\"}"}"#);

@@ -472,6 +472,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn anchors_that_no_table_has_room_for_are_found() {
+        let word = |number: usize| {
+            let letters = (0..9).map(|i| char::from(b'a' + (number / 26usize.pow(i) % 26) as u8));
+            Anchor::caseless(format!("{}=", letters.collect::<String>()).as_bytes())
+        };
+        let many = (0..usize::from(u16::MAX) + 10).map(word);
+        let all: Vec<Anchor> = many.chain([Anchor::caseless(b"zq=")]).collect();
+        let prefilter = Prefilter::new(all.iter().map(Anchor::as_ref).collect());
+        assert!(!prefilter.tables.everywhere.is_empty());
+        for text in ["zq=1", " zq=1 zq= bbaaaaaaa=", "z"] {
+            let want = compared(&prefilter, text.as_bytes());
+            for (reader, got) in prefilter.scan_in_each_way(text.as_bytes()) {
+                assert_eq!(got, want, "{reader}: {text}");
+            }
+        }
+        check(&["zq="], "zq=1");
+    }
+
     /// Sets as anchors have them: one letter in either case, kinds of bytes, anything.
     fn set() -> impl Strategy<Value = ByteSet> {
         let of = |bytes: &'static [u8]| bytes.iter().copied().fold(ByteSet::NONE, ByteSet::with);

@@ -273,15 +273,15 @@ impl Tables {
                     continue;
                 }
                 None => {
-                    everywhere.push(window(0));
+                    everywhere.push(Window::of(index, anchor, 0, 0));
                     continue;
                 }
             };
             let back = BACKS[part];
             let Some(number) = parts[part].add(window(back), Window::residues(anchor, way.place, back))
             else {
-                // No room to name it.
-                everywhere.push(window(0));
+                // No room to name it. Where it is compared, its place is its start.
+                everywhere.push(Window::of(index, anchor, 0, 0));
                 continue;
             };
             way.each_key(anchor, &mut |key| parts[part].keys.push((key, number)));
