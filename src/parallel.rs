@@ -5,7 +5,7 @@
 //! - A line is out when the read that brought its newline has returned and those before it are out. No block waits to be
 //!   filled.
 //! - As many blocks are held as there are threads.
-//! - If a thread fails, nothing of its block nor of those behind it is written.
+//! - If a thread fails, nothing of the blocks behind its own is written; of its own, no more than what was clean before.
 //!
 //! A block is whole lines. It is cleaned as if nothing were open before it, which is nearly always so. Where it was not
 //! so, and where a line does not fit a block, what the thread has made is left, and the bytes go through the one

@@ -6,6 +6,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use kasm_scrub::parallel::{Source, Target, scrub};
 use kasm_scrub::{Finding, Out, Sanitizer, Scrubber, Work};
 
 use crate::corpus;
@@ -121,6 +122,46 @@ fn clean_text_is_not_allocated_for() {
             assert_eq!(allocations(push), 0, "for chunks of {size} bytes");
             assert_eq!((out.bytes, out.findings), (2 * text.len(), 0));
         }
+    }
+}
+
+/// The same text again and again, read by read.
+struct Again<'t> {
+    text: &'t [u8],
+    reads: usize,
+}
+
+impl Source for Again<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> usize {
+        if self.reads == 0 {
+            return 0;
+        }
+        self.reads -= 1;
+        buffer[..self.text.len()].copy_from_slice(self.text);
+        self.text.len()
+    }
+}
+
+impl Target for Count {
+    fn end_block(&mut self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn longer_streams_are_not_allocated_for() {
+    let sanitizer = Sanitizer::builtin();
+    // Lines are cut by every read but the last of a text.
+    for text in [log(900), json(700), b"2026-03-01 login password=Dead00dead11\n".repeat(500)] {
+        let text = &text[..text.len() - 1];
+        let of = |reads: usize| {
+            let (mut source, mut out) = (Again { text, reads }, Count::default());
+            let count = allocations(|| scrub(&sanitizer, 1, &mut source, &mut out, &|| ()));
+            assert!(out.bytes > 0);
+            count
+        };
+        of(4);
+        assert_eq!(of(4), of(40));
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) struct Args {
     /// What records are taken to be [default: auto, or what --config says]
     #[arg(short, long, value_name = "FORMAT", value_parser = formats())]
     format: Option<Format>,
-    /// Clean with so many threads, for big files: the same output in the same order; each takes about 1 MiB more
+    /// Clean with so many threads, for big files: the same output in the same order; each takes 1 to 3 MiB more
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     threads: u16,
     /// Write counts (no values) to this file as JSON when done

@@ -1,6 +1,6 @@
 //! Pipes: reading and writing file descriptors in large pieces, without copies in between.
 //!
-//! A line leaves with the `flush` after the push that brought its newline. Signals and short writes are waited out.
+//! A line leaves at the end of the block that brought its newline. Signals and short writes are waited out.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, IoSlice, PipeReader, PipeWriter, Read, Write};

@@ -39,6 +39,8 @@ struct Total {
     /// Lines that did not leave after the prefilter.
     lines_looked_at: u64,
     seconds: f64,
+    /// Of these, what the first pass took, for all rules together.
+    prefilter_seconds: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -104,6 +106,7 @@ fn costs(scanner: &Scanner, mut log: impl BufRead) -> io::Result<Costs<'_>> {
     total.seconds = took.as_secs_f64();
     let counted = work.costs();
     total.lines_looked_at = counted.map_or(0, |costs| costs.lines());
+    total.prefilter_seconds = counted.map_or(0.0, |costs| costs.prefilter().as_secs_f64());
     let by_rule = counted.map_or(&[][..], |costs| costs.rules());
     let mut entries: Vec<Entry<'_>> = rules
         .iter()
@@ -125,7 +128,8 @@ fn costs(scanner: &Scanner, mut log: impl BufRead) -> io::Result<Costs<'_>> {
 fn write_table(costs: &Costs<'_>, out: &mut dyn Write) -> io::Result<()> {
     let Costs { total, rules } = costs;
     let bold = Style::new().bold();
-    let width = rules.iter().map(|entry| entry.id.len()).max().unwrap_or(0).max("rule".len());
+    let width =
+        rules.iter().map(|entry| entry.id.len()).max().unwrap_or(0).max("(keys, escapes, structure)".len());
     let share = |seconds: f64| if total.seconds > 0.0 { 100.0 * seconds / total.seconds } else { 0.0 };
     writeln!(
         out,
@@ -136,10 +140,12 @@ fn write_table(costs: &Costs<'_>, out: &mut dyn Write) -> io::Result<()> {
         let (ms, share) = (seconds * 1e3, share(*seconds));
         writeln!(out, "{id:width$}  {hits:9}  {confirms:9}  {findings:9}  {ms:9.3}  {share:5.1}%")?;
     }
-    let Total { bytes, lines, lines_looked_at, seconds } = total;
-    let rest = seconds - rules.iter().map(|entry| entry.seconds).sum::<f64>();
-    let (ms, rest_share) = (rest * 1e3, share(rest));
-    writeln!(out, "{:width$}  {:9}  {:9}  {:9}  {ms:9.3}  {rest_share:5.1}%", "(all else)", "", "", "")?;
+    let Total { bytes, lines, lines_looked_at, seconds, prefilter_seconds } = total;
+    let rest = seconds - prefilter_seconds - rules.iter().map(|entry| entry.seconds).sum::<f64>();
+    for (what, seconds) in [("(prefilter)", *prefilter_seconds), ("(keys, escapes, structure)", rest)] {
+        let (ms, share) = (seconds * 1e3, share(seconds));
+        writeln!(out, "{what:width$}  {:9}  {:9}  {:9}  {ms:9.3}  {share:5.1}%", "", "", "")?;
+    }
     let looked_at = if *lines > 0 { 100.0 * *lines_looked_at as f64 / *lines as f64 } else { 0.0 };
     writeln!(
         out,

@@ -20,6 +20,7 @@ pub struct Cost {
 #[derive(Debug)]
 pub struct Costs {
     rules: Vec<Cost>,
+    prefilter: Duration,
     lines: u64,
     /// The time since some start. The scanner has no clock of its own.
     clock: fn() -> Duration,
@@ -27,7 +28,7 @@ pub struct Costs {
 
 impl Costs {
     pub(super) fn new(rules: usize, clock: fn() -> Duration) -> Self {
-        Self { rules: vec![Cost::default(); rules], lines: 0, clock }
+        Self { rules: vec![Cost::default(); rules], prefilter: Duration::ZERO, lines: 0, clock }
     }
 
     /// The costs of each rule, by its index.
@@ -35,9 +36,22 @@ impl Costs {
         &self.rules
     }
 
+    /// How long the first pass over the text took, for all rules together.
+    pub fn prefilter(&self) -> Duration {
+        self.prefilter
+    }
+
     /// How many lines did not leave after the prefilter.
     pub fn lines(&self) -> u64 {
         self.lines
+    }
+
+    /// Counts the time of the first pass.
+    pub(super) fn first_pass(costs: &mut Option<Self>, pass: impl FnOnce()) {
+        let Some(costs) = costs else { return pass() };
+        let start = (costs.clock)();
+        pass();
+        costs.prefilter += (costs.clock)().saturating_sub(start);
     }
 
     /// Counts a line that is looked at.

@@ -232,8 +232,9 @@ impl Scanner {
 
     /// Finds all secrets in a block of whole lines (the last may lack its newline), in order.
     pub fn scan_block<'w>(&self, block: &[u8], work: &'w mut Work) -> &'w [Finding] {
-        work.hits.clear();
-        self.prefilter.scan(block, &mut work.hits);
+        let Work { hits, line, .. } = &mut *work;
+        hits.clear();
+        Costs::first_pass(&mut line.buffers.costs, || self.prefilter.scan(block, hits));
         self.scan_hits(block, work)
     }
 

@@ -115,16 +115,19 @@ impl Prefilter {
             Reader::Portable => {
                 self.scan_with(text, hits, |block| kind::read_portable(&self.tables.kinds, block));
             }
-            // SAFETY: of this and the next, the processor has been asked for what the function was compiled for.
+            // SAFETY: `Reader::all` has asked the processor for AVX-512 (F and BW), AVX2, BMI and POPCNT, which the function was compiled for.
             #[cfg(target_arch = "x86_64")]
             #[allow(unsafe_code)]
             Reader::Avx512 => unsafe { self.scan_avx512(text, hits) },
+            // SAFETY: `Reader::all` has asked the processor for AVX2, BMI and POPCNT, which the function was compiled for.
             #[cfg(target_arch = "x86_64")]
             #[allow(unsafe_code)]
             Reader::Avx2 => unsafe { self.scan_avx2(text, hits) },
+            // SAFETY: `Reader::all` has asked the processor for SSSE3 and POPCNT, which the function was compiled for.
             #[cfg(target_arch = "x86_64")]
             #[allow(unsafe_code)]
             Reader::Sse => unsafe { self.scan_sse(text, hits) },
+            // SAFETY: `Reader::all` has asked the processor for NEON, which the function was compiled for.
             #[cfg(target_arch = "aarch64")]
             #[allow(unsafe_code)]
             Reader::Neon => unsafe { self.scan_neon(text, hits) },
@@ -201,7 +204,9 @@ impl Prefilter {
             mark_colours(text, from, count, &mut words[Kind::Escape as usize]);
             gate::open(&words, count, &mut lists);
             let bytes = text[from..].first_chunk().unwrap_or_else(|| {
-                end[..text.len() - from].copy_from_slice(&text[from..]);
+                let (rest, beyond) = end.split_at_mut(text.len() - from);
+                rest.copy_from_slice(&text[from..]);
+                beyond.fill(BEYOND);
                 &end
             });
             let chunk = Chunk { text, from, bytes };
