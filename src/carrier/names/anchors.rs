@@ -197,7 +197,7 @@ fn each_start(name: &KeyName, before: ByteSet, sets: &[ByteSet], found: &mut imp
 }
 
 /// Anchors for arguments: where a flag or a tag begins that has a blank and something else behind its name. See
-/// [`argument`].
+/// [`argument`](crate::carrier::key::argument).
 pub fn argument_anchors() -> [Anchor; 4] {
     let blank = BLANK.intersection(KEY_BYTES.complement());
     let to_blank = |over: ByteSet| {
