@@ -23,6 +23,7 @@ pub mod cmd;
 #[cfg(feature = "cli")]
 pub mod config;
 pub mod finding;
+pub mod otlp;
 pub mod parallel;
 mod redact;
 #[cfg(feature = "cli")]

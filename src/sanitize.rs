@@ -104,20 +104,16 @@ impl Sanitizer {
 
     /// One value, cleaned. `Borrowed` means untouched: nothing was allocated or copied.
     pub fn clean<'t>(&self, key: Key<'_>, text: &'t [u8], work: &mut Work) -> Cow<'t, [u8]> {
-        work.forget();
-        self.scanner.scan_block(text, work);
-        let mut findings = Cow::Borrowed(work.findings());
-        if let Key::Name(name) = key {
-            self.scanner.scan_value(name, text, |finding| findings.to_mut().push(finding));
-            if let Cow::Owned(findings) = &mut findings {
-                self.scanner.resolve(findings);
-            }
-        }
+        let name = match key {
+            Key::None => &[][..],
+            Key::Name(name) => name,
+        };
+        let findings = self.scanner.scan_keyed(name, text, work);
         if findings.is_empty() {
             return Cow::Borrowed(text);
         }
         let mut out = Vec::with_capacity(text.len());
-        self.write(text, &findings, &mut |bytes| out.extend_from_slice(bytes));
+        self.write(text, findings, &mut |bytes| out.extend_from_slice(bytes));
         Cow::Owned(out)
     }
 

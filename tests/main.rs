@@ -16,6 +16,7 @@ mod cli;
 mod corpus;
 mod example_log;
 mod leaks;
+mod otlp;
 mod properties;
 mod rules;
 mod structure;

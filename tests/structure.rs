@@ -17,7 +17,7 @@ const ORDER: &[&[&str]] = &[
     &["sanitize"],
     &["stream"],
     &["parallel"],
-    &["report", "trial", "config"],
+    &["report", "trial", "config", "otlp"],
     &["cmd"],
     &["main", "lib"],
 ];

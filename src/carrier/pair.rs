@@ -56,8 +56,13 @@ static VALUE_NAMES: Words = Words::new(&[
 ]);
 
 /// Whether a value is named so, rather than by what it is for.
-pub(super) fn is_value_name(name: &[u8]) -> bool {
+pub fn is_value_name(name: &[u8]) -> bool {
     VALUE_NAMES.has(name)
+}
+
+/// Whether what is named so is the name of something else.
+pub fn is_name_name(name: &[u8]) -> bool {
+    NAME_NAMES.has(name)
 }
 
 /// Where the list of bytes is in `{"type":"Buffer","data":[…]}`, as Node.js writes bytes. What is at `from` follows the

@@ -10,6 +10,7 @@ mod again;
 mod body;
 mod confirm;
 mod cost;
+mod keyed;
 mod open;
 mod pem;
 mod prefilter;
@@ -22,16 +23,15 @@ use std::time::Duration;
 
 use crate::carrier::escape::View;
 use crate::carrier::key;
-use crate::carrier::line::Line;
 use crate::carrier::names::{KeyIndex, argument_anchors};
-use crate::carrier::tie::{Shape, Tie};
-use crate::finding::{Finding, Left, Link, RuleIndex};
+use crate::finding::{Finding, Left, RuleIndex};
 use crate::rules::allow::Allowlist;
 use crate::rules::anchor::Anchor;
 use crate::rules::byte_set::ByteSet;
 use crate::rules::{Detect, Rule, Ruleset};
 
 pub use cost::{Cost, Costs};
+pub use keyed::LineStarts;
 pub use prefilter::{Hit, Prefilter};
 use wanted::{Owners, Wanted};
 
@@ -102,6 +102,9 @@ pub struct Work {
     line: LineWork,
     open: open::Open,
     left: Option<Vec<Left>>,
+    /// A value behind its key, and what was found in the value alone.
+    joined: Vec<u8>,
+    apart: Vec<Finding>,
 }
 
 /// What is needed for one line.
@@ -349,23 +352,6 @@ impl Scanner {
     pub fn resolve(&self, findings: &mut Vec<Finding>) {
         resolve::resolve(&self.rules, findings);
     }
-
-    /// The secrets in a value that belongs to `key`, beside those that [`scan_block`](Self::scan_block) finds.
-    pub fn scan_value(&self, key_text: &[u8], value: &[u8], mut found: impl FnMut(Finding)) {
-        let Some(last) = key_text.len().checked_sub(1) else { return };
-        let Some(key) = key::around(key_text, last..last + 1) else { return };
-        let tie = Tie {
-            link: Link::Json,
-            shape: Shape::Quoted(crate::carrier::quote::Quote { mark: b'"', escapes: 0 }),
-            start: 0,
-            end: value.len(),
-            is_prose: false,
-        };
-        let line = Line::new(value);
-        self.keys.rules_for(key_text, &key, usize::MAX, |rule| {
-            confirm::keyed(self, &line, &key, tie, rule, &mut |finding| found(finding), &mut |_| {});
-        });
-    }
 }
 
 /// What says that escapes may hide something.
@@ -387,6 +373,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::carrier::line::Line;
     use crate::rules::Profile;
 
     /// What stood behind every key before anchors said which of it the rules of a name can use.

@@ -2,6 +2,9 @@
 //!
 //! A check returns what was wrong, in words; it never panics by itself, so a panic is always the engine's.
 
+use std::sync::Arc;
+
+use kasm_scrub::otlp::{self, Encoding, Policy, Scrubbed, Signal};
 use kasm_scrub::rules::anchor::{Anchor, Reach};
 use kasm_scrub::rules::byte_set::ByteSet;
 use kasm_scrub::sanitize::{Key, Parts};
@@ -156,5 +159,25 @@ pub(crate) fn prefilter(input: &[u8]) -> Result<(), String> {
     match prefilter.scan_in_each_way(text).into_iter().find(|(_, hits)| *hits != want) {
         Some((reader, hits)) => Err(format!("{reader} found {hits:?}, not {want:?}")),
         None => Ok(()),
+    }
+}
+
+/// A request has one outcome, whatever was seen before it, and what comes out is clean.
+/// # Errors
+/// What was wrong.
+pub(crate) fn otlp(sanitizer: &Arc<Sanitizer>, signal: u8, is_json: bool, body: &[u8]) -> Result<(), String> {
+    let signal = [Signal::Traces, Signal::Logs, Signal::Metrics][usize::from(signal) % 3];
+    let encoding = if is_json { Encoding::Json } else { Encoding::Protobuf };
+    let mut scrubber = otlp::Scrubber::new(sanitizer.clone(), Policy::default());
+    let first = scrubber.scrub(signal, encoding, body);
+    for _ in 0..3 {
+        if scrubber.scrub(signal, encoding, body) != first {
+            return Err("what was seen before changed the outcome".to_owned());
+        }
+    }
+    let Ok(Scrubbed::Changed(changed)) = first else { return Ok(()) };
+    match scrubber.scrub(signal, encoding, &changed.body) {
+        Ok(Scrubbed::Clean) => Ok(()),
+        other => Err(format!("what came out is not clean: {other:?}")),
     }
 }

@@ -33,6 +33,18 @@ fn json() {
     replay("json", |text| checks::json(&DEFAULT, text).and_then(|()| checks::json(&STRICT, text)));
 }
 
+/// The first byte says which signal, the second which encoding.
+#[test]
+fn otlp() {
+    let sanitizer = std::sync::Arc::new(kasm_scrub::Sanitizer::builtin());
+    replay("otlp", |input| match input {
+        [signal, is_json, body @ ..] => {
+            checks::otlp(&sanitizer, signal.wrapping_sub(b'0'), *is_json != b'0', body)
+        }
+        _ => Ok(()),
+    });
+}
+
 #[test]
 fn rules() {
     replay("rules", |text| {

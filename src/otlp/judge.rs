@@ -1,0 +1,298 @@
+//! Which leaves change, and to what.
+//!
+//! First all leaves that were not seen before are written into one buffer, a line each with the key in front, and the
+//! scanner's prefilter passes over it once. Only where it stops, or where a rule knows the key, is a leaf scanned, as a
+//! record of its own.
+
+use std::ops::Range;
+
+use super::leaves::{Form, Leaf, Leaves, NONE, What};
+use super::opaque;
+use super::seen::{As, Hash, Seen};
+use super::wire;
+use crate::finding::{Finding, RuleIndex};
+use crate::sanitize::Sanitizer;
+use crate::scan::{LineStarts, Scanner, Work};
+
+/// How much of the batch is passed over at once.
+const BATCH: usize = 256 << 10;
+/// Buffers that have grown beyond this are given back.
+const KEPT: usize = 1 << 20;
+
+/// What becomes of a leaf.
+#[derive(Clone, Debug)]
+pub(super) struct Verdict {
+    pub(super) leaf: usize,
+    /// The new text, in [`Judge::text`]; `None`: the field goes.
+    pub(super) text: Option<Range<usize>>,
+}
+
+/// Decides about leaves; remembers what was clean.
+#[derive(Default)]
+pub(super) struct Judge {
+    work: Work,
+    batch: Vec<u8>,
+    /// Which leaf a part of the batch is of, by where it starts.
+    marks: Vec<(u32, u32)>,
+    /// The leaves to be scanned.
+    suspects: Vec<u32>,
+    /// Those that are remembered if they are clean.
+    fresh: Vec<(As, Hash, u32)>,
+    findings: Vec<Finding>,
+    number: Vec<u8>,
+    written: Vec<u8>,
+    pub(super) verdicts: Vec<Verdict>,
+    /// What was found in the request.
+    pub(super) found: Vec<RuleIndex>,
+    /// How many unknown fields go.
+    pub(super) removed: usize,
+}
+
+impl std::fmt::Debug for Judge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Judge").finish_non_exhaustive()
+    }
+}
+
+impl Judge {
+    /// Decides about all leaves. `strict`: unknown fields go, whatever is in them.
+    pub(super) fn judge(
+        &mut self,
+        sanitizer: &Sanitizer,
+        starts: &LineStarts,
+        strict: bool,
+        body: &[u8],
+        leaves: &mut Leaves,
+        seen: &mut Seen,
+    ) {
+        self.clear();
+        let scanner = sanitizer.scanner();
+        self.keys(scanner, starts, body, leaves, seen);
+        self.lines(scanner, starts, body, leaves, seen);
+        self.pass(scanner);
+        let mut suspects = std::mem::take(&mut self.suspects);
+        suspects.sort_unstable();
+        suspects.dedup();
+        for &suspect in &suspects {
+            self.scan(sanitizer, strict, body, leaves, suspect);
+        }
+        self.suspects = suspects;
+        self.remember(body, leaves, seen);
+    }
+
+    /// Passes over the batch; its leaves with a hit are suspects.
+    fn pass(&mut self, scanner: &Scanner) {
+        let Self { work, batch, marks, suspects, .. } = self;
+        let mut next = 0;
+        scanner.places(batch, work, |at| {
+            next += marks[next..].partition_point(|&(start, _)| start as usize <= at);
+            if let Some(&(_, leaf)) = next.checked_sub(1).and_then(|last| marks.get(last)) {
+                suspects.push(leaf);
+            }
+        });
+        batch.clear();
+        marks.clear();
+    }
+
+    fn clear(&mut self) {
+        let Self { batch, marks, suspects, fresh, written, verdicts, found, removed, .. } = self;
+        batch.clear();
+        batch.shrink_to(KEPT);
+        marks.clear();
+        suspects.clear();
+        fresh.clear();
+        written.clear();
+        written.shrink_to(KEPT);
+        verdicts.clear();
+        found.clear();
+        *removed = 0;
+    }
+
+    /// A new text.
+    pub(super) fn text(&self, range: Range<usize>) -> &[u8] {
+        &self.written[range]
+    }
+
+    /// Looks at keys: which are known, and which hold something themselves.
+    fn keys(
+        &mut self,
+        scanner: &Scanner,
+        starts: &LineStarts,
+        body: &[u8],
+        leaves: &mut Leaves,
+        seen: &Seen,
+    ) {
+        for index in 0..leaves.list.len() {
+            let Leaf { what: What::Key, text, pair, .. } = leaves.list[index] else { continue };
+            let text = leaves.text(body, text);
+            let hash = Hash::of(As::Key, text);
+            if seen.has(As::Key, hash, text) {
+                continue;
+            }
+            self.line(scanner, starts, index, b"", text);
+            if scanner.knows_key(text) {
+                leaves.set_known(pair);
+            } else {
+                self.fresh.push((As::Key, hash, index as u32));
+            }
+        }
+        leaves.name_pairs(body, |name| scanner.knows_key(name));
+    }
+
+    /// Looks at all else.
+    fn lines(&mut self, scanner: &Scanner, starts: &LineStarts, body: &[u8], leaves: &Leaves, seen: &Seen) {
+        for (index, leaf) in leaves.list.iter().enumerate() {
+            let suspect = index as u32;
+            match leaf.what {
+                What::Key => {}
+                What::Number(_) => {
+                    if leaves.is_known(leaf.pair) {
+                        self.suspects.push(suspect);
+                    }
+                }
+                What::Unknown | What::Member => self.suspects.push(suspect),
+                What::Text | What::Bytes | What::Hex if leaves.is_known(leaf.pair) => {
+                    self.suspects.push(suspect)
+                }
+                What::Text | What::Bytes | What::Hex => {
+                    let text = leaves.text(body, leaf.text);
+                    if text.is_empty() {
+                        continue;
+                    }
+                    let mut keys = leaves.keys_of(body, leaf.pair);
+                    let Some(key) = keys.next() else {
+                        let hash = Hash::of(As::Text, text);
+                        if !seen.has(As::Text, hash, text) {
+                            self.fresh.push((As::Text, hash, suspect));
+                            self.line(scanner, starts, index, b"", text);
+                        }
+                        continue;
+                    };
+                    let more = keys.next();
+                    let from = self.batch.len();
+                    Scanner::join(key, text, &mut self.batch);
+                    // A unit remembers what it holds; what is in none, as in JSON, is remembered here. A quote in a key
+                    // would leave open where it ends.
+                    if leaf.unit == NONE && more.is_none() && !key.contains(&b'"') {
+                        let line = &self.batch[from..];
+                        let hash = Hash::of(As::Line, line);
+                        if seen.has(As::Line, hash, line) {
+                            self.batch.truncate(from);
+                            continue;
+                        }
+                        self.fresh.push((As::Line, hash, suspect));
+                    }
+                    self.mark(scanner, starts, from, index, text);
+                    for key in more.into_iter().chain(keys) {
+                        self.line(scanner, starts, index, key, text);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes a line of the batch.
+    fn line(&mut self, scanner: &Scanner, starts: &LineStarts, leaf: usize, key: &[u8], text: &[u8]) {
+        let from = self.batch.len();
+        Scanner::join(key, text, &mut self.batch);
+        self.mark(scanner, starts, from, leaf, text);
+    }
+
+    /// Ends a line of the batch that starts at `from`.
+    fn mark(&mut self, scanner: &Scanner, starts: &LineStarts, from: usize, leaf: usize, text: &[u8]) {
+        if scanner.looks_at_all() || starts.holds(scanner, text) {
+            self.suspects.push(leaf as u32);
+        }
+        self.marks.push((from as u32, leaf as u32));
+        self.batch.push(b'\n');
+        if self.batch.len() >= BATCH {
+            self.pass(scanner);
+        }
+    }
+
+    /// Scans a leaf as a record of its own, under each of its keys.
+    fn scan(&mut self, sanitizer: &Sanitizer, strict: bool, body: &[u8], leaves: &mut Leaves, index: u32) {
+        let scanner = sanitizer.scanner();
+        let leaf = leaves.list[index as usize];
+        let Self { work, findings, number, written, found, .. } = self;
+        let raw = leaves.text(body, leaf.text);
+        let is_unknown = match leaf.what {
+            What::Unknown => Some(strict || !opaque::is_clean(scanner, raw, work)),
+            What::Member => Some(strict || !scanner.scan_keyed(b"", raw, work).is_empty()),
+            _ => None,
+        };
+        if let Some(goes) = is_unknown {
+            if goes {
+                self.removed += 1;
+                self.verdicts.push(Verdict { leaf: index as usize, text: None });
+                leaves.set_changed(leaf.unit);
+            }
+            return;
+        }
+        let text = match leaf.what {
+            What::Number(form) => {
+                number.clear();
+                write_number(form, raw, number);
+                number
+            }
+            _ => raw,
+        };
+        findings.clear();
+        let pair = if leaf.what == What::Key { NONE } else { leaf.pair };
+        let mut has_key = false;
+        for key in leaves.keys_of(body, pair) {
+            has_key = true;
+            findings.extend_from_slice(scanner.scan_keyed(key, text, work));
+        }
+        if has_key {
+            scanner.resolve(findings);
+        } else {
+            findings.extend_from_slice(scanner.scan_keyed(b"", text, work));
+        }
+        if findings.is_empty() {
+            return;
+        }
+        let start = written.len();
+        sanitizer.write(text, findings, &mut |bytes| written.extend_from_slice(bytes));
+        found.extend(findings.iter().map(|finding| finding.rule));
+        self.verdicts.push(Verdict { leaf: index as usize, text: Some(start..written.len()) });
+        leaves.set_changed(leaf.unit);
+    }
+
+    /// Notes what was clean.
+    fn remember(&mut self, body: &[u8], leaves: &Leaves, seen: &mut Seen) {
+        for unit in leaves.units.iter().filter(|unit| !unit.is_changed) {
+            seen.add(unit.kind, unit.hash, &body[unit.start as usize..unit.end as usize]);
+        }
+        let mut line = Vec::new();
+        for &(kind, hash, index) in &self.fresh {
+            if self.verdicts.binary_search_by_key(&(index as usize), |verdict| verdict.leaf).is_ok() {
+                continue;
+            }
+            let leaf = &leaves.list[index as usize];
+            let text = leaves.text(body, leaf.text);
+            if kind == As::Line {
+                line.clear();
+                let key = leaves.keys_of(body, leaf.pair).next().unwrap_or_default();
+                Scanner::join(key, text, &mut line);
+                seen.add(kind, hash, &line);
+            } else {
+                seen.add(kind, hash, text);
+            }
+        }
+    }
+}
+
+/// Writes a number of the wire as text.
+fn write_number(form: Form, raw: &[u8], out: &mut Vec<u8>) {
+    use std::io::Write;
+
+    let varint = || wire::varint(raw, 0, raw.len()).map_or(0, |(value, _)| value);
+    // Writing to memory does not fail.
+    let _ = match form {
+        Form::Written => out.write_all(raw),
+        Form::Bool => write!(out, "{}", varint() != 0),
+        Form::Int => write!(out, "{}", varint() as i64),
+        Form::Double => write!(out, "{}", raw.first_chunk().map_or(0.0, |bytes| f64::from_le_bytes(*bytes))),
+    };
+}

@@ -1,0 +1,190 @@
+//! OTLP: requests with traces, logs or metrics, scrubbed in the encoding they come in.
+//!
+//! A pure function: bytes → clean, changed, or refused. There is no network here and no compression. What is clean is to be
+//! forwarded as it came; what is refused is not to be forwarded.
+//!
+//! A request is not decoded. It is read where it stands, by a table of the protocol's messages, for every string in it;
+//! each is scanned as a record of its own, below the key it belongs to. What is found is replaced there, and lengths are
+//! put right.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use kasm_scrub::Sanitizer;
+//! use kasm_scrub::otlp::{Encoding, Policy, Scrubbed, Scrubber, Signal};
+//!
+//! let mut scrubber = Scrubber::new(Arc::new(Sanitizer::builtin()), Policy::default());
+//! let body = br#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"password=hunter2"}}]}]}]}"#;
+//! let Ok(Scrubbed::Changed(changed)) = scrubber.scrub(Signal::Logs, Encoding::Json, body) else { panic!() };
+//! assert!(changed.body.windows(29).any(|text| text == b"\"password=[REDACTED:password]"));
+//! ```
+
+mod json;
+mod judge;
+mod leaves;
+mod opaque;
+mod refused;
+mod rewrite;
+mod schema;
+mod seen;
+mod walk;
+mod wire;
+
+use std::sync::Arc;
+
+use crate::finding::RuleIndex;
+use crate::sanitize::Sanitizer;
+use crate::scan::LineStarts;
+
+pub use refused::{Malformed, Refused};
+
+use judge::Judge;
+use leaves::Leaves;
+use schema::Message;
+use seen::Seen;
+
+/// The most bytes of a request, when it is not said: what OTLP 1.11 recommends.
+pub const MOST_BYTES: usize = 64 << 20;
+/// Leaves that a scrubber keeps room for.
+const KEPT: usize = 64 << 10;
+
+/// What a request holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// `ExportTraceServiceRequest`.
+    Traces,
+    /// `ExportLogsServiceRequest`.
+    Logs,
+    /// `ExportMetricsServiceRequest`.
+    Metrics,
+    /// `ExportProfilesServiceRequest`: refused.
+    Profiles,
+}
+
+/// How a request is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// The wire format of protobuf.
+    Protobuf,
+    /// OTLP's JSON.
+    Json,
+}
+
+/// What becomes of fields that the protocol, as it is known here, does not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unknown {
+    /// They are looked at as text, and go if anything is found in them.
+    #[default]
+    Scan,
+    /// They go.
+    Remove,
+}
+
+/// What may be taken and how it is treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Unknown fields.
+    pub unknown: Unknown,
+    /// The most bytes of a request; at most [`MOST_BYTES`].
+    pub most_bytes: usize,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { unknown: Unknown::Scan, most_bytes: MOST_BYTES }
+    }
+}
+
+/// A request, scrubbed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scrubbed {
+    /// Nothing was found: it is to be forwarded as it came.
+    Clean,
+    /// This is to be forwarded in its place.
+    Changed(Changed),
+}
+
+/// What has become of a request.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// The new request.
+    pub body: Vec<u8>,
+    /// The rules that found something, one for each finding.
+    pub findings: Vec<RuleIndex>,
+    /// How many unknown fields were removed.
+    pub removed: usize,
+}
+
+impl std::fmt::Debug for Changed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { body, findings, removed } = self;
+        let mut shown = f.debug_struct("Changed");
+        shown.field("len", &body.len()).field("findings", findings).field("removed", removed).finish()
+    }
+}
+
+/// Scrubs requests, one after the other. What one request leaves behind for the next is only what was clean in it: the
+/// outcome is the same without it.
+#[derive(Debug)]
+pub struct Scrubber {
+    sanitizer: Arc<Sanitizer>,
+    policy: Policy,
+    starts: LineStarts,
+    seen: Seen,
+    leaves: Leaves,
+    judge: Judge,
+}
+
+impl Scrubber {
+    /// A scrubber by these rules.
+    pub fn new(sanitizer: Arc<Sanitizer>, policy: Policy) -> Self {
+        let starts = sanitizer.scanner().line_starts();
+        Self {
+            sanitizer,
+            policy,
+            starts,
+            seen: Seen::default(),
+            leaves: Leaves::default(),
+            judge: Judge::default(),
+        }
+    }
+
+    /// Scrubs a request, which is not compressed.
+    /// # Errors
+    /// What cannot be read for certain is refused.
+    pub fn scrub(&mut self, signal: Signal, encoding: Encoding, body: &[u8]) -> Result<Scrubbed, Refused> {
+        let root = root(signal).ok_or(Refused::Profiles)?;
+        let most = self.policy.most_bytes.min(MOST_BYTES);
+        if body.len() > most {
+            return Err(Refused::TooLarge { most });
+        }
+        let strict = self.policy.unknown == Unknown::Remove;
+        let Self { sanitizer, starts, seen, leaves, judge, .. } = self;
+        leaves.clear();
+        leaves.shrink(KEPT);
+        match encoding {
+            Encoding::Protobuf => walk::walk(body, root, strict, seen, leaves)?,
+            Encoding::Json => json::walk(body, root, leaves)?,
+        }
+        judge.judge(sanitizer, starts, strict, body, leaves, seen);
+        if judge.verdicts.is_empty() {
+            return Ok(Scrubbed::Clean);
+        }
+        let body = match encoding {
+            Encoding::Protobuf => rewrite::protobuf(body, root, leaves, judge)?,
+            Encoding::Json => json::rewrite(body, leaves, judge),
+        };
+        let findings = judge.found.clone();
+        Ok(Scrubbed::Changed(Changed { body, findings, removed: judge.removed }))
+    }
+}
+
+/// The message that a request of a signal is.
+fn root(signal: Signal) -> Option<&'static Message> {
+    match signal {
+        Signal::Traces => Some(&schema::TRACES),
+        Signal::Logs => Some(&schema::LOGS),
+        Signal::Metrics => Some(&schema::METRICS),
+        Signal::Profiles => None,
+    }
+}

@@ -1,0 +1,492 @@
+//! What the messages of OTLP are made of (opentelemetry-proto 1.8): every field, and what is in it.
+//!
+//! A field that is missing here is an unknown one and treated as such; a test compares this file with the descriptors of
+//! the protocol, so that a field of a new version does not go unseen.
+
+/// One past the highest number of any field.
+pub(super) const FIELDS: usize = 17;
+
+/// What a field holds. Repeated ones are as others: each occurrence is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    /// Nothing that is known.
+    Unknown,
+    /// A string.
+    Text,
+    /// The string that names a `KeyValue`.
+    Key,
+    /// Bytes that may be text.
+    Bytes,
+    /// The id of a trace or span, of so many bytes.
+    Id(u8),
+    /// A message.
+    Message(&'static Message),
+    /// A number of a variable length, `bool` or an `enum`.
+    Varint,
+    /// Four bytes.
+    Fixed32,
+    /// Eight bytes.
+    Fixed64,
+    /// Numbers of variable lengths, packed or each for itself.
+    Varints,
+    /// Numbers of eight bytes, packed or each for itself.
+    Fixed64s,
+}
+
+/// What is done with a message beside looking at its fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Nothing.
+    Plain,
+    /// A resource. It is often the same, as are those that follow: what was clean once need not be looked at again.
+    Resource,
+    /// A scope.
+    Scope,
+    /// A list of pairs, one of which may name another: `name: DB_PASSWORD`, `value: …`.
+    List,
+    /// A pair; its key belongs to all values in it that have no key of their own.
+    Pair,
+    /// A value of one of several kinds.
+    Value,
+}
+
+/// A field of a message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Field {
+    /// Its name in the protocol's files.
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+}
+
+/// A message.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub(super) role: Role,
+    fields: [Field; FIELDS],
+}
+
+impl Message {
+    /// The field with this number.
+    #[inline]
+    pub(super) fn field(&self, number: u32) -> Kind {
+        self.fields.get(number as usize).map_or(Kind::Unknown, |field| field.kind)
+    }
+
+    /// The field with this name in JSON: as in the protocol's files, or in lower camel case.
+    pub(super) fn named(&self, name: &[u8]) -> (u32, Kind) {
+        let is_named =
+            |(_, field): &(u32, &Field)| !field.name.is_empty() && is_spelled(field.name.as_bytes(), name);
+        let found = (0..).zip(&self.fields).find(is_named);
+        found.map_or((0, Kind::Unknown), |(number, field)| (number, field.kind))
+    }
+
+    /// All fields that there are, with their numbers.
+    #[cfg(test)]
+    pub(super) fn all(&self) -> impl Iterator<Item = (u32, &Field)> {
+        (0..).zip(&self.fields).filter(|(_, field)| !field.name.is_empty())
+    }
+}
+
+fn is_spelled(known: &[u8], name: &[u8]) -> bool {
+    if known == name {
+        return true;
+    }
+    let mut rest = name.iter();
+    let mut after_gap = false;
+    for &letter in known {
+        if letter == b'_' {
+            after_gap = true;
+            continue;
+        }
+        let want = if after_gap { letter.to_ascii_uppercase() } else { letter };
+        after_gap = false;
+        if rest.next() != Some(&want) {
+            return false;
+        }
+    }
+    rest.next().is_none()
+}
+
+const NONE: Field = Field { name: "", kind: Kind::Unknown };
+
+const fn message(role: Role, list: &[(usize, &'static str, Kind)]) -> Message {
+    let mut fields = [NONE; FIELDS];
+    let mut i = 0;
+    while i < list.len() {
+        fields[list[i].0] = Field { name: list[i].1, kind: list[i].2 };
+        i += 1;
+    }
+    Message { role, fields }
+}
+
+use Kind::{Bytes, Fixed32, Fixed64, Fixed64s, Id, Key, Text, Varint, Varints};
+use Role::{List, Pair, Plain, Resource, Scope, Value};
+
+const fn of(message: &'static Message) -> Kind {
+    Kind::Message(message)
+}
+
+const TRACE_ID: Kind = Id(16);
+const SPAN_ID: Kind = Id(8);
+
+/// A request with traces.
+pub(super) static TRACES: Message = message(Plain, &[(1, "resource_spans", of(&RESOURCE_SPANS))]);
+
+/// A request with logs.
+pub(super) static LOGS: Message = message(Plain, &[(1, "resource_logs", of(&RESOURCE_LOGS))]);
+
+/// A request with metrics.
+pub(super) static METRICS: Message = message(Plain, &[(1, "resource_metrics", of(&RESOURCE_METRICS))]);
+
+// common.proto
+
+pub(super) static ANY_VALUE: Message = message(
+    Value,
+    &[
+        (1, "string_value", Text),
+        (2, "bool_value", Varint),
+        (3, "int_value", Varint),
+        (4, "double_value", Fixed64),
+        (5, "array_value", of(&ARRAY_VALUE)),
+        (6, "kvlist_value", of(&KEY_VALUE_LIST)),
+        (7, "bytes_value", Bytes),
+        (8, "string_value_strindex", Varint),
+    ],
+);
+
+/// The fields of an `AnyValue` with a boolean, an integer or a double: one that is secret becomes a string.
+pub(super) const NUMBERS: [u32; 3] = [2, 3, 4];
+
+static ARRAY_VALUE: Message = message(Plain, &[(1, "values", of(&ANY_VALUE))]);
+
+static KEY_VALUE_LIST: Message = message(List, &[(1, "values", of(&KEY_VALUE))]);
+
+static KEY_VALUE: Message =
+    message(Pair, &[(1, "key", Key), (2, "value", of(&ANY_VALUE)), (3, "key_strindex", Varint)]);
+
+static SCOPE: Message = message(
+    Scope,
+    &[
+        (1, "name", Text),
+        (2, "version", Text),
+        (3, "attributes", of(&KEY_VALUE)),
+        (4, "dropped_attributes_count", Varint),
+    ],
+);
+
+static ENTITY_REF: Message = message(
+    Plain,
+    &[(1, "schema_url", Text), (2, "type", Text), (3, "id_keys", Text), (4, "description_keys", Text)],
+);
+
+// resource.proto
+
+static RESOURCE: Message = message(
+    Resource,
+    &[
+        (1, "attributes", of(&KEY_VALUE)),
+        (2, "dropped_attributes_count", Varint),
+        (3, "entity_refs", of(&ENTITY_REF)),
+    ],
+);
+
+// trace.proto
+
+static RESOURCE_SPANS: Message = message(
+    Plain,
+    &[(1, "resource", of(&RESOURCE)), (2, "scope_spans", of(&SCOPE_SPANS)), (3, "schema_url", Text)],
+);
+
+static SCOPE_SPANS: Message =
+    message(Plain, &[(1, "scope", of(&SCOPE)), (2, "spans", of(&SPAN)), (3, "schema_url", Text)]);
+
+static SPAN: Message = message(
+    Plain,
+    &[
+        (1, "trace_id", TRACE_ID),
+        (2, "span_id", SPAN_ID),
+        (3, "trace_state", Text),
+        (4, "parent_span_id", SPAN_ID),
+        (5, "name", Text),
+        (6, "kind", Varint),
+        (7, "start_time_unix_nano", Fixed64),
+        (8, "end_time_unix_nano", Fixed64),
+        (9, "attributes", of(&KEY_VALUE)),
+        (10, "dropped_attributes_count", Varint),
+        (11, "events", of(&EVENT)),
+        (12, "dropped_events_count", Varint),
+        (13, "links", of(&LINK)),
+        (14, "dropped_links_count", Varint),
+        (15, "status", of(&STATUS)),
+        (16, "flags", Fixed32),
+    ],
+);
+
+static EVENT: Message = message(
+    Plain,
+    &[
+        (1, "time_unix_nano", Fixed64),
+        (2, "name", Text),
+        (3, "attributes", of(&KEY_VALUE)),
+        (4, "dropped_attributes_count", Varint),
+    ],
+);
+
+static LINK: Message = message(
+    Plain,
+    &[
+        (1, "trace_id", TRACE_ID),
+        (2, "span_id", SPAN_ID),
+        (3, "trace_state", Text),
+        (4, "attributes", of(&KEY_VALUE)),
+        (5, "dropped_attributes_count", Varint),
+        (6, "flags", Fixed32),
+    ],
+);
+
+static STATUS: Message = message(Plain, &[(2, "message", Text), (3, "code", Varint)]);
+
+// logs.proto
+
+static RESOURCE_LOGS: Message = message(
+    Plain,
+    &[(1, "resource", of(&RESOURCE)), (2, "scope_logs", of(&SCOPE_LOGS)), (3, "schema_url", Text)],
+);
+
+static SCOPE_LOGS: Message =
+    message(Plain, &[(1, "scope", of(&SCOPE)), (2, "log_records", of(&LOG_RECORD)), (3, "schema_url", Text)]);
+
+static LOG_RECORD: Message = message(
+    Plain,
+    &[
+        (1, "time_unix_nano", Fixed64),
+        (2, "severity_number", Varint),
+        (3, "severity_text", Text),
+        (5, "body", of(&ANY_VALUE)),
+        (6, "attributes", of(&KEY_VALUE)),
+        (7, "dropped_attributes_count", Varint),
+        (8, "flags", Fixed32),
+        (9, "trace_id", TRACE_ID),
+        (10, "span_id", SPAN_ID),
+        (11, "observed_time_unix_nano", Fixed64),
+        (12, "event_name", Text),
+    ],
+);
+
+// metrics.proto
+
+static RESOURCE_METRICS: Message = message(
+    Plain,
+    &[(1, "resource", of(&RESOURCE)), (2, "scope_metrics", of(&SCOPE_METRICS)), (3, "schema_url", Text)],
+);
+
+static SCOPE_METRICS: Message =
+    message(Plain, &[(1, "scope", of(&SCOPE)), (2, "metrics", of(&METRIC)), (3, "schema_url", Text)]);
+
+static METRIC: Message = message(
+    Plain,
+    &[
+        (1, "name", Text),
+        (2, "description", Text),
+        (3, "unit", Text),
+        (5, "gauge", of(&GAUGE)),
+        (7, "sum", of(&SUM)),
+        (9, "histogram", of(&HISTOGRAM)),
+        (10, "exponential_histogram", of(&EXPONENTIAL_HISTOGRAM)),
+        (11, "summary", of(&SUMMARY)),
+        (12, "metadata", of(&KEY_VALUE)),
+    ],
+);
+
+static GAUGE: Message = message(Plain, &[(1, "data_points", of(&NUMBER_DATA_POINT))]);
+
+static SUM: Message = message(
+    Plain,
+    &[
+        (1, "data_points", of(&NUMBER_DATA_POINT)),
+        (2, "aggregation_temporality", Varint),
+        (3, "is_monotonic", Varint),
+    ],
+);
+
+static HISTOGRAM: Message =
+    message(Plain, &[(1, "data_points", of(&HISTOGRAM_DATA_POINT)), (2, "aggregation_temporality", Varint)]);
+
+static EXPONENTIAL_HISTOGRAM: Message = message(
+    Plain,
+    &[(1, "data_points", of(&EXPONENTIAL_HISTOGRAM_DATA_POINT)), (2, "aggregation_temporality", Varint)],
+);
+
+static SUMMARY: Message = message(Plain, &[(1, "data_points", of(&SUMMARY_DATA_POINT))]);
+
+static NUMBER_DATA_POINT: Message = message(
+    Plain,
+    &[
+        (2, "start_time_unix_nano", Fixed64),
+        (3, "time_unix_nano", Fixed64),
+        (4, "as_double", Fixed64),
+        (5, "exemplars", of(&EXEMPLAR)),
+        (6, "as_int", Fixed64),
+        (7, "attributes", of(&KEY_VALUE)),
+        (8, "flags", Varint),
+    ],
+);
+
+static HISTOGRAM_DATA_POINT: Message = message(
+    Plain,
+    &[
+        (2, "start_time_unix_nano", Fixed64),
+        (3, "time_unix_nano", Fixed64),
+        (4, "count", Fixed64),
+        (5, "sum", Fixed64),
+        (6, "bucket_counts", Fixed64s),
+        (7, "explicit_bounds", Fixed64s),
+        (8, "exemplars", of(&EXEMPLAR)),
+        (9, "attributes", of(&KEY_VALUE)),
+        (10, "flags", Varint),
+        (11, "min", Fixed64),
+        (12, "max", Fixed64),
+    ],
+);
+
+static EXPONENTIAL_HISTOGRAM_DATA_POINT: Message = message(
+    Plain,
+    &[
+        (1, "attributes", of(&KEY_VALUE)),
+        (2, "start_time_unix_nano", Fixed64),
+        (3, "time_unix_nano", Fixed64),
+        (4, "count", Fixed64),
+        (5, "sum", Fixed64),
+        (6, "scale", Varint),
+        (7, "zero_count", Fixed64),
+        (8, "positive", of(&BUCKETS)),
+        (9, "negative", of(&BUCKETS)),
+        (10, "flags", Varint),
+        (11, "exemplars", of(&EXEMPLAR)),
+        (12, "min", Fixed64),
+        (13, "max", Fixed64),
+        (14, "zero_threshold", Fixed64),
+    ],
+);
+
+static BUCKETS: Message = message(Plain, &[(1, "offset", Varint), (2, "bucket_counts", Varints)]);
+
+static SUMMARY_DATA_POINT: Message = message(
+    Plain,
+    &[
+        (2, "start_time_unix_nano", Fixed64),
+        (3, "time_unix_nano", Fixed64),
+        (4, "count", Fixed64),
+        (5, "sum", Fixed64),
+        (6, "quantile_values", of(&VALUE_AT_QUANTILE)),
+        (7, "attributes", of(&KEY_VALUE)),
+        (8, "flags", Varint),
+    ],
+);
+
+static VALUE_AT_QUANTILE: Message = message(Plain, &[(1, "quantile", Fixed64), (2, "value", Fixed64)]);
+
+static EXEMPLAR: Message = message(
+    Plain,
+    &[
+        (2, "time_unix_nano", Fixed64),
+        (3, "as_double", Fixed64),
+        (4, "span_id", SPAN_ID),
+        (5, "trace_id", TRACE_ID),
+        (6, "as_int", Fixed64),
+        (7, "filtered_attributes", of(&KEY_VALUE)),
+    ],
+);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use prost::Message as _;
+    use prost_types::field_descriptor_proto::{Label, Type};
+    use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorSet};
+
+    use super::*;
+
+    /// All messages of the protocol, by their full names.
+    fn descriptors() -> BTreeMap<String, DescriptorProto> {
+        let set = FileDescriptorSet::decode(opentelemetry_proto::DESCRIPTORS).expect("descriptors");
+        let mut all = BTreeMap::new();
+        for file in set.file {
+            let package = format!(".{}", file.package());
+            let mut rest: Vec<_> =
+                file.message_type.into_iter().map(|message| (package.clone(), message)).collect();
+            while let Some((around, message)) = rest.pop() {
+                let name = format!("{around}.{}", message.name());
+                rest.extend(message.nested_type.iter().cloned().map(|inner| (name.clone(), inner)));
+                all.insert(name, message);
+            }
+        }
+        all
+    }
+
+    fn is_as_described(field: &Field, of: &FieldDescriptorProto) -> bool {
+        let is_list = of.label() == Label::Repeated;
+        match (field.kind, of.r#type()) {
+            (Kind::Text | Key, Type::String) | (Bytes | Kind::Message(_), _) if is_list => {
+                of.r#type() != Type::Bytes
+            }
+            (Text, Type::String) => true,
+            (Key, Type::String) => of.name() == "key",
+            (Bytes, Type::Bytes) => !of.name().ends_with("_id"),
+            (Id(16), Type::Bytes) => of.name() == "trace_id",
+            (Id(8), Type::Bytes) => of.name().ends_with("span_id"),
+            (Kind::Message(_), Type::Message) => true,
+            (Varint | Varints, Type::Bool | Type::Enum | Type::Int32 | Type::Int64 | Type::Uint32)
+            | (Varint | Varints, Type::Uint64 | Type::Sint32 | Type::Sint64) => {
+                is_list == matches!(field.kind, Varints)
+            }
+            (Fixed32, Type::Fixed32 | Type::Sfixed32 | Type::Float) => !is_list,
+            (Fixed64 | Fixed64s, Type::Fixed64 | Type::Sfixed64 | Type::Double) => {
+                is_list == matches!(field.kind, Fixed64s)
+            }
+            _ => false,
+        }
+    }
+
+    #[test]
+    fn every_field_of_the_protocol_is_known() {
+        let described = descriptors();
+        let mut done = BTreeSet::new();
+        let service = |signal: &str, name: &str| format!(".opentelemetry.proto.collector.{signal}.v1.{name}");
+        let mut rest = vec![
+            (service("trace", "ExportTraceServiceRequest"), &TRACES),
+            (service("logs", "ExportLogsServiceRequest"), &LOGS),
+            (service("metrics", "ExportMetricsServiceRequest"), &METRICS),
+        ];
+        while let Some((name, known)) = rest.pop() {
+            if !done.insert(name.clone()) {
+                continue;
+            }
+            let of = described.get(&name).unwrap_or_else(|| panic!("the protocol has no {name}"));
+            assert_eq!(of.field.len(), known.all().count(), "{name}: fields that are described, and known");
+            for (number, field) in known.all() {
+                let described = of.field.iter().find(|of| of.number() == number as i32);
+                let of = described.unwrap_or_else(|| panic!("{name} has no field {number}"));
+                assert_eq!(of.name(), field.name, "{name}");
+                assert!(is_as_described(field, of), "{name}.{}", field.name);
+                assert_eq!(known.named(of.json_name().as_bytes()).0, number, "{name}.{}", of.json_name());
+                if let Kind::Message(inner) = field.kind {
+                    rest.push((of.type_name().to_owned(), inner));
+                }
+            }
+        }
+        assert_eq!(done.len(), 34, "messages of three signals");
+    }
+
+    #[test]
+    fn names_are_spelled_in_two_ways() {
+        let number = |name: &[u8]| SPAN.named(name).0;
+        assert_eq!(number(b"traceId"), 1);
+        assert_eq!(number(b"trace_id"), 1);
+        assert_eq!(number(b"startTimeUnixNano"), 7);
+        for name in [&b"TraceId"[..], b"traceid", b"trace_Id", b"trace", b"traceIdx", b""] {
+            assert_eq!(number(name), 0);
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! From the bytes of a request to its leaves: a walk over the wire format by the schema.
+//!
+//! Every field of every message is visited, every occurrence of it, but for messages that were found clean before. The
+//! walk keeps a stack of its own, of bounded depth.
+
+use super::leaves::{Form, Leaves, NONE, Unit, What};
+use super::refused::{Malformed, Refused};
+use super::schema::{Kind, Message, NUMBERS, Role};
+use super::seen::{As, Hash, Seen};
+use super::wire::{self, Part, Wire, malformed};
+
+/// How deep messages may be nested: as deep as the usual parsers of protobuf go.
+pub(super) const MOST_DEPTH: usize = 100;
+
+/// A message that is being read.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    message: &'static Message,
+    end: usize,
+    pair: u32,
+    unit: u32,
+    /// The list that it is, or that its pair is in.
+    list: u32,
+}
+
+/// Notes the leaves of a request that is a message of this kind. `strict`: every unknown field is one.
+pub(super) fn walk(
+    body: &[u8],
+    root: &'static Message,
+    strict: bool,
+    seen: &Seen,
+    leaves: &mut Leaves,
+) -> Result<(), Refused> {
+    let mut stack: Vec<Frame> = Vec::with_capacity(16);
+    let mut frame = Frame { message: root, end: body.len(), pair: NONE, unit: NONE, list: NONE };
+    let mut at = 0;
+    'fields: loop {
+        while at == frame.end {
+            let Some(outer) = stack.pop() else { return Ok(()) };
+            frame = outer;
+        }
+        let mut part = wire::part(body, at, frame.end)?;
+        let kind = frame.message.field(part.number);
+        if let Kind::Message(message) = kind
+            && part.wire == Wire::Len
+        {
+            // Most fields are attributes, and behind one comes the next.
+            let tag = body[at];
+            loop {
+                if let Some(inner) = enter(body, message, &frame, part.start..part.end, seen, leaves) {
+                    if stack.len() == MOST_DEPTH {
+                        return Err(Refused::TooDeep { most: MOST_DEPTH });
+                    }
+                    stack.push(frame);
+                    frame = inner;
+                    at = part.start;
+                    continue 'fields;
+                }
+                at = part.end;
+                if tag >= 0x80 || at == frame.end || body[at] != tag {
+                    continue 'fields;
+                }
+                part = wire::part(body, at, frame.end)?;
+            }
+        }
+        let is_known = if part.wire == Wire::Len {
+            long_field(body, kind, &part, at, &frame, leaves)?
+        } else {
+            number_field(kind, &part, at, &frame, strict, leaves)
+        };
+        if !is_known {
+            return Err(malformed(at, Malformed::WireType));
+        }
+        at = part.end;
+    }
+}
+
+/// A field with a length that is no message; whether it may have one.
+#[inline(always)]
+fn long_field(
+    body: &[u8],
+    kind: Kind,
+    part: &Part,
+    at: usize,
+    frame: &Frame,
+    leaves: &mut Leaves,
+) -> Result<bool, Refused> {
+    let &Part { head, start, end, .. } = part;
+    let text = Leaves::place(start..end);
+    match kind {
+        Kind::Text => leaves.push(What::Text, text, head..end, frame.pair, frame.unit),
+        Kind::Id(len) => {
+            // What is no id is no reason to let text through.
+            if end - start != usize::from(len) && start < end {
+                leaves.push(What::Bytes, text, head..end, NONE, frame.unit);
+            }
+        }
+        Kind::Key => {
+            leaves.add_key(frame.pair, text, start)?;
+            leaves.push(What::Key, text, head..end, frame.pair, frame.unit);
+        }
+        Kind::Bytes => leaves.push(What::Bytes, text, head..end, frame.pair, frame.unit),
+        Kind::Varints if wire::are_varints(&body[start..end]) => {}
+        Kind::Fixed64s if (end - start).is_multiple_of(8) => {}
+        Kind::Varints | Kind::Fixed64s => return Err(malformed(start, Malformed::Packed)),
+        Kind::Unknown => leaves.push(What::Unknown, text, at..end, frame.pair, frame.unit),
+        Kind::Message(_) | Kind::Varint | Kind::Fixed32 | Kind::Fixed64 => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// A field without a length; whether it is written as it must be.
+#[inline(always)]
+fn number_field(
+    kind: Kind,
+    part: &Part,
+    at: usize,
+    frame: &Frame,
+    strict: bool,
+    leaves: &mut Leaves,
+) -> bool {
+    let &Part { wire, start, end, .. } = part;
+    let text = Leaves::place(start..end);
+    match kind {
+        Kind::Varint | Kind::Fixed64 => {
+            if frame.message.role == Role::Value && frame.pair != NONE {
+                let form = match NUMBERS.iter().position(|&number| number == part.number) {
+                    Some(0) => Some(Form::Bool),
+                    Some(1) => Some(Form::Int),
+                    Some(2) => Some(Form::Double),
+                    _ => None,
+                };
+                if let Some(form) = form {
+                    leaves.push(What::Number(form), text, at..end, frame.pair, frame.unit);
+                }
+            }
+            wire == if let Kind::Varint = kind { Wire::Varint } else { Wire::Fixed64 }
+        }
+        Kind::Fixed32 => wire == Wire::Fixed32,
+        Kind::Varints => wire == Wire::Varint,
+        Kind::Fixed64s => wire == Wire::Fixed64,
+        Kind::Unknown => {
+            if strict {
+                leaves.push(What::Unknown, text, at..end, frame.pair, frame.unit);
+            }
+            true
+        }
+        Kind::Text | Kind::Key | Kind::Bytes | Kind::Id(_) | Kind::Message(_) => false,
+    }
+}
+
+/// The frame of a message that has to be read.
+#[inline]
+fn enter(
+    body: &[u8],
+    message: &'static Message,
+    outer: &Frame,
+    range: std::ops::Range<usize>,
+    seen: &Seen,
+    leaves: &mut Leaves,
+) -> Option<Frame> {
+    let mut frame = Frame { message, end: range.end, pair: outer.pair, unit: outer.unit, list: NONE };
+    let kind = match message.role {
+        Role::Plain | Role::Value => return Some(frame),
+        // Its neighbours may name it.
+        Role::Pair if outer.list != NONE => {
+            frame.pair = leaves.new_pair(outer.list);
+            return Some(frame);
+        }
+        Role::Pair => As::Pair,
+        Role::Resource => As::Resource,
+        Role::Scope => As::Scope,
+        Role::List => As::List,
+    };
+    let bytes = &body[range.clone()];
+    let hash = Hash::of(kind, bytes);
+    if seen.has(kind, hash, bytes) {
+        return None;
+    }
+    // Numbers differ, their keys do not: below one that no rule knows they stay.
+    if kind == As::Pair
+        && let Some(key) = wire::key_of_number(bytes)
+        && seen.has(As::Key, Hash::of(As::Key, key), key)
+    {
+        return None;
+    }
+    leaves.units.push(Unit {
+        start: range.start as u32,
+        end: range.end as u32,
+        kind,
+        hash,
+        parent: outer.unit,
+        is_changed: false,
+    });
+    frame.unit = leaves.units.len() as u32 - 1;
+    match message.role {
+        Role::Pair => frame.pair = leaves.new_pair(NONE),
+        Role::List => frame.list = leaves.new_list(),
+        _ => frame.pair = NONE,
+    }
+    Some(frame)
+}

@@ -1,0 +1,28 @@
+//! Any request is clean, changed or refused; what comes out reads as what went in, is clean, and has the same outcome
+//! whatever was seen before.
+#![no_main]
+
+use std::sync::{Arc, LazyLock};
+
+use arbitrary::Arbitrary;
+use kasm_scrub::Sanitizer;
+use libfuzzer_sys::fuzz_target;
+
+#[allow(dead_code)]
+#[path = "../checks.rs"]
+mod checks;
+
+static SANITIZER: LazyLock<Arc<Sanitizer>> = LazyLock::new(|| Arc::new(Sanitizer::builtin()));
+
+#[derive(Arbitrary, Debug)]
+struct Input<'a> {
+    signal: u8,
+    is_json: bool,
+    body: &'a [u8],
+}
+
+fuzz_target!(|input: Input<'_>| {
+    if let Err(what) = checks::otlp(&SANITIZER, input.signal, input.is_json, input.body) {
+        panic!("{what}");
+    }
+});

@@ -1,0 +1,182 @@
+//! Scrubbing on the wire is scrubbing of what is decoded; and what holds for every request.
+
+use kasm_scrub::Work;
+use kasm_scrub::otlp::{Encoding, Policy, Scrubbed, Scrubber, Signal, Unknown};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use proptest::prelude::*;
+use prost::Message;
+
+use super::model::Model;
+use super::tree::{self, Field, Holds, Options, Style, Tape};
+use super::{SANITIZER, SIGNALS, forwarded, scrubber};
+
+/// What a receiver reads, and what the model makes of it.
+fn decoded(signal: Signal, body: &[u8], scrubbed: bool) -> Vec<u8> {
+    let mut model = Model { sanitizer: &SANITIZER, work: Work::default() };
+    match signal {
+        Signal::Traces => {
+            let mut request = ExportTraceServiceRequest::decode(body).expect("valid");
+            if scrubbed {
+                model.traces(&mut request);
+            }
+            request.encode_to_vec()
+        }
+        Signal::Logs => {
+            let mut request = ExportLogsServiceRequest::decode(body).expect("valid");
+            if scrubbed {
+                model.logs(&mut request);
+            }
+            request.encode_to_vec()
+        }
+        _ => {
+            let mut request = ExportMetricsServiceRequest::decode(body).expect("valid");
+            if scrubbed {
+                model.metrics(&mut request);
+            }
+            request.encode_to_vec()
+        }
+    }
+}
+
+fn request(signal: Signal, tape: &[u16], is_plain: bool) -> Vec<Field> {
+    tree::fields(tree::root(signal), &mut Tape(tape), 14, Options { is_plain })
+}
+
+fn signal() -> impl Strategy<Value = Signal> {
+    prop::sample::select(&SIGNALS[..])
+}
+
+fn tape() -> impl Strategy<Value = Vec<u16>> {
+    prop::collection::vec(any::<u16>(), 0..600)
+}
+
+/// As the model does it, on what a request of JSON is made of.
+fn scrub_tree(fields: &mut [Field], key: Option<&str>, work: &mut Work) {
+    let own = fields.iter().find_map(|field| match &field.holds {
+        Holds::Text(text) if field.name == "key" => Some(text.clone()),
+        _ => None,
+    });
+    let is_pair = fields.iter().any(|field| field.name == "key");
+    let key = if is_pair { own.as_deref() } else { key };
+    let mut clean = |name: Option<&str>, bytes: &[u8]| {
+        let key = name.map_or(kasm_scrub::Key::None, |name| kasm_scrub::Key::Name(name.as_bytes()));
+        SANITIZER.clean(key, bytes, work).into_owned()
+    };
+    for field in fields.iter_mut() {
+        let under = if field.name == "key" { None } else { key };
+        let written = match &field.holds {
+            Holds::Varint(value) if field.name == "intValue" => (*value as i64).to_string(),
+            Holds::Fixed64(value, false) if field.name == "doubleValue" => f64::from_bits(*value).to_string(),
+            _ => String::new(),
+        };
+        match &mut field.holds {
+            Holds::Text(text) => *text = String::from_utf8(clean(under, text.as_bytes())).expect("text"),
+            Holds::Bytes(bytes) => *bytes = clean(under, bytes),
+            _ => {}
+        }
+        if let Some(key) = key
+            && !written.is_empty()
+            && SANITIZER.scanner().knows_key(key.as_bytes())
+        {
+            let new = clean(Some(key), written.as_bytes());
+            if new != written.as_bytes() {
+                field.name = "stringValue".to_owned();
+                field.holds = Holds::Text(String::from_utf8(new).expect("text"));
+            }
+        }
+    }
+    for field in fields {
+        if let Holds::Fields(inner) = &mut field.holds {
+            let is_own = !matches!(field.name.as_str(), "value" | "arrayValue" | "values" | "kvlistValue");
+            scrub_tree(inner, if is_own { None } else { key }, work);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1500) })]
+
+    #[test]
+    fn the_wire_is_scrubbed_as_what_is_decoded(signal in signal(), tape in tape(), padding in 0usize..4) {
+        let fields = request(signal, &tape, false);
+        let mut body = Vec::new();
+        tree::to_wire(&fields, padding, &mut body);
+        let mut scrubber = scrubber();
+        let out = forwarded(&mut scrubber, signal, Encoding::Protobuf, &body).expect("valid");
+        prop_assert_eq!(decoded(signal, &out, false), decoded(signal, &body, true));
+        // Twice is once, and what was seen before changes nothing.
+        prop_assert_eq!(scrubber.scrub(signal, Encoding::Protobuf, &out), Ok(Scrubbed::Clean), "{} {}", body.escape_ascii(), out.escape_ascii());
+        for _ in 0..3 {
+            let again = forwarded(&mut scrubber, signal, Encoding::Protobuf, &body).expect("valid");
+            prop_assert_eq!(&again, &out);
+        }
+    }
+
+    #[test]
+    fn json_is_scrubbed_as_what_it_says(
+        signal in signal(), tape in tape(), snake: bool, escapes: bool, blanks: bool,
+    ) {
+        let fields = request(signal, &tape, true);
+        let style = Style { snake, escapes, blanks };
+        let body = tree::json(&fields, style);
+        let mut scrubber = scrubber();
+        let out = forwarded(&mut scrubber, signal, Encoding::Json, &body).expect("valid");
+        let mut want = fields.clone();
+        scrub_tree(&mut want, None, &mut Work::default());
+        let mut got: serde_json::Value = serde_json::from_slice(&out).expect("JSON stays JSON");
+        let mut want: serde_json::Value = serde_json::from_slice(&tree::json(&want, style)).expect("JSON");
+        // A number that has become a string has the name of one, in either spelling.
+        spell(&mut got);
+        spell(&mut want);
+        prop_assert_eq!(got, want, "{}", String::from_utf8_lossy(&body));
+        prop_assert_eq!(scrubber.scrub(signal, Encoding::Json, &out), Ok(Scrubbed::Clean));
+        for _ in 0..3 {
+            let again = forwarded(&mut scrubber, signal, Encoding::Json, &body).expect("valid");
+            prop_assert_eq!(&again, &out);
+        }
+    }
+
+    #[test]
+    fn strict_is_what_is_known(signal in signal(), tape in tape()) {
+        let body = tree::wire(&request(signal, &tape, false));
+        let policy = Policy { unknown: Unknown::Remove, ..Policy::default() };
+        let mut strict = Scrubber::new(SANITIZER.clone(), policy);
+        let out = forwarded(&mut strict, signal, Encoding::Protobuf, &body).expect("valid");
+        prop_assert_eq!(decoded(signal, &out, false), decoded(signal, &body, true));
+        prop_assert_eq!(strict.scrub(signal, Encoding::Protobuf, &out), Ok(Scrubbed::Clean));
+    }
+
+    #[test]
+    fn no_bytes_are_too_odd(signal in signal(), tape in tape(), cuts in prop::collection::vec((any::<u16>(), any::<u8>()), 0..6)) {
+        let mut wire = tree::wire(&request(signal, &tape, false));
+        let mut json = tree::json(&request(signal, &tape, true), Style::default());
+        for (at, byte) in cuts {
+            for body in [&mut wire, &mut json] {
+                if let Some(at) = usize::from(at).checked_rem(body.len()) {
+                    body[at] = byte;
+                }
+            }
+        }
+        for (encoding, body) in [(Encoding::Protobuf, wire), (Encoding::Json, json)] {
+            let mut scrubber = scrubber();
+            if let Ok(Scrubbed::Changed(changed)) = scrubber.scrub(signal, encoding, &body) {
+                prop_assert_eq!(scrubber.scrub(signal, encoding, &changed.body), Ok(Scrubbed::Clean));
+            }
+        }
+    }
+}
+
+fn spell(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(members) => {
+            if let Some(text) = members.remove("string_value") {
+                members.insert("stringValue".to_owned(), text);
+            }
+            members.values_mut().for_each(spell);
+        }
+        serde_json::Value::Array(list) => list.iter_mut().for_each(spell),
+        _ => {}
+    }
+}
