@@ -81,7 +81,7 @@ fn is_tight(line: &[u8], finding: &Finding) -> bool {
     let before = finding.start.checked_sub(1).map(|i| line[i]);
     let after = line.get(finding.end);
     // A quote in a value, or one behind one of these, may have been taken for the start of a string.
-    let opens = memchr::memchr2(b'"', b'\'', &line[finding.range()]).is_some()
+    let opens = memchr::memchr3(b'"', b'\'', b'`', &line[finding.range()]).is_some()
         || line[..finding.end].last().is_some_and(|b| matches!(b, b'[' | b'{' | b',' | b':' | b'('));
     opens
         || before.is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b']'))

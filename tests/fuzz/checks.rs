@@ -85,11 +85,14 @@ fn same_shape(sanitizer: &Sanitizer, before: &Value, after: &Value) -> Result<()
     }
 }
 
-/// Whether a key has nothing in it that is secret by its shape.
+/// Whether a key has nothing in it that is secret by its shape, with its slashes as they are and escaped.
 fn is_clean(sanitizer: &Sanitizer, key: &str) -> bool {
     let quoted = Value::String(key.to_owned()).to_string();
     let mut work = Work::default();
-    matches!(sanitizer.clean(Key::None, quoted.as_bytes(), &mut work), std::borrow::Cow::Borrowed(_))
+    let mut is_left = |text: &str| {
+        matches!(sanitizer.clean(Key::None, text.as_bytes(), &mut work), std::borrow::Cow::Borrowed(_))
+    };
+    is_left(&quoted) && is_left(&quoted.replace('/', "\\/"))
 }
 
 /// A rule file loads or is refused; what loads can scan. A mistake is a panic.

@@ -146,6 +146,8 @@ fn a_key_inside_what_is_cut_off_has_its_value() {
     gone(r#"{"Cookie":"--password","Password":[null,"Q7AAAAAAAA"]}"#);
     gone(r#"{"_":"<password>Q7AAAAAAAA", "Password": null}"#);
     stable("session_token\\n\":\"%70assword%3Dhunter2");
+    // A quote of the list that is gone with what is found in it.
+    stable("sid: [ ` +sid:Dead0001`JMJ] [ ` -gQQKE");
 }
 
 #[test]
