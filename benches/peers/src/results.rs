@@ -68,16 +68,19 @@ impl Row {
         let start = self.start_ms()?.best / 1e3;
         let seconds = |run: &Sample| match self.peer.how {
             How::Worker(_) => worker(run, "seconds"),
-            _ => Some(beyond(run.wall, start)),
+            _ => beyond(run.wall, start),
         };
-        Figure::highest(runs.iter().filter_map(|run| Some(*bytes as f64 / 1e6 / seconds(run)?)).collect())
+        Figure::highest(
+            runs.iter().map(|run| Some(*bytes as f64 / 1e6 / seconds(run)?)).collect::<Option<_>>()?,
+        )
     }
 
     /// Seconds of processor time per GB, beyond what starting takes.
     pub fn cpu(&self, text: &str) -> Option<Figure> {
         let (bytes, runs) = self.texts.get(text)?;
         let start = Figure::lowest(self.starts.iter().map(|run| run.cpu.as_secs_f64()).collect())?.best;
-        Figure::lowest(runs.iter().map(|run| beyond(run.cpu, start) / (*bytes as f64 / 1e9)).collect())
+        let per_gb = |run: &Sample| Some(beyond(run.cpu, start)? / (*bytes as f64 / 1e9));
+        Figure::lowest(runs.iter().map(per_gb).collect::<Option<_>>()?)
     }
 
     /// The most memory of any run, in MiB.
@@ -133,9 +136,10 @@ fn worker(run: &Sample, name: &str) -> Option<f64> {
     serde_json::from_slice::<Value>(&run.kept).ok()?.get(name)?.as_f64()
 }
 
-/// A time without what starting takes, but never nothing.
-fn beyond(time: Duration, start: f64) -> f64 {
-    (time.as_secs_f64() - start).max(1e-4)
+/// A time without what starting takes. `None`: it is so short that the start decides it.
+fn beyond(time: Duration, start: f64) -> Option<f64> {
+    let beyond = time.as_secs_f64() - start;
+    (beyond > start / 4.0).then_some(beyond)
 }
 
 #[cfg(test)]
@@ -172,6 +176,12 @@ pub mod tests {
         }
         let cpu = row("kasm-scrub", 1000.0).cpu("log").expect("cpu");
         assert!((cpu.best - 0.5).abs() < 0.01, "{cpu:?}");
+    }
+
+    #[test]
+    fn a_run_that_is_all_start_has_no_speed() {
+        let row = row("kasm-scrub", 100_000.0);
+        assert!(row.speed("log").is_none() && row.cpu("log").is_none());
     }
 
     #[test]
