@@ -1,5 +1,7 @@
 //! Requests of OTLP: every string of every message is scrubbed, in every encoding, and nothing else changes.
 
+#[path = "otlp/answers.rs"]
+mod answers;
 #[path = "otlp/canary.rs"]
 mod canary;
 #[path = "otlp/differential.rs"]

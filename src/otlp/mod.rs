@@ -1,4 +1,4 @@
-//! OTLP: requests with traces, logs or metrics, scrubbed in the encoding they come in.
+//! OTLP: requests with traces, logs or metrics, and what is answered to them, scrubbed in the encoding they come in.
 //!
 //! A pure function: bytes → clean, changed, or refused. There is no network here and no compression. What is clean is to be
 //! forwarded as it came; what is refused is not to be forwarded.
@@ -6,6 +6,9 @@
 //! A request is not decoded. It is read where it stands, by a table of the protocol's messages, for every string in it;
 //! each is scanned as a record of its own, below the key it belongs to. What is found is replaced there, and lengths are
 //! put right.
+//!
+//! What an upstream answers may quote what was sent, so it is scrubbed as well ([`Scrubber::scrub_answer`]). Where client and
+//! upstream speak different encodings, [`answer_to_json`] turns an answer into the client's.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -19,6 +22,7 @@
 //! assert!(changed.body.windows(29).any(|text| text == b"\"password=[REDACTED:password]"));
 //! ```
 
+mod answer;
 mod json;
 mod judge;
 mod leaves;
@@ -27,6 +31,7 @@ mod refused;
 mod rewrite;
 mod schema;
 mod seen;
+mod status;
 mod walk;
 mod wire;
 
@@ -36,7 +41,9 @@ use crate::finding::RuleIndex;
 use crate::sanitize::Sanitizer;
 use crate::scan::LineStarts;
 
+pub use answer::{Answer, answer_to_json};
 pub use refused::{Malformed, Refused};
+pub use status::{retry_delay, write_status, write_status_json};
 
 use judge::Judge;
 use leaves::Leaves;
@@ -154,11 +161,22 @@ impl Scrubber {
     /// What cannot be read for certain is refused.
     pub fn scrub(&mut self, signal: Signal, encoding: Encoding, body: &[u8]) -> Result<Scrubbed, Refused> {
         let root = root(signal).ok_or(Refused::Profiles)?;
+        self.scrub_message(root, encoding, self.policy.unknown, body)
+    }
+
+    /// Scrubs what is a message of this kind.
+    fn scrub_message(
+        &mut self,
+        root: &'static Message,
+        encoding: Encoding,
+        unknown: Unknown,
+        body: &[u8],
+    ) -> Result<Scrubbed, Refused> {
         let most = self.policy.most_bytes.min(MOST_BYTES);
         if body.len() > most {
             return Err(Refused::TooLarge { most });
         }
-        let strict = self.policy.unknown == Unknown::Remove;
+        let strict = unknown == Unknown::Remove;
         let Self { sanitizer, starts, seen, leaves, judge, .. } = self;
         leaves.clear();
         leaves.shrink(KEPT);

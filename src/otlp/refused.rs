@@ -59,10 +59,7 @@ impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Malformed { at, what } => {
-                write!(
-                    f,
-                    "the request is malformed at byte {at}: {what}; do not send it again, look at what made it"
-                )
+                write!(f, "malformed at byte {at}: {what}; do not send it again, look at what made it")
             }
             Self::TooDeep { most } => {
                 write!(f, "messages are nested more than {most} deep; flatten attributes and log bodies")

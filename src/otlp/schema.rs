@@ -109,7 +109,7 @@ fn is_spelled(known: &[u8], name: &[u8]) -> bool {
 
 const NONE: Field = Field { name: "", kind: Kind::Unknown };
 
-const fn message(role: Role, list: &[(usize, &'static str, Kind)]) -> Message {
+pub(super) const fn message(role: Role, list: &[(usize, &'static str, Kind)]) -> Message {
     let mut fields = [NONE; FIELDS];
     let mut i = 0;
     while i < list.len() {
@@ -122,7 +122,7 @@ const fn message(role: Role, list: &[(usize, &'static str, Kind)]) -> Message {
 use Kind::{Bytes, Fixed32, Fixed64, Fixed64s, Id, Key, Text, Varint, Varints};
 use Role::{List, Pair, Plain, Resource, Scope, Value};
 
-const fn of(message: &'static Message) -> Kind {
+pub(super) const fn of(message: &'static Message) -> Kind {
     Kind::Message(message)
 }
 
@@ -407,6 +407,7 @@ mod tests {
     use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorSet};
 
     use super::*;
+    use crate::otlp::{Answer, Signal};
 
     /// All messages of the protocol, by their full names.
     fn descriptors() -> BTreeMap<String, DescriptorProto> {
@@ -454,10 +455,14 @@ mod tests {
         let described = descriptors();
         let mut done = BTreeSet::new();
         let service = |signal: &str, name: &str| format!(".opentelemetry.proto.collector.{signal}.v1.{name}");
+        let answer = |signal| Answer::Export(signal).message().expect("a signal with answers");
         let mut rest = vec![
             (service("trace", "ExportTraceServiceRequest"), &TRACES),
             (service("logs", "ExportLogsServiceRequest"), &LOGS),
             (service("metrics", "ExportMetricsServiceRequest"), &METRICS),
+            (service("trace", "ExportTraceServiceResponse"), answer(Signal::Traces)),
+            (service("logs", "ExportLogsServiceResponse"), answer(Signal::Logs)),
+            (service("metrics", "ExportMetricsServiceResponse"), answer(Signal::Metrics)),
         ];
         while let Some((name, known)) = rest.pop() {
             if !done.insert(name.clone()) {
@@ -476,7 +481,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(done.len(), 34, "messages of three signals");
+        assert_eq!(done.len(), 40, "messages of three signals");
     }
 
     #[test]

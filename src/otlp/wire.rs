@@ -3,6 +3,8 @@
 //! Reading is exact: what two parsers could take for different things is refused. Numbers may be written longer than
 //! they need (some senders leave room for lengths that way), as all parsers allow.
 
+use std::ops::Range;
+
 use super::refused::{Malformed, Refused};
 
 /// How a value is written.
@@ -80,6 +82,39 @@ pub(super) fn part(bytes: &[u8], at: usize, end: usize) -> Result<Part, Refused>
         _ => return Err(malformed(at, Malformed::Group)),
     };
     Ok(Part { number, wire, head, start: head, end: value_end })
+}
+
+impl Part {
+    /// Where the text or message is that it holds.
+    pub(super) fn text(&self) -> Result<Range<usize>, Refused> {
+        match self.wire {
+            Wire::Len => Ok(self.start..self.end),
+            _ => Err(malformed(self.head, Malformed::WireType)),
+        }
+    }
+
+    /// The number of a variable length that it holds.
+    pub(super) fn varint(&self, bytes: &[u8]) -> Result<u64, Refused> {
+        match self.wire {
+            Wire::Varint => Ok(varint(bytes, self.start, self.end)?.0),
+            _ => Err(malformed(self.head, Malformed::WireType)),
+        }
+    }
+}
+
+/// Calls `found` with each field of the message that is in `range`.
+pub(super) fn for_each_field(
+    bytes: &[u8],
+    range: Range<usize>,
+    mut found: impl FnMut(&Part) -> Result<(), Refused>,
+) -> Result<(), Refused> {
+    let mut at = range.start;
+    while at < range.end {
+        let part = part(bytes, at, range.end)?;
+        found(&part)?;
+        at = part.end;
+    }
+    Ok(())
 }
 
 /// The key of an attribute that is just that and a number, as the usual encoders write it.

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use kasm_scrub::otlp::{self, Encoding, Policy, Scrubbed, Signal};
+use kasm_scrub::otlp::{self, Answer, Encoding, Policy, Scrubbed, Signal};
 use kasm_scrub::rules::anchor::{Anchor, Reach};
 use kasm_scrub::rules::byte_set::ByteSet;
 use kasm_scrub::sanitize::{Key, Parts};
@@ -182,5 +182,41 @@ pub(crate) fn otlp(sanitizer: &Arc<Sanitizer>, signal: u8, is_json: bool, body: 
     match scrubber.scrub(signal, encoding, &changed.body) {
         Ok(Scrubbed::Clean) => Ok(()),
         other => Err(format!("what came out is not clean: {other:?}")),
+    }
+}
+
+/// An answer has one outcome, what comes out is clean, and what can be read on the wire can be written in JSON.
+/// # Errors
+/// What was wrong.
+pub(crate) fn answer(
+    sanitizer: &Arc<Sanitizer>,
+    which: u8,
+    is_json: bool,
+    body: &[u8],
+) -> Result<(), String> {
+    let answer = match which % 4 {
+        0 => Answer::Export(Signal::Traces),
+        1 => Answer::Export(Signal::Logs),
+        2 => Answer::Export(Signal::Metrics),
+        _ => Answer::Status,
+    };
+    let encoding = if is_json { Encoding::Json } else { Encoding::Protobuf };
+    let mut scrubber = otlp::Scrubber::new(sanitizer.clone(), Policy::default());
+    let outcome = scrubber.scrub_answer(answer, encoding, body);
+    if let Ok(Scrubbed::Changed(changed)) = &outcome
+        && scrubber.scrub_answer(answer, encoding, &changed.body) != Ok(Scrubbed::Clean)
+    {
+        return Err("what came out of an answer is not clean".to_owned());
+    }
+    if is_json {
+        return Ok(());
+    }
+    otlp::retry_delay(body);
+    match otlp::answer_to_json(answer, body) {
+        Ok(json) if scrubber.scrub_answer(answer, Encoding::Json, &json).is_err() => {
+            Err("an answer became what is none in JSON".to_owned())
+        }
+        Err(_) if outcome.is_ok() => Err("an answer that can be read was not written in JSON".to_owned()),
+        _ => Ok(()),
     }
 }

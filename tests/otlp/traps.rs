@@ -10,14 +10,14 @@ use super::payload::{Dice, request};
 use super::{SANITIZER, SIGNALS, forwarded, holds, scrubber};
 
 /// A field with a length.
-fn len(number: u32, content: &[u8]) -> Vec<u8> {
+pub(super) fn len(number: u32, content: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     super::tree::varint(u64::from(number << 3 | 2), 0, &mut out);
     super::tree::varint(content.len() as u64, 0, &mut out);
     [out, content.to_vec()].concat()
 }
 
-fn varint(number: u32, value: u64) -> Vec<u8> {
+pub(super) fn varint(number: u32, value: u64) -> Vec<u8> {
     let mut out = Vec::new();
     super::tree::varint(u64::from(number << 3), 0, &mut out);
     super::tree::varint(value, 0, &mut out);

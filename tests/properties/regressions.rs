@@ -39,7 +39,9 @@ fn otlp() {
     let sanitizer = std::sync::Arc::new(kasm_scrub::Sanitizer::builtin());
     replay("otlp", |input| match input {
         [signal, is_json, body @ ..] => {
-            checks::otlp(&sanitizer, signal.wrapping_sub(b'0'), *is_json != b'0', body)
+            let (signal, is_json) = (signal.wrapping_sub(b'0'), *is_json != b'0');
+            checks::otlp(&sanitizer, signal, is_json, body)
+                .and_then(|()| checks::answer(&sanitizer, signal, is_json, body))
         }
         _ => Ok(()),
     });

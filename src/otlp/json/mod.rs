@@ -3,7 +3,7 @@
 //! Names may be written in lower camel case or as in the protocol's files, ids are in hexadecimal, bytes in base64, and
 //! integers may be strings. Strings without escapes are looked at where they stand.
 
-mod text;
+pub(super) mod text;
 mod token;
 
 use std::ops::Range;

@@ -49,7 +49,7 @@ fn escaped_unit(source: &[u8], at: usize) -> (char, usize) {
 }
 
 /// Writes text as it stands in a string.
-pub(super) fn escape(text: &[u8], out: &mut Vec<u8>) {
+pub(in crate::otlp) fn escape(text: &[u8], out: &mut Vec<u8>) {
     for &byte in text {
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),

@@ -1,5 +1,5 @@
 //! Any request is clean, changed or refused; what comes out reads as what went in, is clean, and has the same outcome
-//! whatever was seen before.
+//! whatever was seen before. So it is with what may be an answer.
 #![no_main]
 
 use std::sync::{Arc, LazyLock};
@@ -22,7 +22,10 @@ struct Input<'a> {
 }
 
 fuzz_target!(|input: Input<'_>| {
-    if let Err(what) = checks::otlp(&SANITIZER, input.signal, input.is_json, input.body) {
+    let Input { signal, is_json, body } = input;
+    let checked = checks::otlp(&SANITIZER, signal, is_json, body)
+        .and_then(|()| checks::answer(&SANITIZER, signal, is_json, body));
+    if let Err(what) = checked {
         panic!("{what}");
     }
 });
