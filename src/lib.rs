@@ -26,6 +26,8 @@ pub mod finding;
 pub mod otlp;
 pub mod parallel;
 mod redact;
+#[cfg(feature = "otlp")]
+pub mod relay;
 #[cfg(feature = "cli")]
 pub mod report;
 pub mod rules;

@@ -12,10 +12,16 @@
 mod completions;
 mod explain;
 mod filter;
+#[cfg(feature = "otlp")]
+mod logs;
+#[cfg(feature = "otlp")]
+mod otel;
 mod pipe;
 mod rule_costs;
 mod rules;
 mod setup;
+#[cfg(feature = "otlp")]
+mod sidecar;
 
 use std::io::Write;
 use std::panic::Location;
@@ -27,6 +33,7 @@ const ABOUT: &str = "Takes secrets and PII out of logs and traces before they ar
 const EXAMPLES: &str = "\
 Examples:
   app 2>&1 | kasm-scrub filter
+  kasm-scrub sidecar --upstream http://otel-collector:4317
   kasm-scrub filter --profile strict --report counts.json < app.log > clean.log
   kasm-scrub explain < app.log
   kasm-scrub rules list --profile secrets
@@ -44,6 +51,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Filter(filter::Args),
+    #[cfg(feature = "otlp")]
+    Sidecar(Box<sidecar::Args>),
     Explain(explain::Args),
     Rules(rules::Args),
     Completions(completions::Args),
@@ -77,6 +86,8 @@ pub fn main() -> ExitCode {
         let Cli { command } = Cli::parse();
         match command {
             Command::Filter(args) => filter::run(args),
+            #[cfg(feature = "otlp")]
+            Command::Sidecar(args) => sidecar::run(*args),
             Command::Explain(args) => explain::run(args),
             Command::Rules(args) => rules::run(args),
             Command::Completions(args) => completions::run(args),

@@ -68,6 +68,27 @@ fn actions() -> impl TypedValueParser<Value = Action> {
     })
 }
 
+/// A time as it is written on the command line: `10s`, `500ms`, `2m`, `1h`.
+#[cfg(feature = "otlp")]
+pub(super) fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let at = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(at);
+    let wrong = || "write a number and s, ms, m or h: 10s".to_owned();
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let millis = match unit {
+        "ms" => Some(number),
+        "s" => number.checked_mul(1000),
+        "m" => number.checked_mul(60_000),
+        "h" => number.checked_mul(3_600_000),
+        _ => None,
+    };
+    match millis {
+        Some(millis @ 1..=86_400_000) => Ok(std::time::Duration::from_millis(millis)),
+        Some(_) => Err("a time is between 1ms and 24h".to_owned()),
+        None => Err(wrong()),
+    }
+}
+
 /// What records are taken to be, by name.
 pub(super) fn formats() -> impl TypedValueParser<Value = Format> {
     PossibleValuesParser::new(Format::ALL.map(Format::name))
@@ -82,6 +103,22 @@ impl RuleOptions {
 }
 
 impl SanitizerOptions {
+    /// The files that the sanitizer is made of, as far as they can be told now.
+    #[cfg(feature = "otlp")]
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let mut files = self.rules.rules.clone();
+        files.extend(self.hash_key.clone());
+        if let Some(path) = &self.config {
+            files.push(path.clone());
+            let text = read_text("configuration", path).unwrap_or_default();
+            if let Ok(config) = Config::read(&path.display().to_string(), &text) {
+                let base = path.parent().unwrap_or(Path::new(""));
+                files.extend(config.rules.iter().chain(&config.key_file).map(|file| base.join(file)));
+            }
+        }
+        files
+    }
+
     /// The sanitizer, and the profile it works by.
     pub(super) fn sanitizer(&self, format: Option<Format>) -> Result<(Sanitizer, Profile), Refusal> {
         let (config, base) = match &self.config {

@@ -43,7 +43,7 @@ use crate::scan::LineStarts;
 
 pub use answer::{Answer, answer_to_json};
 pub use refused::{Malformed, Refused};
-pub use status::{retry_delay, write_status, write_status_json};
+pub use status::{retry_delay, status_message, write_status, write_status_json};
 
 use judge::Judge;
 use leaves::Leaves;
@@ -195,6 +195,21 @@ impl Scrubber {
         let findings = judge.found.clone();
         Ok(Scrubbed::Changed(Changed { body, findings, removed: judge.removed }))
     }
+}
+
+/// The bytes that base64 stands for, as headers hold it. `None`: it is none.
+#[cfg(feature = "otlp")]
+pub(crate) fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    json::text::from_base64(text, &mut bytes).then_some(bytes)
+}
+
+/// Bytes as base64, with padding.
+#[cfg(feature = "otlp")]
+pub(crate) fn to_base64(bytes: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(bytes.len() / 3 * 4 + 4);
+    json::text::to_base64(bytes, &mut text);
+    text
 }
 
 /// The message that a request of a signal is.

@@ -26,6 +26,11 @@ pub fn retry_delay(status: &[u8]) -> Option<Duration> {
     read(status).ok()?.retry
 }
 
+/// What a protobuf `google.rpc.Status` says, as it stands there. `None`: nothing, or the status cannot be read.
+pub fn status_message(status: &[u8]) -> Option<&[u8]> {
+    read(status).ok()?.message
+}
+
 /// Reads a status; of a field given twice the last counts, as with all parsers.
 pub(super) fn read(body: &[u8]) -> Result<Status<'_>, Refused> {
     let mut status = Status::default();

@@ -88,7 +88,7 @@ pub(super) fn replace(source: &[u8], new: &[u8], out: &mut Vec<u8>) {
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// Writes bytes as base64.
-pub(super) fn to_base64(bytes: &[u8], out: &mut Vec<u8>) {
+pub(in crate::otlp) fn to_base64(bytes: &[u8], out: &mut Vec<u8>) {
     for chunk in bytes.chunks(3) {
         let word = chunk.iter().fold(0, |word, &byte| word << 8 | u32::from(byte)) << (8 * (3 - chunk.len()));
         for i in 0..4 {
@@ -99,7 +99,7 @@ pub(super) fn to_base64(bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Writes the bytes that base64 stands for, in either alphabet, padded or not; whether it is any.
-pub(super) fn from_base64(text: &[u8], out: &mut Vec<u8>) -> bool {
+pub(in crate::otlp) fn from_base64(text: &[u8], out: &mut Vec<u8>) -> bool {
     let padding = text.iter().rev().take_while(|&&byte| byte == b'=').count();
     let digits = &text[..text.len() - padding];
     if padding > 2 || digits.len() % 4 == 1 || (padding > 0 && !text.len().is_multiple_of(4)) {

@@ -1,0 +1,334 @@
+//! `sidecar`: stands between what sends telemetry and where it goes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::logs::{self, Scrubbed};
+use super::otel::Variables;
+use super::setup::{SanitizerOptions, duration};
+use super::{Exit, Refusal};
+use crate::Sanitizer;
+use crate::otlp::{Policy, Unknown};
+use crate::relay::{
+    self, Address, ClientTls, Compression, End, Limits, PerSignal, Rules, Scrubbing, ServerTls, Settings,
+    Upstream, UpstreamCompression, UpstreamProtocol, Url,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  kasm-scrub sidecar --upstream http://otel-collector:4317
+  kasm-scrub sidecar --otlp-grpc unix:/run/otlp.sock --upstream https://gateway --upstream-ca ca.pem
+  kasm-scrub sidecar --otlp-http 127.0.0.1:4318 --upstream http://collector:4318 --upstream-protocol http/protobuf
+  kasm-scrub sidecar --upstream http://collector:4317 --profile strict --canary 60s
+  OTEL_EXPORTER_OTLP_HEADERS=x-tenant=kasm kasm-scrub sidecar --upstream https://tempo:4317
+
+A request is answered with what the upstream has answered: nothing is queued, and nothing is lost that a client was told
+is taken. Clean requests go on as they came, byte by byte. What cannot be scrubbed is refused, never forwarded.
+
+The variables OTEL_EXPORTER_OTLP_ENDPOINT, _PROTOCOL, _HEADERS, _TIMEOUT, _COMPRESSION, _INSECURE, _CERTIFICATE,
+_CLIENT_CERTIFICATE and _CLIENT_KEY, and those of one signal (OTEL_EXPORTER_OTLP_TRACES_…), say of the upstream what no
+option says. SIGHUP, or a change of one of the files named, reads rules, certificates and tokens again; what is wrong
+leaves the old ones in use. SIGTERM drains.";
+
+/// Scrub OTLP on its way: receive from clients, forward to an upstream
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    #[command(flatten)]
+    sanitizer: SanitizerOptions,
+    /// Take OTLP/gRPC here: HOST:PORT or unix:/PATH; may be given more than once [default, if no --otlp-http is given
+    /// either: 127.0.0.1:4317]
+    #[arg(long, value_name = "ADDR", help_heading = "Clients")]
+    otlp_grpc: Vec<Address>,
+    /// Take OTLP/HTTP (protobuf and JSON) here; may be given more than once [default, if no --otlp-grpc is given either:
+    /// 127.0.0.1:4318]
+    #[arg(long, value_name = "ADDR", help_heading = "Clients")]
+    otlp_http: Vec<Address>,
+    /// The certificate chain of the ports above (PEM); with it they speak TLS only
+    #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "Clients")]
+    tls_cert: Option<PathBuf>,
+    /// The key of that certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "Clients")]
+    tls_key: Option<PathBuf>,
+    /// Who signs certificates of clients (PEM); with it a client needs one
+    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "Clients")]
+    tls_client_ca: Option<PathBuf>,
+    /// A file with bearer tokens, one a line; with it a client needs one of them, and it is not passed on
+    #[arg(long, value_name = "FILE", help_heading = "Clients")]
+    bearer_tokens: Option<PathBuf>,
+    /// Where requests go: http://HOST:PORT, https://HOST:PORT or unix:/PATH [env: OTEL_EXPORTER_OTLP_ENDPOINT]
+    #[arg(long, value_name = "URL", help_heading = "Upstream")]
+    upstream: Option<String>,
+    /// What is spoken there: grpc or http/protobuf [default: grpc, or what OTEL_EXPORTER_OTLP_PROTOCOL says]
+    #[arg(long, value_name = "PROTOCOL", value_parser = ["grpc", "http/protobuf"], help_heading = "Upstream")]
+    upstream_protocol: Option<String>,
+    /// How requests are compressed there: as-came, none, gzip or zstd [default: as-came]
+    #[arg(long, value_name = "HOW", value_parser = ["as-came", "none", "gzip", "zstd"], help_heading = "Upstream")]
+    upstream_compression: Option<String>,
+    /// Who signs the upstream's certificate (PEM) [default: who the system trusts]
+    #[arg(long, value_name = "FILE", help_heading = "Upstream")]
+    upstream_ca: Option<PathBuf>,
+    /// Our certificate there (PEM)
+    #[arg(long, value_name = "FILE", requires = "upstream_key", help_heading = "Upstream")]
+    upstream_cert: Option<PathBuf>,
+    /// The key of that certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "upstream_cert", help_heading = "Upstream")]
+    upstream_key: Option<PathBuf>,
+    /// How long an answer may take: 10s, 500ms, 2m [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Upstream")]
+    timeout: Option<Duration>,
+    /// Where /livez, /readyz and /metrics are, without TLS; "none" for nowhere
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9464", help_heading = "Operation")]
+    admin: String,
+    /// Send a made-up secret the way of all requests this often, and be not ready if it comes out: 60s
+    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Operation")]
+    canary: Option<Duration>,
+    /// Remove fields that the protocol, as it is known here, does not have (they are scanned otherwise)
+    #[arg(long, help_heading = "Operation")]
+    strict_fields: bool,
+    /// The most MiB of a request, decompressed
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=64),
+        help_heading = "Operation")]
+    max_request: u16,
+    /// The most MiB that all requests under way may hold; beyond it clients are told to try again
+    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1 << 20),
+        help_heading = "Operation")]
+    max_memory: u32,
+    /// The most requests under way; beyond it clients are told to try again
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1 << 20),
+        help_heading = "Operation")]
+    max_requests: u32,
+    /// The most connections of clients; beyond it they are closed
+    #[arg(long, value_name = "N", default_value_t = 16384, value_parser = clap::value_parser!(u32).range(1..=1 << 20),
+        help_heading = "Operation")]
+    max_connections: u32,
+    /// How long requests under way may take after SIGTERM
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "25s", help_heading = "Operation")]
+    drain: Duration,
+    /// Move and scrub requests with so many threads
+    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64),
+        help_heading = "Operation")]
+    threads: u16,
+    /// How our own log is written, on stderr
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"], help_heading = "Operation")]
+    log_format: String,
+    /// What our own log tells
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = ["error", "warn", "info", "debug"],
+        help_heading = "Operation")]
+    log_level: String,
+}
+
+pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
+    let settings = settings(&args, &Variables::of_process())?;
+    let scrubbed = Scrubbed::default();
+    logs::start(&args.log_format, &args.log_level, scrubbed.clone());
+    match relay::run(settings, Files { options: args.sanitizer, scrubbed })? {
+        End::Drained => Ok(Exit::Done),
+        End::CutOff => Err(Refusal(
+            "requests were still under way at the deadline and were cut off; give --drain more time"
+                .to_owned(),
+        )),
+    }
+}
+
+/// Rules from files; our own log is scrubbed by the same ones.
+#[derive(Debug)]
+struct Files {
+    options: SanitizerOptions,
+    scrubbed: Scrubbed,
+}
+
+impl Rules for Files {
+    fn load(&self) -> Result<Arc<Sanitizer>, String> {
+        let (sanitizer, _) = self.options.sanitizer(None).map_err(|Refusal(why)| why)?;
+        let sanitizer = Arc::new(sanitizer);
+        self.scrubbed.by(sanitizer.clone());
+        Ok(sanitizer)
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.options.files()
+    }
+}
+
+fn settings(args: &Args, variables: &Variables) -> Result<Settings, Refusal> {
+    let (mut grpc, mut http) = (args.otlp_grpc.clone(), args.otlp_http.clone());
+    if grpc.is_empty() && http.is_empty() {
+        grpc.push(Address::Tcp("127.0.0.1:4317".to_owned()));
+        http.push(Address::Tcp("127.0.0.1:4318".to_owned()));
+    }
+    let admin = match args.admin.as_str() {
+        "none" => None,
+        text => Some(text.parse().map_err(|bad| Refusal(format!("--admin {text}: {bad}, or none")))?),
+    };
+    let tls = match (&args.tls_cert, &args.tls_key) {
+        (Some(cert), Some(key)) => {
+            Some(ServerTls { cert: cert.clone(), key: key.clone(), client_ca: args.tls_client_ca.clone() })
+        }
+        _ => None,
+    };
+    if args.max_memory < 2 * u32::from(args.max_request) {
+        return Err(Refusal(format!(
+            "--max-memory {} has no room for a request and what it is compressed from; \
+             make it {} or more, or --max-request less",
+            args.max_memory,
+            2 * args.max_request
+        )));
+    }
+    let limits = Limits {
+        in_flight: args.max_requests as usize,
+        memory: (args.max_memory as usize) << 20,
+        connections: args.max_connections as usize,
+        ..Limits::default()
+    };
+    let unknown = if args.strict_fields { Unknown::Remove } else { Unknown::Scan };
+    Ok(Settings {
+        grpc,
+        http,
+        admin,
+        tls,
+        tokens: args.bearer_tokens.clone(),
+        upstreams: PerSignal::try_new(|signal| upstream(args, &variables.of(signal), signal))?,
+        limits,
+        policy: Policy { unknown, most_bytes: usize::from(args.max_request) << 20 },
+        canary: args.canary,
+        drain: args.drain,
+        threads: usize::from(args.threads),
+        scrubbing: Scrubbing::On,
+    })
+}
+
+/// The upstream of a signal: what options say, else what variables say.
+fn upstream(
+    args: &Args,
+    variables: &super::otel::OfSignal<'_>,
+    signal: crate::otlp::Signal,
+) -> Result<Upstream, Refusal> {
+    let protocol = match args.upstream_protocol.as_deref() {
+        Some("http/protobuf") => UpstreamProtocol::Http,
+        Some(_) => UpstreamProtocol::Grpc,
+        None => variables.protocol()?.unwrap_or_default(),
+    };
+    let mut upstream = match &args.upstream {
+        Some(text) => {
+            let url: Url = text.parse().map_err(|bad| Refusal(format!("--upstream: {bad}")))?;
+            Upstream::at(&url, signal, protocol)
+        }
+        None => variables.upstream(signal, protocol)?.ok_or_else(|| {
+            Refusal("no upstream is named; add --upstream URL, or set OTEL_EXPORTER_OTLP_ENDPOINT".to_owned())
+        })?,
+    };
+    upstream.compression = match args.upstream_compression.as_deref() {
+        Some("as-came") => UpstreamCompression::AsCame,
+        Some(name) => UpstreamCompression::Always(Compression::by_name(name).unwrap_or_default()),
+        None => variables.compression()?.unwrap_or_default(),
+    };
+    if let Some(timeout) = args.timeout.map_or_else(|| variables.timeout(), |timeout| Ok(Some(timeout)))? {
+        upstream.timeout = timeout;
+    }
+    let identity = args.upstream_cert.clone().zip(args.upstream_key.clone());
+    upstream.tls = ClientTls {
+        ca: args.upstream_ca.clone().or_else(|| variables.ca()),
+        identity: match identity {
+            Some(files) => Some(files),
+            None => variables.identity()?,
+        },
+    };
+    upstream.headers = variables.headers()?;
+    Ok(upstream)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn told(line: &str, variables: &[(&str, &str)]) -> Result<Settings, String> {
+        let words = line.split_whitespace();
+        let cli =
+            Cli::try_parse_from(["sidecar"].into_iter().chain(words)).map_err(|error| error.to_string())?;
+        let variables = Variables::new(variables.iter().map(|&(name, value)| (name.into(), value.into())));
+        settings(&cli.args, &variables).map_err(|Refusal(why)| why)
+    }
+
+    #[test]
+    fn what_is_usual() {
+        let told = told("--upstream http://gateway:4317", &[]).expect("enough");
+        assert_eq!(told.grpc, [Address::Tcp("127.0.0.1:4317".to_owned())]);
+        assert_eq!(told.http, [Address::Tcp("127.0.0.1:4318".to_owned())]);
+        assert_eq!(told.upstreams.logs.protocol, UpstreamProtocol::Grpc);
+        assert_eq!(told.upstreams.logs.timeout, Duration::from_secs(10));
+        assert_eq!(told.scrubbing, Scrubbing::On);
+    }
+
+    #[test]
+    fn variables_say_what_options_do_not() {
+        let variables = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://all:4318/base"),
+            ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "https://logs/own"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+            ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=kasm,authorization=Bearer%20Dead"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "2500"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+        ];
+        let told_so = told("", &variables).expect("enough").upstreams;
+        assert_eq!(
+            (told_so.metrics.place.to_string().as_str(), told_so.metrics.path.as_str()),
+            ("http://all:4318", "/base/v1/metrics")
+        );
+        assert_eq!(
+            (told_so.logs.place.to_string().as_str(), told_so.logs.path.as_str()),
+            ("https://logs:443", "/own")
+        );
+        assert_eq!(told_so.traces.protocol, UpstreamProtocol::Grpc);
+        assert_eq!(told_so.logs.headers["authorization"], "Bearer Dead");
+        assert_eq!(told_so.logs.timeout, Duration::from_millis(2500));
+        assert_eq!(told_so.logs.compression, UpstreamCompression::Always(Compression::Gzip));
+        let beaten = told("--upstream http://option:1 --timeout 1s --upstream-protocol grpc", &variables)
+            .expect("enough");
+        assert_eq!(beaten.upstreams.logs.place.to_string(), "http://option:1");
+        assert_eq!(beaten.upstreams.logs.timeout, Duration::from_secs(1));
+        // Without a scheme, as for gRPC.
+        let bare = [("OTEL_EXPORTER_OTLP_ENDPOINT", "all:4317"), ("OTEL_EXPORTER_OTLP_INSECURE", "true")];
+        assert_eq!(told("", &bare).expect("enough").upstreams.logs.place.to_string(), "http://all:4317");
+        assert_eq!(
+            told("", &bare[..1]).expect("enough").upstreams.logs.place.to_string(),
+            "https://all:4317"
+        );
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let check = |line: &str, variables: &[(&str, &str)], want: &str| {
+            let why = told(line, variables).map(|_| ()).expect_err(line);
+            assert!(why.contains(want), "{line}: {why}");
+        };
+        check("", &[], "--upstream");
+        check("--upstream gateway:4317", &[], "--upstream: write http://");
+        check("--upstream http://a --admin x", &[], "--admin x: write HOST:PORT");
+        check("--upstream http://a --otlp-grpc 4317", &[], "write HOST:PORT or unix:/PATH");
+        check("--upstream http://a --tls-cert x", &[], "--tls-key");
+        check("--upstream http://a --max-memory 100", &[], "make it 128 or more");
+        check("--upstream http://a --canary 1x", &[], "write a number and s");
+        let headers = ("OTEL_EXPORTER_OTLP_HEADERS", "hunter2hunter2");
+        check("--upstream http://a", &[headers], "OTEL_EXPORTER_OTLP_HEADERS: write name=value");
+        let why = told("--upstream http://a", &[headers]).expect_err("no header");
+        assert!(!why.contains("hunter2"), "{why}");
+        check("--upstream http://a", &[("OTEL_EXPORTER_OTLP_TIMEOUT", "soon")], "OTEL_EXPORTER_OTLP_TIMEOUT");
+        check(
+            "--upstream http://a",
+            &[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")],
+            "OTEL_EXPORTER_OTLP_PROTOCOL",
+        );
+        check("", &[("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://only:1")], "--upstream");
+    }
+}

@@ -1,0 +1,310 @@
+//! From what an upstream answered to what the client gets: scrubbed, in the client's protocol, with the same meaning.
+//!
+//! Texts of backends quote what they were sent. What cannot be read for certain is left out; the status stays.
+
+use std::time::Duration;
+
+use hyper::body::Bytes;
+use hyper::header::{
+    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, RETRY_AFTER, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
+};
+use hyper::{HeaderMap, Response, StatusCode};
+
+use super::body::Whole;
+use super::engine::Engine;
+use super::fault::{Code, Fault};
+use super::settings::UpstreamProtocol;
+use super::upstream::{Incoming, plain};
+use super::{grpc, http};
+use crate::otlp::{self, Answer, Encoding, Signal};
+
+/// What a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Grpc,
+    Http(Encoding),
+}
+
+impl Protocol {
+    /// Its name in labels.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::Http(Encoding::Protobuf) => "http_protobuf",
+            Self::Http(Encoding::Json) => "http_json",
+        }
+    }
+
+    /// How its messages are written.
+    pub(super) fn encoding(self) -> Encoding {
+        match self {
+            Self::Grpc => Encoding::Protobuf,
+            Self::Http(encoding) => encoding,
+        }
+    }
+}
+
+/// What a client gets, and what there is to count.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) response: Response<Whole>,
+    /// Whether the upstream has taken the request.
+    pub(super) is_ok: bool,
+    /// How much was found in the answer.
+    pub(super) found: usize,
+}
+
+/// An answer's parts, scrubbed.
+struct Clean {
+    /// What HTTP says, if the upstream speaks it.
+    status: Option<StatusCode>,
+    code: Code,
+    /// What `grpc-message` says.
+    text: Vec<u8>,
+    headers: HeaderMap,
+    /// An export response or a `google.rpc.Status`, in this encoding.
+    message: Option<(Answer, Encoding, Bytes)>,
+    /// A body of another content type.
+    other: Option<Bytes>,
+    delay: Option<Duration>,
+    found: usize,
+}
+
+/// What a client gets for what an upstream answered.
+pub(super) fn answer(
+    engine: &Engine,
+    incoming: Incoming,
+    spoken: UpstreamProtocol,
+    signal: Signal,
+    client: Protocol,
+) -> Result<Answered, Fault> {
+    let clean = match spoken {
+        UpstreamProtocol::Grpc => from_grpc(engine, incoming, signal)?,
+        UpstreamProtocol::Http => from_http(engine, incoming, signal)?,
+    };
+    let (is_ok, found) = (clean.code == Code::OK, clean.found);
+    let response = match client {
+        Protocol::Grpc => to_grpc(clean),
+        Protocol::Http(encoding) => to_http(clean, encoding),
+    };
+    Ok(Answered { response, is_ok, found })
+}
+
+fn from_grpc(engine: &Engine, incoming: Incoming, signal: Signal) -> Result<Clean, Fault> {
+    let Incoming { status, mut headers, body, trailers } = incoming;
+    if status != StatusCode::OK {
+        let text = format!("the upstream answered with HTTP status {}", status.as_u16()).into_bytes();
+        let mut clean = Clean::new(http::to_code(status), scrub_headers(engine, &headers));
+        clean.text = text;
+        return Ok(clean);
+    }
+    let encoding = headers.remove(grpc::ENCODING);
+    // Without a body, the trailers are in the head.
+    let trailers = trailers.unwrap_or_else(|| headers.clone());
+    let code = trailers.get(grpc::STATUS).and_then(|value| value.to_str().ok()?.parse().ok()).map(Code);
+    // A stream that ends without a status was cut off.
+    let code = code.ok_or(Fault::UpstreamBroken)?;
+    let mut clean = Clean::new(code, scrub_headers(engine, &headers));
+    let (more, found) = scrub_headers(engine, &trailers);
+    clean.headers.extend(more);
+    clean.found += found;
+    if let Some(text) = trailers.get(grpc::MESSAGE).map(grpc::message_text) {
+        let scrubbed = engine.scrub_text(b"", &text).unwrap_or_default();
+        clean.found += usize::from(scrubbed != text);
+        clean.text = scrubbed;
+    }
+    if let Some(details) = trailers.get(grpc::DETAILS).and_then(grpc::details) {
+        clean.keep(engine, Answer::Status, Encoding::Protobuf, details.into());
+    }
+    if code == Code::OK {
+        let (message, is_compressed) = grpc::message(&body).map_err(|_| Fault::BadAnswer)?;
+        let message = if is_compressed { plain(message, encoding.as_ref())? } else { message };
+        clean.keep(engine, Answer::Export(signal), Encoding::Protobuf, message);
+    }
+    if let Some((Answer::Status, _, status)) = &clean.message {
+        clean.delay = otlp::retry_delay(status);
+    }
+    Ok(clean)
+}
+
+fn from_http(engine: &Engine, incoming: Incoming, signal: Signal) -> Result<Clean, Fault> {
+    let Incoming { status, headers, body, trailers: _ } = incoming;
+    let body = plain(body, headers.get(CONTENT_ENCODING))?;
+    let code = http::to_code(status);
+    let mut clean = Clean::new(code, scrub_headers(engine, &headers));
+    clean.status = Some(status);
+    clean.delay = headers.get(RETRY_AFTER).and_then(http::retry_after);
+    let kind = if code == Code::OK { Answer::Export(signal) } else { Answer::Status };
+    match headers.get(CONTENT_TYPE).and_then(|value| http::encoding(value.as_bytes())) {
+        Some(encoding) => clean.keep(engine, kind, encoding, body),
+        None if body.is_empty() => {}
+        None => {
+            let scrubbed = engine.scrub_lines(&body);
+            clean.found += usize::from(scrubbed != body);
+            clean.other = Some(scrubbed);
+        }
+    }
+    if let Some((Answer::Status, Encoding::Protobuf, message)) = &clean.message {
+        clean.text = otlp::status_message(message).unwrap_or_default().to_vec();
+    }
+    if clean.code != Code::OK && clean.text.is_empty() {
+        clean.text = format!("the upstream answered with HTTP status {}", status.as_u16()).into_bytes();
+    }
+    Ok(clean)
+}
+
+impl Clean {
+    fn new(code: Code, (headers, found): (HeaderMap, usize)) -> Self {
+        let (text, message, other, delay) = (Vec::new(), None, None, None);
+        Self { status: None, code, text, headers, message, other, delay, found }
+    }
+
+    /// Takes a message, scrubbed; one that cannot be read is left out.
+    fn keep(&mut self, engine: &Engine, answer: Answer, encoding: Encoding, body: Bytes) {
+        match engine.scrub_answer(answer, encoding, &body) {
+            Some((scrubbed, found)) => {
+                self.found += found;
+                self.message = Some((answer, encoding, scrubbed));
+            }
+            None => self.found += 1,
+        }
+    }
+}
+
+fn to_grpc(clean: Clean) -> Response<Whole> {
+    let Clean { status: _, code, text, headers, message, other: _, delay, found: _ } = clean;
+    let mut response = match (code, message) {
+        (Code::OK, message) => {
+            // JSON is not what was asked for: the upstream has taken it, what else it says is lost.
+            let body = message.filter(|(_, encoding, _)| *encoding == Encoding::Protobuf);
+            let body = body.map(|(.., body)| body).unwrap_or_default();
+            let whole = Whole::new(grpc::prefix(body.len(), false), body);
+            Response::new(whole.with_trailers(grpc::trailers(code, &text, None)))
+        }
+        (_, message) => {
+            let details = match message {
+                Some((Answer::Status, Encoding::Protobuf, body)) if otlp::retry_delay(&body) == delay => {
+                    Some(body)
+                }
+                _ if delay.is_some() => {
+                    Some(otlp::write_status(code.0, &String::from_utf8_lossy(&text), delay).into())
+                }
+                _ => None,
+            };
+            let mut response = Response::new(Whole::default());
+            *response.headers_mut() = grpc::trailers(code, &text, details.as_deref());
+            response
+        }
+    };
+    let own = response.headers_mut();
+    for (name, value) in &headers {
+        if !own.contains_key(name) {
+            own.append(name, value.clone());
+        }
+    }
+    own.insert(CONTENT_TYPE, grpc::CONTENT_TYPE);
+    response
+}
+
+fn to_http(clean: Clean, encoding: Encoding) -> Response<Whole> {
+    let Clean { status, code, text, headers, message, other, delay, found: _ } = clean;
+    let own = http::content_type(encoding);
+    let (content_type, body) = match (status, message, other) {
+        // As the upstream wrote it.
+        (Some(_), Some((_, encoding, body)), _) => (Some(http::content_type(encoding)), body),
+        (Some(_), None, Some(body)) => (headers.get(CONTENT_TYPE).cloned(), body),
+        (Some(_), None, None) => (headers.get(CONTENT_TYPE).cloned(), Bytes::new()),
+        (None, Some((answer, _, body)), _) => {
+            let json = |body: &Bytes| otlp::answer_to_json(answer, body).map(Bytes::from).unwrap_or_default();
+            (Some(own), if encoding == Encoding::Json { json(&body) } else { body })
+        }
+        (None, None, _) => (Some(own), status_body(encoding, code, &String::from_utf8_lossy(&text), delay)),
+    };
+    let mut response = Response::new(Whole::new(Bytes::new(), body));
+    *response.status_mut() = status.unwrap_or_else(|| http::from_code(code, delay.is_some()));
+    *response.headers_mut() = headers;
+    let headers = response.headers_mut();
+    headers.remove(CONTENT_TYPE);
+    if let Some(content_type) = content_type {
+        headers.insert(CONTENT_TYPE, content_type);
+    }
+    if let (None, Some(delay)) = (status, delay) {
+        headers.insert(RETRY_AFTER, http::retry_after_value(delay));
+    }
+    response
+}
+
+/// A `google.rpc.Status`.
+fn status_body(encoding: Encoding, code: Code, text: &str, delay: Option<Duration>) -> Bytes {
+    match encoding {
+        Encoding::Protobuf => otlp::write_status(code.0, text, delay).into(),
+        Encoding::Json => otlp::write_status_json(code.0, text, delay).into(),
+    }
+}
+
+/// What a client gets for a fault of ours, or of its request.
+pub(super) fn fault(fault: &Fault, client: Protocol) -> Response<Whole> {
+    let (code, text, delay) = (fault.code(), fault.message(), fault.retry());
+    let mut response;
+    match client {
+        Protocol::Grpc => {
+            let details = delay.map(|delay| otlp::write_status(code.0, &text, Some(delay)));
+            response = Response::new(Whole::default());
+            *response.headers_mut() = grpc::trailers(code, text.as_bytes(), details.as_deref());
+            response.headers_mut().insert(CONTENT_TYPE, grpc::CONTENT_TYPE);
+            if *fault == Fault::Compression {
+                let accepted = hyper::header::HeaderValue::from_static(super::compression::ACCEPTED);
+                response.headers_mut().insert(grpc::ACCEPT_ENCODING, accepted);
+            }
+        }
+        Protocol::Http(encoding) => {
+            response = Response::new(Whole::new(Bytes::new(), status_body(encoding, code, &text, delay)));
+            *response.status_mut() = fault.status();
+            response.headers_mut().insert(CONTENT_TYPE, http::content_type(encoding));
+            if let Some(delay) = delay {
+                response.headers_mut().insert(RETRY_AFTER, http::retry_after_value(delay));
+            }
+        }
+    }
+    response
+}
+
+/// Headers that are of one connection, or are made anew.
+const OWN: [HeaderName; 13] = [
+    CONNECTION,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    DATE,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    grpc::STATUS,
+    grpc::MESSAGE,
+    grpc::DETAILS,
+    grpc::ENCODING,
+    HeaderName::from_static("keep-alive"),
+];
+
+/// The headers of an answer that go on, and in how many something was found. Binary ones do not: what is in them is not
+/// known.
+fn scrub_headers(engine: &Engine, headers: &HeaderMap) -> (HeaderMap, usize) {
+    let mut clean = HeaderMap::with_capacity(headers.len());
+    let mut found = 0;
+    for (name, value) in headers {
+        if OWN.contains(name) || name.as_str().ends_with("-bin") || name.as_str().starts_with("proxy-") {
+            continue;
+        }
+        let scrubbed = engine.scrub_text(name.as_str().as_bytes(), value.as_bytes()).unwrap_or_default();
+        if scrubbed == value.as_bytes() {
+            clean.append(name, value.clone());
+        } else {
+            found += 1;
+            if let Ok(value) = hyper::header::HeaderValue::from_bytes(&scrubbed) {
+                clean.append(name, value);
+            }
+        }
+    }
+    (clean, found)
+}

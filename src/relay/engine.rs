@@ -1,0 +1,162 @@
+//! The scrubbers that requests share, and the rules that they work by: replaced as a whole, while requests go on.
+//!
+//! A panic is held here. The request it came from is not forwarded, and its scrubber is not used again.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use hyper::body::Bytes;
+
+use super::fault::Fault;
+use crate::otlp::{Answer, Encoding, Policy, Scrubbed, Scrubber, Signal};
+use crate::sanitize::{Key, Sanitizer};
+use crate::scan::Work;
+use crate::stream;
+
+/// Scrubbers that are kept for the next requests.
+const KEPT: usize = 8;
+
+/// One set of rules, and the scrubbers made of it.
+#[derive(Debug)]
+struct Generation {
+    sanitizer: Arc<Sanitizer>,
+    idle: Mutex<Vec<Scrubber>>,
+}
+
+impl Generation {
+    fn new(sanitizer: Arc<Sanitizer>) -> Arc<Self> {
+        Arc::new(Self { sanitizer, idle: Mutex::default() })
+    }
+}
+
+/// Whether requests are scrubbed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scrubbing {
+    /// They are.
+    #[default]
+    On,
+    /// They are forwarded raw, to measure what scrubbing costs. No option of the command line leads here.
+    OffForMeasuring,
+}
+
+/// What has become of a request's message.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    /// The new message, if it changed.
+    pub(super) changed: Option<Vec<u8>>,
+    /// The rules that found something, and how often.
+    pub(super) findings: Vec<(String, u64)>,
+    /// How many unknown fields were removed.
+    pub(super) removed: usize,
+}
+
+/// Scrubs requests and answers, from any thread.
+#[derive(Debug)]
+pub(super) struct Engine {
+    policy: Policy,
+    scrubbing: Scrubbing,
+    current: RwLock<Arc<Generation>>,
+}
+
+impl Engine {
+    pub(super) fn new(sanitizer: Arc<Sanitizer>, policy: Policy, scrubbing: Scrubbing) -> Self {
+        Self { policy, scrubbing, current: RwLock::new(Generation::new(sanitizer)) }
+    }
+
+    /// Goes over to other rules. Requests that are being scrubbed end by the old ones.
+    pub(super) fn replace(&self, sanitizer: Arc<Sanitizer>) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Generation::new(sanitizer);
+    }
+
+    fn current(&self) -> Arc<Generation> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The rules in use.
+    pub(super) fn sanitizer(&self) -> Arc<Sanitizer> {
+        self.current().sanitizer.clone()
+    }
+
+    /// The most bytes of a message.
+    pub(super) fn most_bytes(&self) -> usize {
+        self.policy.most_bytes
+    }
+
+    /// Scrubs the message of a request.
+    pub(super) fn scrub(&self, signal: Signal, encoding: Encoding, body: &[u8]) -> Result<Outcome, Fault> {
+        let clean = Outcome { changed: None, findings: Vec::new(), removed: 0 };
+        if self.scrubbing == Scrubbing::OffForMeasuring {
+            return Ok(clean);
+        }
+        let generation = self.current();
+        match self.with_scrubber(&generation, |scrubber| scrubber.scrub(signal, encoding, body))?? {
+            Scrubbed::Clean => Ok(clean),
+            Scrubbed::Changed(mut changed) => {
+                changed.findings.sort_unstable();
+                let rules = generation.sanitizer.rules();
+                let findings = changed.findings.chunk_by(|a, b| a == b);
+                let findings =
+                    findings.filter_map(|run| Some((rules[*run.first()?].id.to_string(), run.len() as u64)));
+                Ok(Outcome {
+                    findings: findings.collect(),
+                    removed: changed.removed,
+                    changed: Some(changed.body),
+                })
+            }
+        }
+    }
+
+    /// What the client gets to see of an answer, and how much was found in it. `None`: it cannot be read for certain.
+    pub(super) fn scrub_answer(
+        &self,
+        answer: Answer,
+        encoding: Encoding,
+        body: &Bytes,
+    ) -> Option<(Bytes, usize)> {
+        let scrub = |scrubber: &mut Scrubber| scrubber.scrub_answer(answer, encoding, body);
+        match self.with_scrubber(&self.current(), scrub).ok()?.ok()? {
+            Scrubbed::Clean => Some((body.clone(), 0)),
+            Scrubbed::Changed(changed) => {
+                let count = changed.findings.len() + changed.removed;
+                Some((changed.body.into(), count))
+            }
+        }
+    }
+
+    /// What the client gets to see of a text, a line of something else than a request. `None`: it cannot be told.
+    pub(super) fn scrub_text(&self, key: &[u8], text: &[u8]) -> Option<Vec<u8>> {
+        let sanitizer = self.sanitizer();
+        let key = if key.is_empty() { Key::None } else { Key::Name(key) };
+        let clean = || sanitizer.clean(key, text, &mut Work::default()).into_owned();
+        catch_unwind(AssertUnwindSafe(clean)).ok()
+    }
+
+    /// What the client gets to see of lines of text.
+    pub(super) fn scrub_lines(&self, text: &[u8]) -> Bytes {
+        let sanitizer = self.sanitizer();
+        let clean = || {
+            let mut out = Vec::with_capacity(text.len());
+            let mut scrubber = stream::Scrubber::new(&sanitizer);
+            scrubber.push(text, &mut out);
+            scrubber.finish(&mut out);
+            out
+        };
+        catch_unwind(AssertUnwindSafe(clean)).map(Bytes::from).unwrap_or_default()
+    }
+
+    fn with_scrubber<T>(
+        &self,
+        generation: &Generation,
+        work: impl FnOnce(&mut Scrubber) -> T,
+    ) -> Result<T, Fault> {
+        let idle = || generation.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = idle().pop();
+        let mut scrubber = taken.unwrap_or_else(|| Scrubber::new(generation.sanitizer.clone(), self.policy));
+        let done = catch_unwind(AssertUnwindSafe(|| work(&mut scrubber))).map_err(|_| Fault::Internal)?;
+        let mut idle = idle();
+        if idle.len() < KEPT {
+            idle.push(scrubber);
+        }
+        Ok(done)
+    }
+}

@@ -1,0 +1,128 @@
+//! OTLP over HTTP: paths, content types, and which status says what to clients of the other protocol.
+
+use std::time::Duration;
+
+use hyper::StatusCode;
+use hyper::header::HeaderValue;
+
+use super::fault::Code;
+use crate::otlp::{Encoding, Signal};
+
+/// The path of a signal.
+pub(super) fn path(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Traces => "/v1/traces",
+        Signal::Logs => "/v1/logs",
+        Signal::Metrics => "/v1/metrics",
+        Signal::Profiles => "/v1development/profiles",
+    }
+}
+
+/// The signal of a path.
+pub(super) fn signal(of: &str) -> Option<Signal> {
+    [Signal::Traces, Signal::Logs, Signal::Metrics, Signal::Profiles].into_iter().find(|&s| path(s) == of)
+}
+
+/// The encoding that a content type names.
+pub(super) fn encoding(value: &[u8]) -> Option<Encoding> {
+    let name = value.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
+    if name.eq_ignore_ascii_case(b"application/x-protobuf") {
+        Some(Encoding::Protobuf)
+    } else if name.eq_ignore_ascii_case(b"application/json") {
+        Some(Encoding::Json)
+    } else {
+        None
+    }
+}
+
+/// The content type of an encoding.
+pub(super) fn content_type(encoding: Encoding) -> HeaderValue {
+    match encoding {
+        Encoding::Protobuf => HeaderValue::from_static("application/x-protobuf"),
+        Encoding::Json => HeaderValue::from_static("application/json"),
+    }
+}
+
+/// Seconds of `Retry-After`, rounded up; a date is no number of them.
+pub(super) fn retry_after(value: &HeaderValue) -> Option<Duration> {
+    value.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// What `Retry-After` says for a delay.
+pub(super) fn retry_after_value(delay: Duration) -> HeaderValue {
+    HeaderValue::from(delay.as_secs() + u64::from(delay.subsec_nanos() > 0))
+}
+
+/// The status of HTTP for one of gRPC. What OTLP's clients of gRPC try again is tried again, and nothing else:
+/// `RESOURCE_EXHAUSTED` only with a delay.
+pub(super) fn from_code(code: Code, has_delay: bool) -> StatusCode {
+    match code {
+        Code::OK => StatusCode::OK,
+        Code::RESOURCE_EXHAUSTED if has_delay => StatusCode::TOO_MANY_REQUESTS,
+        Code::RESOURCE_EXHAUSTED => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::DEADLINE_EXCEEDED => StatusCode::GATEWAY_TIMEOUT,
+        Code::CANCELLED | Code::ABORTED | Code::OUT_OF_RANGE | Code::UNAVAILABLE | Code::DATA_LOSS => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        Code::INVALID_ARGUMENT => StatusCode::BAD_REQUEST,
+        Code::UNAUTHENTICATED => StatusCode::UNAUTHORIZED,
+        Code::PERMISSION_DENIED => StatusCode::FORBIDDEN,
+        Code::UNIMPLEMENTED => StatusCode::NOT_FOUND,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// The status of gRPC for one of HTTP: what is tried again stays so.
+pub(super) fn to_code(status: StatusCode) -> Code {
+    match status.as_u16() {
+        200..=299 => Code::OK,
+        400 | 415 | 422 => Code::INVALID_ARGUMENT,
+        401 => Code::UNAUTHENTICATED,
+        403 => Code::PERMISSION_DENIED,
+        404 | 405 => Code::UNIMPLEMENTED,
+        413 => Code::RESOURCE_EXHAUSTED,
+        504 => Code::DEADLINE_EXCEEDED,
+        429 | 502 | 503 => Code::UNAVAILABLE,
+        500 | 501 => Code::INTERNAL,
+        _ => Code::UNKNOWN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_tried_again_stays_so() {
+        for code in 1..=16 {
+            let retryable = [1, 4, 10, 11, 14, 15].contains(&code);
+            let status = from_code(Code(code), false).as_u16();
+            assert_eq!([429, 502, 503, 504].contains(&status), retryable, "{code}");
+        }
+        assert_eq!(from_code(Code::RESOURCE_EXHAUSTED, true), StatusCode::TOO_MANY_REQUESTS);
+        for status in 300..600 {
+            let Ok(known) = StatusCode::from_u16(status) else { continue };
+            let code = to_code(known).0;
+            assert_eq!(
+                [1, 4, 10, 11, 14, 15].contains(&code),
+                [429, 502, 503, 504].contains(&status),
+                "{status}"
+            );
+        }
+    }
+
+    #[test]
+    fn content_types() {
+        assert_eq!(encoding(b"application/json; charset=utf-8"), Some(Encoding::Json));
+        assert_eq!(encoding(b"Application/X-Protobuf"), Some(Encoding::Protobuf));
+        assert_eq!(encoding(b"application/protobuf"), None);
+        assert_eq!(encoding(b""), None);
+    }
+
+    #[test]
+    fn delays() {
+        assert_eq!(retry_after(&HeaderValue::from_static(" 7")), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after(&HeaderValue::from_static("Wed, 21 Oct 2026 07:28:00 GMT")), None);
+        assert_eq!(retry_after_value(Duration::from_millis(1500)), HeaderValue::from(2));
+    }
+}

@@ -1,0 +1,283 @@
+//! Sockets that clients come to, and their connections: TLS, HTTP/1.1 and HTTP/2, limits, and the end of it all.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Sleep, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use super::address::Address;
+use super::body::Whole;
+use super::metrics::{Event, Metrics};
+use super::settings::Limits;
+use super::tls::Reread;
+
+/// What answers requests.
+pub(super) type Handler =
+    Arc<dyn Fn(Request<Incoming>) -> Pin<Box<dyn Future<Output = Response<Whole>> + Send>> + Send + Sync>;
+
+/// A socket that is listened at.
+#[derive(Debug)]
+pub(super) enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener, PathBuf),
+}
+
+impl Socket {
+    /// Listens at an address.
+    pub(super) async fn bind(address: &Address) -> io::Result<Self> {
+        match address {
+            Address::Tcp(text) => TcpListener::bind(text).await.map(Self::Tcp),
+            Address::Unix(path) => {
+                use std::os::unix::fs::FileTypeExt;
+                // A socket that nobody listens at any more was left by one that was killed.
+                let is_socket =
+                    std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+                if is_socket && std::os::unix::net::UnixStream::connect(path).is_err() {
+                    std::fs::remove_file(path)?;
+                }
+                Ok(Self::Unix(UnixListener::bind(path)?, path.clone()))
+            }
+        }
+    }
+
+    /// Where it is; with the port that the system has chosen.
+    pub(super) fn address(&self) -> io::Result<Address> {
+        Ok(match self {
+            Self::Tcp(listener) => Address::Tcp(listener.local_addr()?.to_string()),
+            Self::Unix(_, path) => Address::Unix(path.clone()),
+        })
+    }
+
+    async fn accept(&self, keep_alive: Duration) -> io::Result<Box<dyn Stream>> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                // A connection that cannot be set up so works all the same.
+                let _ = stream.set_nodelay(true);
+                ask_if_alive(&stream, keep_alive);
+                Ok(Box::new(stream))
+            }
+            Self::Unix(listener, _) => Ok(Box::new(listener.accept().await?.0)),
+        }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if let Self::Unix(_, path) = self {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Lets the system ask whether the other side is still there: one that lost its power says nothing.
+fn ask_if_alive(stream: &TcpStream, every: Duration) {
+    use rustix::net::sockopt;
+    let _ = sockopt::set_socket_keepalive(stream, true);
+    let _ = sockopt::set_tcp_keepidle(stream, every);
+    let _ = sockopt::set_tcp_keepintvl(stream, every);
+    let _ = sockopt::set_tcp_keepcnt(stream, 3);
+}
+
+/// Bytes both ways.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
+
+/// Takes connections and serves them.
+#[derive(Clone)]
+pub(super) struct Listener {
+    /// What it is called in our log.
+    pub(super) name: &'static str,
+    pub(super) handler: Handler,
+    pub(super) tls: Option<Arc<Reread<ServerConfig>>>,
+    pub(super) limits: Limits,
+    pub(super) metrics: Arc<Metrics>,
+    /// Places for connections.
+    pub(super) places: Arc<Semaphore>,
+    /// Becomes `true` when it is to end.
+    pub(super) draining: watch::Receiver<bool>,
+    /// Held as long as anything is under way.
+    pub(super) _alive: tokio::sync::mpsc::Sender<Infallible>,
+}
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listener").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// How long to wait when the system has no descriptor for a connection.
+const NO_DESCRIPTOR: Duration = Duration::from_millis(50);
+
+impl Listener {
+    /// Takes connections until it is to end.
+    pub(super) async fn run(self, socket: Socket) {
+        let mut draining = self.draining.clone();
+        let mut was_short = false;
+        loop {
+            let accepted = tokio::select! {
+                _ = draining.wait_for(|draining| *draining) => return,
+                accepted = socket.accept(self.limits.keep_alive) => accepted,
+            };
+            let stream = match accepted {
+                Ok(stream) => stream,
+                Err(error) if is_of_connection(&error) => continue,
+                Err(error) => {
+                    if !was_short {
+                        tracing::warn!(listener = self.name, %error, "cannot take a connection; waiting for others to end");
+                    }
+                    was_short = true;
+                    sleep(NO_DESCRIPTOR).await;
+                    continue;
+                }
+            };
+            was_short = false;
+            let Ok(place) = self.places.clone().try_acquire_owned() else {
+                self.metrics.event(Event::ConnectionRefused);
+                continue;
+            };
+            let listener = self.clone();
+            tokio::spawn(async move {
+                listener.metrics.connections.inc();
+                listener.connection(stream).await;
+                listener.metrics.connections.dec();
+                drop(place);
+            });
+        }
+    }
+
+    async fn connection(&self, stream: Box<dyn Stream>) {
+        let Some(tls) = &self.tls else { return self.serve(stream).await };
+        let accepted = timeout(self.limits.head, TlsAcceptor::from(tls.get()).accept(stream)).await;
+        match accepted {
+            Ok(Ok(stream)) => self.serve(stream).await,
+            Ok(Err(_)) | Err(_) => self.metrics.event(Event::HandshakeFailed),
+        }
+    }
+
+    /// Serves one connection to its end.
+    pub(super) async fn serve(&self, stream: impl Stream) {
+        let Limits { head, read, keep_alive, streams, .. } = self.limits;
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(read).half_close(true);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(keep_alive)
+            .keep_alive_timeout(keep_alive)
+            .max_concurrent_streams(streams)
+            .max_header_list_size(HEADERS)
+            .initial_stream_window_size(WINDOW)
+            .initial_connection_window_size(WINDOW)
+            .max_frame_size(FRAME);
+        let service = service_fn(|request| {
+            let answer = (self.handler)(request);
+            async { Ok::<_, Infallible>(answer.await) }
+        });
+        let io = TokioIo::new(Punctual::new(stream, head));
+        let mut connection = pin!(builder.serve_connection(io, service));
+        let mut draining = self.draining.clone();
+        // How a connection ends is its client's affair; requests have their own counts.
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            _ = draining.wait_for(|draining| *draining) => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        let _ = connection.await;
+    }
+}
+
+/// The most bytes of a request's headers.
+const HEADERS: u32 = 32 << 10;
+/// What a client may send ahead on a connection of HTTP/2.
+const WINDOW: u32 = 1 << 20;
+/// The largest frame of HTTP/2: fewer pieces to put together.
+const FRAME: u32 = 256 << 10;
+
+/// Errors of `accept` that are of the one connection, which is gone.
+fn is_of_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// A stream whose first bytes must be there in time: which version of HTTP it speaks is told by them.
+struct Punctual<S> {
+    stream: S,
+    /// How many of the first bytes are still to come.
+    missing: usize,
+    until: Pin<Box<Sleep>>,
+}
+
+/// The length of HTTP/2's preface.
+const PREFACE: usize = 24;
+
+impl<S> Punctual<S> {
+    fn new(stream: S, within: Duration) -> Self {
+        Self { stream, missing: PREFACE, until: Box::pin(sleep(within)) }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Punctual<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if self.missing > 0 {
+            self.missing = self.missing.saturating_sub(buffer.filled().len() - before);
+            if self.missing > 0 && polled.is_pending() && self.until.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Punctual<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, pieces)
+    }
+}

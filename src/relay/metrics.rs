@@ -1,0 +1,313 @@
+//! What the relay counts, for Prometheus. Labels are rule ids, signals, protocols and reasons: few, and never text of a
+//! request.
+
+use std::fmt::Write;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::fault::Fault;
+use crate::otlp::Signal;
+
+/// A signal's name in labels.
+pub(super) fn signal_name(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Traces => "traces",
+        Signal::Logs => "logs",
+        Signal::Metrics => "metrics",
+        Signal::Profiles => "profiles",
+    }
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct BySignal {
+    signal: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByOutcome {
+    signal: &'static str,
+    protocol: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByReason {
+    signal: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByRule {
+    rule: String,
+    signal: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByWhat {
+    what: &'static str,
+}
+
+/// What an event that happens to a whole relay was about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    /// Rules were read again and are in use.
+    Reloaded,
+    /// Rules or certificates were read again and are not in use: something is wrong with them.
+    ReloadFailed,
+    /// A connection was turned away: there are too many.
+    ConnectionRefused,
+    /// A client's TLS handshake failed.
+    HandshakeFailed,
+    /// The canary was scrubbed.
+    CanaryScrubbed,
+    /// The canary came out, or did not arrive.
+    CanaryFailed,
+    /// Scrubbing panicked.
+    Panicked,
+}
+
+impl Event {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Reloaded => "reloaded",
+            Self::ReloadFailed => "reload_failed",
+            Self::ConnectionRefused => "connection_refused",
+            Self::HandshakeFailed => "handshake_failed",
+            Self::CanaryScrubbed => "canary_scrubbed",
+            Self::CanaryFailed => "canary_failed",
+            Self::Panicked => "panicked",
+        }
+    }
+
+    const ALL: [Self; 7] = [
+        Self::Reloaded,
+        Self::ReloadFailed,
+        Self::ConnectionRefused,
+        Self::HandshakeFailed,
+        Self::CanaryScrubbed,
+        Self::CanaryFailed,
+        Self::Panicked,
+    ];
+}
+
+type Seconds = Family<BySignal, Histogram, fn() -> Histogram>;
+
+/// All counts.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    registry: Registry,
+    requests: Family<ByOutcome, Counter>,
+    refused: Family<ByReason, Counter>,
+    findings: Family<ByRule, Counter>,
+    removed: Family<BySignal, Counter>,
+    answer_findings: Counter,
+    bytes_in: Family<BySignal, Counter>,
+    bytes_out: Family<BySignal, Counter>,
+    total_seconds: Seconds,
+    scrub_seconds: Seconds,
+    upstream_seconds: Seconds,
+    events: Family<ByWhat, Counter>,
+    upstream_up: Family<BySignal, Gauge>,
+    pub(super) in_flight: Gauge,
+    pub(super) in_flight_bytes: Gauge,
+    pub(super) connections: Gauge,
+    ready: Gauge,
+    rules: Gauge<u64, AtomicU64>,
+}
+
+/// From 100 µs to 13 s.
+fn histogram() -> Histogram {
+    Histogram::new((0..18).map(|i| 1e-4 * f64::from(1 << i)))
+}
+
+impl Metrics {
+    pub(super) fn new() -> Self {
+        let seconds = || Seconds::new_with_constructor(histogram);
+        let mut metrics = Self {
+            registry: Registry::with_prefix("kasm_scrub"),
+            requests: Family::default(),
+            refused: Family::default(),
+            findings: Family::default(),
+            removed: Family::default(),
+            answer_findings: Counter::default(),
+            bytes_in: Family::default(),
+            bytes_out: Family::default(),
+            total_seconds: seconds(),
+            scrub_seconds: seconds(),
+            upstream_seconds: seconds(),
+            events: Family::default(),
+            upstream_up: Family::default(),
+            in_flight: Gauge::default(),
+            in_flight_bytes: Gauge::default(),
+            connections: Gauge::default(),
+            ready: Gauge::default(),
+            rules: Gauge::default(),
+        };
+        metrics.register();
+        // What has not happened yet is 0, not absent: a rate of it can be alerted on.
+        for event in Event::ALL {
+            drop(metrics.events.get_or_create(&ByWhat { what: event.name() }));
+        }
+        metrics
+    }
+
+    fn register(&mut self) {
+        let Self { registry: r, .. } = self;
+        r.register(
+            "requests",
+            "Requests answered, by what became of them: clean, changed, refused, failed",
+            self.requests.clone(),
+        );
+        r.register(
+            "refused",
+            "Requests that were not forwarded or not answered, by reason",
+            self.refused.clone(),
+        );
+        r.register("findings", "Findings in requests, by rule", self.findings.clone());
+        r.register("unknown_fields_removed", "Unknown fields that were removed", self.removed.clone());
+        r.register("answer_findings", "Findings in answers of the upstream", self.answer_findings.clone());
+        r.register_with_unit(
+            "received",
+            "Bytes of requests, as they came",
+            Unit::Bytes,
+            self.bytes_in.clone(),
+        );
+        r.register_with_unit(
+            "sent",
+            "Bytes of requests, as they went on",
+            Unit::Bytes,
+            self.bytes_out.clone(),
+        );
+        r.register_with_unit(
+            "request_duration",
+            "From the head of a request to its answer",
+            Unit::Seconds,
+            self.total_seconds.clone(),
+        );
+        r.register_with_unit(
+            "scrub_duration",
+            "Decompressing, scrubbing and compressing",
+            Unit::Seconds,
+            self.scrub_seconds.clone(),
+        );
+        r.register_with_unit(
+            "upstream_duration",
+            "From sending a request to the upstream's whole answer",
+            Unit::Seconds,
+            self.upstream_seconds.clone(),
+        );
+        r.register("events", "What has happened to the relay as a whole", self.events.clone());
+        r.register("upstream_up", "Whether the upstream answered the last time", self.upstream_up.clone());
+        r.register("requests_in_flight", "Requests under way", self.in_flight.clone());
+        r.register_with_unit(
+            "in_flight",
+            "Memory that requests under way hold",
+            Unit::Bytes,
+            self.in_flight_bytes.clone(),
+        );
+        r.register("connections", "Connections of clients", self.connections.clone());
+        r.register("ready", "Whether /readyz says yes", self.ready.clone());
+        r.register("rules", "Rules in use", self.rules.clone());
+    }
+
+    pub(super) fn answered(
+        &self,
+        signal: Signal,
+        protocol: &'static str,
+        outcome: &'static str,
+        took: Duration,
+    ) {
+        let signal = signal_name(signal);
+        self.requests.get_or_create(&ByOutcome { signal, protocol, outcome }).inc();
+        self.total_seconds.get_or_create(&BySignal { signal }).observe(took.as_secs_f64());
+    }
+
+    /// `None`: what was asked for is no signal.
+    pub(super) fn refused(&self, signal: Option<Signal>, fault: &Fault) {
+        let signal = signal.map_or("none", signal_name);
+        self.refused.get_or_create(&ByReason { signal, reason: fault.reason() }).inc();
+    }
+
+    pub(super) fn found(&self, rule: &str, signal: Signal, count: u64) {
+        let labels = ByRule { rule: rule.to_owned(), signal: signal_name(signal) };
+        self.findings.get_or_create(&labels).inc_by(count);
+    }
+
+    pub(super) fn removed(&self, signal: Signal, count: usize) {
+        self.removed.get_or_create(&BySignal { signal: signal_name(signal) }).inc_by(count as u64);
+    }
+
+    pub(super) fn found_in_answer(&self, count: usize) {
+        self.answer_findings.inc_by(count as u64);
+    }
+
+    pub(super) fn received(&self, signal: Signal, bytes: usize) {
+        self.bytes_in.get_or_create(&BySignal { signal: signal_name(signal) }).inc_by(bytes as u64);
+    }
+
+    pub(super) fn sent(&self, signal: Signal, bytes: usize) {
+        self.bytes_out.get_or_create(&BySignal { signal: signal_name(signal) }).inc_by(bytes as u64);
+    }
+
+    pub(super) fn scrubbed(&self, signal: Signal, took: Duration) {
+        let labels = BySignal { signal: signal_name(signal) };
+        self.scrub_seconds.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// Whether the upstream answered; how long it took.
+    pub(super) fn upstream(&self, signal: Signal, is_up: bool, took: Duration) {
+        let labels = BySignal { signal: signal_name(signal) };
+        self.upstream_up.get_or_create(&labels).set(i64::from(is_up));
+        self.upstream_seconds.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    pub(super) fn event(&self, event: Event) {
+        self.events.get_or_create(&ByWhat { what: event.name() }).inc();
+    }
+
+    pub(super) fn rules(&self, count: usize) {
+        self.rules.set(count as u64);
+    }
+
+    /// All counts as Prometheus reads them.
+    pub(super) fn text(&self, is_ready: bool) -> String {
+        self.ready.set(i64::from(is_ready));
+        let mut out = String::new();
+        if encode(&mut out, &self.registry).is_err() {
+            let _ = writeln!(out, "# incomplete");
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_as_prometheus_has_them() {
+        let metrics = Metrics::new();
+        metrics.found("password", Signal::Logs, 2);
+        metrics.received(Signal::Traces, 10);
+        metrics.scrubbed(Signal::Traces, Duration::from_millis(1));
+        let text = metrics.text(true);
+        for line in [
+            "kasm_scrub_findings_total{rule=\"password\",signal=\"logs\"} 2",
+            "kasm_scrub_received_bytes_total{signal=\"traces\"} 10",
+            "kasm_scrub_scrub_duration_seconds_count{signal=\"traces\"} 1",
+            "kasm_scrub_events_total{what=\"reload_failed\"} 0",
+            "kasm_scrub_ready 1",
+        ] {
+            assert!(text.lines().any(|have| have == line), "{line} is not in\n{text}");
+        }
+        assert!(text.ends_with("# EOF\n"));
+    }
+}

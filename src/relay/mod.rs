@@ -1,0 +1,376 @@
+//! The relay: takes OTLP over gRPC and HTTP, scrubs it, and forwards it; a synchronous hop.
+//!
+//! A client's request is answered with what the upstream has answered, so nothing is held that a client believes to be
+//! safe, and nothing is sent twice. What is clean goes on as it came, compressed as it came. What cannot be scrubbed is
+//! refused for good.
+//!
+//! The path of a request: [`listen`] takes the connection, [`exchange`] tells what it is, lets it in and reads it
+//! ([`body`], [`budget`]), undoes its compression ([`compression`]), has it scrubbed ([`engine`]) and sends it on
+//! ([`upstream`]); [`answer`] makes the client's answer of the upstream's.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "sockets, certificates and clocks are dealt with here"
+)]
+
+mod address;
+mod admin;
+mod answer;
+mod auth;
+mod body;
+mod budget;
+mod canary;
+mod compression;
+mod connect;
+mod engine;
+mod exchange;
+mod fault;
+mod grpc;
+mod http;
+mod listen;
+mod metrics;
+mod reload;
+mod settings;
+mod tls;
+mod upstream;
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::time::timeout;
+
+pub use address::{Address, BadAddress, Place, Url};
+pub use compression::Compression;
+pub use engine::Scrubbing;
+pub use settings::{
+    ClientTls, Limits, PerSignal, ServerTls, Settings, Upstream, UpstreamCompression, UpstreamProtocol,
+};
+pub use tls::BadTls;
+
+use crate::sanitize::Sanitizer;
+use admin::Readiness;
+use auth::Tokens;
+use budget::Budget;
+use canary::{Canary, Sink};
+use engine::Engine;
+use exchange::{Exchange, Port};
+use listen::{Handler, Listener, Socket};
+use metrics::Metrics;
+use reload::Reload;
+use tls::Reread;
+use upstream::BadUpstream;
+
+/// Where rules come from.
+pub trait Rules: Send + Sync {
+    /// Reads them.
+    /// # Errors
+    /// What is wrong with them, by file, line and item; nothing that was scanned.
+    fn load(&self) -> Result<Arc<Sanitizer>, String>;
+
+    /// The files that they are in.
+    fn files(&self) -> Vec<PathBuf>;
+}
+
+/// Why a relay did not start.
+#[derive(Debug)]
+pub enum CannotStart {
+    /// The rules.
+    Rules(String),
+    /// Certificates.
+    Tls(BadTls),
+    /// Tokens.
+    Tokens(String),
+    /// The URL of an upstream.
+    Upstream(BadAddress),
+    /// An address to listen at.
+    Listen(Address, io::Error),
+    /// No rule finds the canary.
+    Canary,
+    /// The system.
+    System(io::Error),
+}
+
+impl fmt::Display for CannotStart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rules(why) | Self::Tokens(why) => f.write_str(why),
+            Self::Tls(why) => why.fmt(f),
+            Self::Upstream(why) => write!(f, "upstream: {why}"),
+            Self::Listen(address, error) => write!(f, "cannot listen at {address}: {error}"),
+            Self::Canary => f.write_str(
+                "no rule finds the canary; keep the built-in rule password, or leave --canary out",
+            ),
+            Self::System(error) => write!(f, "cannot start: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for CannotStart {}
+
+impl From<BadUpstream> for CannotStart {
+    fn from(bad: BadUpstream) -> Self {
+        match bad {
+            BadUpstream::Tls(bad) => Self::Tls(bad),
+            BadUpstream::Address(bad) => Self::Upstream(bad),
+        }
+    }
+}
+
+impl From<BadTls> for CannotStart {
+    fn from(bad: BadTls) -> Self {
+        Self::Tls(bad)
+    }
+}
+
+/// How a relay ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// All requests under way were answered.
+    Drained,
+    /// The deadline came first; clients of what was under way will try again.
+    CutOff,
+}
+
+/// Runs a relay until SIGTERM or SIGINT, and drains it then; a second signal ends it at once.
+/// # Errors
+/// What is wrong with the settings or the rules, before anything was taken.
+pub fn run(settings: Settings, rules: impl Rules + 'static) -> Result<End, CannotStart> {
+    let mut builder = if settings.threads > 1 {
+        let mut builder = runtime::Builder::new_multi_thread();
+        builder.worker_threads(settings.threads);
+        builder
+    } else {
+        runtime::Builder::new_current_thread()
+    };
+    // Large requests are scrubbed there, and files read again.
+    builder.enable_all().max_blocking_threads(settings.threads.max(1) + 1).thread_name("kasm-scrub");
+    let runtime = builder.build().map_err(CannotStart::System)?;
+    let end = runtime.block_on(serve(settings, Arc::new(rules)));
+    // What is still being scrubbed is not waited for.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    end
+}
+
+async fn serve(settings: Settings, rules: Arc<dyn Rules>) -> Result<End, CannotStart> {
+    // First: a signal that comes while starting is not lost.
+    let mut signals = Signals::new().map_err(CannotStart::System)?;
+    raise_descriptors();
+    let metrics = Arc::new(Metrics::new());
+    let sanitizer = rules.load().map_err(CannotStart::Rules)?;
+    metrics.rules(sanitizer.rules().rules().len());
+    let engine = Arc::new(Engine::new(sanitizer, settings.policy, settings.scrubbing));
+    let tokens =
+        settings.tokens.as_deref().map(Tokens::read).transpose().map_err(CannotStart::Tokens)?.map(Arc::new);
+    let tls = settings.tls.clone().map(|files| Reread::new(move || tls::server(&files, &["h2", "http/1.1"])));
+    let tls = tls.transpose()?.map(Arc::new);
+    let upstreams = PerSignal::try_new(|signal| {
+        let told = settings.upstreams.get(signal).unwrap_or(&settings.upstreams.logs);
+        upstream::Upstream::new(told, signal).map(Arc::new).map_err(CannotStart::from)
+    })?;
+    let budget = Budget::new(settings.limits.memory);
+    let exchange = Arc::new(Exchange {
+        engine: engine.clone(),
+        metrics: metrics.clone(),
+        upstreams: upstreams.clone(),
+        tokens: tokens.clone(),
+        limits: settings.limits,
+        budget: budget.clone(),
+        in_flight: Arc::new(Semaphore::new(settings.limits.in_flight)),
+    });
+    let readiness = Arc::new(Readiness::default());
+    let (drain, draining) = watch::channel(false);
+    let (alive, mut all_gone) = mpsc::channel(1);
+    let listener = Listener {
+        name: "admin",
+        handler: admin::handler(metrics.clone(), readiness.clone(), budget),
+        tls: None,
+        limits: settings.limits,
+        metrics: metrics.clone(),
+        places: Arc::new(Semaphore::new(settings.limits.connections)),
+        draining,
+        _alive: alive,
+    };
+    // The admin port stays open while others drain: it has to say so.
+    let (_never, always) = watch::channel(false);
+    if let Some(address) = &settings.admin {
+        let places = Arc::new(Semaphore::new(64));
+        let (alive, _) = mpsc::channel(1);
+        let listener = Listener { places, draining: always, _alive: alive, ..listener.clone() };
+        listener.open(address).await?;
+    }
+    let ports = ports(&settings);
+    if let Some(every) = settings.canary {
+        let canary = canary(&settings, &ports, &exchange, &readiness, &listener).await?;
+        tokio::spawn(canary.run(every));
+    }
+    for &(port, name, address) in &ports {
+        let handler = handler(exchange.clone(), port);
+        Listener { name, handler, tls: tls.clone(), ..listener.clone() }.open(address).await?;
+    }
+    drop(listener);
+    let changed = Arc::new(Notify::new());
+    let files = files(&settings, &*rules);
+    let watched = (!files.is_empty()).then(|| reload::watch(files, changed.clone()));
+    if let Some(Err(error)) = &watched {
+        tracing::warn!(%error, "files cannot be watched; send SIGHUP when they change");
+    }
+    let reload = Arc::new(Reload { rules, engine, tls, tokens, upstreams, metrics });
+    tokio::spawn(reload.run(changed.clone()));
+    signals.wait(|| changed.notify_one()).await;
+    tracing::info!("draining");
+    readiness.draining.store(true, Ordering::Relaxed);
+    let _ = drain.send(true);
+    let end = tokio::select! {
+        drained = timeout(settings.drain, all_gone.recv()) => {
+            if drained.is_ok() { End::Drained } else { End::CutOff }
+        }
+        () = signals.wait(|| {}) => End::CutOff,
+    };
+    tracing::info!(cut_off = end == End::CutOff, "ended");
+    Ok(end)
+}
+
+fn ports(settings: &Settings) -> Vec<(Port, &'static str, &Address)> {
+    let grpc = settings.grpc.iter().map(|address| (Port::Grpc, "otlp-grpc", address));
+    grpc.chain(settings.http.iter().map(|address| (Port::Http, "otlp-http", address))).collect()
+}
+
+fn handler(exchange: Arc<Exchange>, port: Port) -> Handler {
+    Arc::new(move |request| Box::pin(exchange.clone().answer(port, request)))
+}
+
+impl Listener {
+    /// Listens at an address, and says so.
+    async fn open(self, address: &Address) -> Result<(), CannotStart> {
+        let cannot = |error| CannotStart::Listen(address.clone(), error);
+        let socket = Socket::bind(address).await.map_err(cannot)?;
+        let at = socket.address().map_err(cannot)?;
+        tracing::info!(listener = self.name, address = %at, tls = self.tls.is_some(), "listening");
+        tokio::spawn(self.run(socket));
+        Ok(())
+    }
+}
+
+/// The canary, and the sink it flies to.
+async fn canary(
+    settings: &Settings,
+    ports: &[(Port, &'static str, &Address)],
+    exchange: &Exchange,
+    readiness: &Arc<Readiness>,
+    listener: &Listener,
+) -> Result<Canary, CannotStart> {
+    let dresses = canary::dresses(&exchange.engine);
+    if dresses.is_empty() {
+        return Err(CannotStart::Canary);
+    }
+    let sink = Arc::new(Sink::default());
+    let mut upstreams = settings.upstreams.clone();
+    for told in [&mut upstreams.traces, &mut upstreams.logs, &mut upstreams.metrics] {
+        let socket = TcpListener::bind("127.0.0.1:0").await.map_err(CannotStart::System)?;
+        let port = socket.local_addr().map_err(CannotStart::System)?.port();
+        told.place = Place::Tcp { host: "127.0.0.1".to_owned(), port, tls: false };
+        // Credentials are for the upstream alone.
+        told.headers.clear();
+        tokio::spawn(sink.clone().run(socket, told.protocol));
+    }
+    let upstreams = PerSignal::try_new(|signal| {
+        let told = upstreams.get(signal).unwrap_or(&upstreams.logs);
+        upstream::Upstream::new(told, signal).map(Arc::new).map_err(CannotStart::from)
+    })?;
+    // Its requests are not counted with those of clients, and have room when others have none.
+    let own = Arc::new(Exchange {
+        engine: exchange.engine.clone(),
+        metrics: Arc::new(Metrics::new()),
+        upstreams,
+        tokens: None,
+        limits: exchange.limits,
+        budget: Budget::new(1 << 20),
+        in_flight: Arc::new(Semaphore::new(1)),
+    });
+    let (alive, _) = mpsc::channel(1);
+    let listen = |port| Listener {
+        name: "canary",
+        handler: handler(own.clone(), port),
+        tls: None,
+        metrics: own.metrics.clone(),
+        _alive: alive.clone(),
+        ..listener.clone()
+    };
+    let mut kinds: Vec<Port> = Vec::new();
+    for &(port, ..) in ports {
+        if !kinds.contains(&port) {
+            kinds.push(port);
+        }
+    }
+    Ok(Canary {
+        ports: kinds.into_iter().map(|port| (port, listen(port))).collect(),
+        sink,
+        metrics: exchange.metrics.clone(),
+        readiness: readiness.clone(),
+        dresses,
+    })
+}
+
+/// All files that are read again when they change.
+fn files(settings: &Settings, rules: &dyn Rules) -> Vec<PathBuf> {
+    let mut files = rules.files();
+    files.extend(settings.tokens.clone());
+    if let Some(ServerTls { cert, key, client_ca }) = &settings.tls {
+        files.extend([cert.clone(), key.clone()]);
+        files.extend(client_ca.clone());
+    }
+    for (_, upstream) in settings.upstreams.all() {
+        let ClientTls { ca, identity } = &upstream.tls;
+        files.extend(ca.clone());
+        files.extend(identity.iter().flat_map(|(cert, key)| [cert.clone(), key.clone()]));
+    }
+    files.sort();
+    files.dedup();
+    files
+}
+
+/// The signals that a relay knows.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for one that ends the relay.
+    async fn wait(&mut self, on_hang_up: impl Fn()) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => on_hang_up(),
+            }
+        }
+    }
+}
+
+/// A connection is a descriptor; the usual limit of 1024 is one of shells.
+fn raise_descriptors() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // As many as there were, then.
+    let _ = setrlimit(Resource::Nofile, limit);
+}

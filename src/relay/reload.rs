@@ -1,0 +1,135 @@
+//! Files that are read again: rules, certificates and tokens, on SIGHUP and when they change. What is wrong with one
+//! leaves the old in use, is said and counted.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::event::{AccessKind, AccessMode};
+use notify::{Config, Event, EventKind, PollWatcher, RecommendedWatcher, RecursiveMode, Watcher};
+use rustls::ServerConfig;
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+use super::Rules;
+use super::auth::Tokens;
+use super::engine::Engine;
+use super::metrics::{self, Metrics};
+use super::settings::PerSignal;
+use super::tls::Reread;
+use super::upstream::Upstream;
+
+/// Everything that is read from files.
+pub(super) struct Reload {
+    pub(super) rules: Arc<dyn Rules>,
+    pub(super) engine: Arc<Engine>,
+    pub(super) tls: Option<Arc<Reread<ServerConfig>>>,
+    pub(super) tokens: Option<Arc<Tokens>>,
+    pub(super) upstreams: PerSignal<Arc<Upstream>>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+/// Changes come in bursts: a file is emptied, written, closed.
+const BURST: Duration = Duration::from_millis(300);
+/// How often files are looked at where the system does not tell.
+const POLL: Duration = Duration::from_secs(10);
+
+impl Reload {
+    /// Reads everything again. `true`: all of it is in use.
+    pub(super) fn reload(&self) -> bool {
+        let mut wrong = Vec::new();
+        match self.rules.load() {
+            Ok(sanitizer) => {
+                self.metrics.rules(sanitizer.rules().rules().len());
+                self.engine.replace(sanitizer);
+            }
+            Err(why) => wrong.push(why),
+        }
+        if let Some(tls) = &self.tls {
+            wrong.extend(tls.reread().err().map(|bad| bad.to_string()));
+        }
+        if let Some(tokens) = &self.tokens {
+            wrong.extend(tokens.reread().err());
+        }
+        for (_, upstream) in self.upstreams.all() {
+            let why = upstream.reread().err().map(|bad| bad.to_string());
+            wrong.extend(why.filter(|why| !wrong.contains(why)));
+        }
+        if wrong.is_empty() {
+            self.metrics.event(metrics::Event::Reloaded);
+            tracing::info!("files were read again and are in use");
+            return true;
+        }
+        self.metrics.event(metrics::Event::ReloadFailed);
+        for why in wrong {
+            tracing::error!(%why, "a file was read again and is not used; what was in use stays");
+        }
+        false
+    }
+
+    /// Reads everything again whenever `changed` says so.
+    pub(super) async fn run(self: Arc<Self>, changed: Arc<Notify>) {
+        loop {
+            changed.notified().await;
+            sleep(BURST).await;
+            let reload = self.clone();
+            // A panic there is as good as a file that is wrong.
+            if tokio::task::spawn_blocking(move || reload.reload()).await.is_err() {
+                self.metrics.event(metrics::Event::ReloadFailed);
+            }
+        }
+    }
+}
+
+/// Watches files for as long as this is held.
+pub(super) struct Watch {
+    _watcher: Box<dyn Watcher + Send>,
+}
+
+/// Tells `changed` when one of the files changes, or the link that leads to it.
+pub(super) fn watch(files: Vec<PathBuf>, changed: Arc<Notify>) -> notify::Result<Watch> {
+    // The folder: a file that is replaced is another file, and mounted configuration is a link to a link.
+    let mut folders: Vec<PathBuf> = files.iter().map(|file| folder(file)).collect();
+    folders.sort();
+    folders.dedup();
+    let told = move |event: notify::Result<Event>| {
+        if event.is_ok_and(|event| is_of(&event, &files)) {
+            changed.notify_one();
+        }
+    };
+    let start = |watcher: &mut dyn Watcher| {
+        folders.iter().try_for_each(|folder| watcher.watch(folder, RecursiveMode::NonRecursive))
+    };
+    if let Ok(mut watcher) = RecommendedWatcher::new(told.clone(), Config::default())
+        && start(&mut watcher).is_ok()
+    {
+        return Ok(Watch { _watcher: Box::new(watcher) });
+    }
+    let config = Config::default().with_poll_interval(POLL).with_compare_contents(true);
+    let mut watcher = PollWatcher::new(told, config)?;
+    start(&mut watcher)?;
+    Ok(Watch { _watcher: Box::new(watcher) })
+}
+
+fn folder(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(folder) if folder != Path::new("") => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Whether an event may be about one of the files.
+fn is_of(event: &Event, files: &[PathBuf]) -> bool {
+    let is_change = match event.kind {
+        EventKind::Access(kind) => kind == AccessKind::Close(AccessMode::Write),
+        _ => true,
+    };
+    let names = |path: &PathBuf| path.file_name().map(OsStr::to_owned);
+    is_change
+        && event.paths.iter().filter_map(names).any(|name| {
+            // Kubernetes swaps `..data`, to which the links of mounted files lead.
+            name.as_encoded_bytes().starts_with(b"..")
+                || files.iter().any(|file| file.file_name() == Some(name.as_os_str()))
+        })
+}

@@ -1,0 +1,194 @@
+//! What a relay is told: where it listens, where requests go, and its limits.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hyper::HeaderMap;
+
+use super::address::{Address, Place, Url};
+use super::compression::Compression;
+use super::engine::Scrubbing;
+use crate::otlp::{Policy, Signal};
+
+/// Everything that a relay is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where OTLP/gRPC is taken.
+    pub grpc: Vec<Address>,
+    /// Where OTLP/HTTP is taken.
+    pub http: Vec<Address>,
+    /// Where `/livez`, `/readyz` and `/metrics` are; none: nowhere.
+    pub admin: Option<Address>,
+    /// Certificate and key of the listeners for OTLP; none: no TLS.
+    pub tls: Option<ServerTls>,
+    /// A file with the bearer tokens that are taken, one a line; none: anyone may send.
+    pub tokens: Option<PathBuf>,
+    /// Where requests of each signal go.
+    pub upstreams: PerSignal<Upstream>,
+    /// Limits.
+    pub limits: Limits,
+    /// What may be in a request.
+    pub policy: Policy,
+    /// How often the canary is sent; none: never.
+    pub canary: Option<Duration>,
+    /// How long requests under way may take after SIGTERM.
+    pub drain: Duration,
+    /// How many threads move requests; scrubbing of large ones has as many of its own.
+    pub threads: usize,
+    /// Whether requests are scrubbed.
+    pub scrubbing: Scrubbing,
+}
+
+/// One thing for each signal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PerSignal<T> {
+    /// For traces.
+    pub traces: T,
+    /// For logs.
+    pub logs: T,
+    /// For metrics.
+    pub metrics: T,
+}
+
+impl<T> PerSignal<T> {
+    /// Makes one for each signal.
+    /// # Errors
+    /// The first that cannot be made.
+    pub fn try_new<E>(mut make: impl FnMut(Signal) -> Result<T, E>) -> Result<Self, E> {
+        Ok(Self { traces: make(Signal::Traces)?, logs: make(Signal::Logs)?, metrics: make(Signal::Metrics)? })
+    }
+
+    /// The one for a signal; profiles have none.
+    pub(super) fn get(&self, signal: Signal) -> Option<&T> {
+        match signal {
+            Signal::Traces => Some(&self.traces),
+            Signal::Logs => Some(&self.logs),
+            Signal::Metrics => Some(&self.metrics),
+            Signal::Profiles => None,
+        }
+    }
+
+    /// All, with their signals.
+    pub(super) fn all(&self) -> [(Signal, &T); 3] {
+        [(Signal::Traces, &self.traces), (Signal::Logs, &self.logs), (Signal::Metrics, &self.metrics)]
+    }
+}
+
+/// Certificates of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerTls {
+    /// The chain, in PEM.
+    pub cert: PathBuf,
+    /// Its key, in PEM.
+    pub key: PathBuf,
+    /// Who may sign certificates of clients, in PEM; none: clients need none.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// Certificates of a client.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ClientTls {
+    /// Who may sign the upstream's certificate, in PEM; none: who the system trusts.
+    pub ca: Option<PathBuf>,
+    /// Our own chain and key, in PEM.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+/// What is spoken with an upstream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum UpstreamProtocol {
+    /// OTLP/gRPC.
+    #[default]
+    Grpc,
+    /// OTLP/HTTP: JSON that comes as such goes on as such, all else as protobuf.
+    Http,
+}
+
+/// How bodies for an upstream are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum UpstreamCompression {
+    /// As they came; zstd becomes gzip until the upstream has said that it takes zstd.
+    #[default]
+    AsCame,
+    /// Always so.
+    Always(Compression),
+}
+
+/// An upstream.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Upstream {
+    /// How it is reached.
+    pub place: Place,
+    /// The path of the signal's requests with OTLP/HTTP.
+    pub path: String,
+    /// What is spoken with it.
+    pub protocol: UpstreamProtocol,
+    /// How bodies are compressed.
+    pub compression: UpstreamCompression,
+    /// What is added to the headers of every request; it beats what the client sent.
+    pub headers: HeaderMap,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    /// Certificates.
+    pub tls: ClientTls,
+}
+
+impl Upstream {
+    /// The upstream for a signal at a URL that stands for all signals.
+    pub fn at(url: &Url, signal: Signal, protocol: UpstreamProtocol) -> Self {
+        Self {
+            place: url.place.clone(),
+            path: format!("{}{}", url.path, super::http::path(signal)),
+            protocol,
+            compression: UpstreamCompression::default(),
+            headers: HeaderMap::new(),
+            timeout: Duration::from_secs(10),
+            tls: ClientTls::default(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { place, path, protocol, compression, headers, timeout, tls } = self;
+        // Values of headers are credentials.
+        let names: Vec<_> = headers.keys().collect();
+        let mut shown = f.debug_struct("Upstream");
+        shown.field("place", place).field("path", path).field("protocol", protocol);
+        shown.field("compression", compression).field("headers", &names);
+        shown.field("timeout", timeout).field("tls", tls).finish()
+    }
+}
+
+/// Limits on clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests under way.
+    pub in_flight: usize,
+    /// Bytes that requests under way may hold together. One request needs what it has compressed and decompressed.
+    pub memory: usize,
+    /// Connections.
+    pub connections: usize,
+    /// Requests on one connection of HTTP/2.
+    pub streams: u32,
+    /// How long the head of a request, a TLS handshake or a piece of a body may take.
+    pub head: Duration,
+    /// How long a whole request may take to arrive.
+    pub read: Duration,
+    /// After how long without a word a connection is asked whether it is still there.
+    pub keep_alive: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            in_flight: 256,
+            memory: 256 << 20,
+            connections: 16 << 10,
+            streams: 128,
+            head: Duration::from_secs(10),
+            read: Duration::from_secs(60),
+            keep_alive: Duration::from_secs(20),
+        }
+    }
+}
