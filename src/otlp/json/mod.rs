@@ -3,8 +3,10 @@
 //! Names may be written in lower camel case or as in the protocol's files, ids are in hexadecimal, bytes in base64, and
 //! integers may be strings. Strings without escapes are looked at where they stand.
 
+mod number;
 pub(super) mod text;
 mod token;
+mod transcode;
 
 use std::ops::Range;
 
@@ -15,6 +17,7 @@ use super::rewrite::{Edit, splice};
 use super::schema::{Kind, Message, NUMBERS, Role};
 use super::wire::malformed;
 use token::{Bare, MOST_DEPTH, blanks, no_json};
+pub(super) use transcode::to_wire;
 
 /// An object or array that is being read.
 #[derive(Clone, Copy, Debug)]
