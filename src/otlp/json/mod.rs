@@ -184,10 +184,13 @@ impl Reader<'_> {
     }
 
     /// A number that an attribute may have.
-    fn number(&mut self, slot: Slot, range: Range<usize>, text: Place) {
+    fn number(&mut self, slot: Slot, range: Range<usize>, mut text: Place) {
         if let Some(name) = slot.name
             && slot.pair != NONE
         {
+            if let Some(read) = number::as_read(slot.kind, self.leaves.text(self.body, text)) {
+                text = self.leaves.decode(|out| out.extend_from_slice(read.as_bytes()));
+            }
             self.leaves.push(What::Number(Form::Written), text, name..range.end, slot.pair, NONE);
         }
     }

@@ -2,6 +2,7 @@
 //! does not fit its field.
 
 use super::token;
+use crate::otlp::schema::Kind;
 use crate::otlp::types::Type;
 use crate::otlp::wire::put_varint;
 
@@ -45,6 +46,22 @@ fn value(of: Type, text: &[u8]) -> Option<u64> {
         _ => return None,
     })
 }
+
+/// A number of an attribute as it is read, if that may differ from how it is written: `4711` of `4711.0` and of `4.711e3`.
+/// `None`: as it is written, or too long to be worth looking at.
+pub(super) fn as_read(kind: Kind, text: &[u8]) -> Option<String> {
+    if !text.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
+        return None;
+    }
+    let read = match kind {
+        Kind::Varint => whole(text)?.to_string(),
+        _ => double(text)?.to_string(),
+    };
+    // A few letters may stand for hundreds of digits.
+    (read.len() <= MOST_DIGITS).then_some(read)
+}
+
+const MOST_DIGITS: usize = 40;
 
 /// A whole number of at most 20 digits.
 fn whole(text: &[u8]) -> Option<i128> {
