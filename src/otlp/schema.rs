@@ -426,10 +426,10 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use prost::Message as _;
-    use prost_types::field_descriptor_proto::Label;
-    use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorSet};
+    use prost_types::{DescriptorProto, FileDescriptorSet};
 
     use super::*;
+    use crate::otlp::types::described::is_as_described;
     use crate::otlp::{Answer, Signal};
 
     /// All messages of the protocol, by their full names.
@@ -447,50 +447,6 @@ mod tests {
             }
         }
         all
-    }
-
-    /// The names of the values of all `enum`s, by theirs.
-    fn enums() -> BTreeMap<String, Vec<String>> {
-        let set = FileDescriptorSet::decode(opentelemetry_proto::DESCRIPTORS).expect("descriptors");
-        let mut all = BTreeMap::new();
-        for file in set.file {
-            let package = format!(".{}", file.package());
-            let inner = file.message_type.iter().flat_map(|message| {
-                message.enum_type.iter().map(|one| (format!("{package}.{}", message.name()), one))
-            });
-            for (around, one) in file.enum_type.iter().map(|one| (package.clone(), one)).chain(inner) {
-                // Those that count from 0 on; others are of bits.
-                let names = one
-                    .value
-                    .iter()
-                    .zip(0..)
-                    .map(|(value, i)| (value.number() == i).then(|| value.name().to_owned()));
-                let Some(names) = names.collect() else { continue };
-                all.insert(format!("{around}.{}", one.name()), names);
-            }
-        }
-        all
-    }
-
-    fn is_as_described(is: Type, of: &FieldDescriptorProto) -> bool {
-        let element = is.element();
-        if (of.label() == Label::Repeated) != element.is_some() {
-            return false;
-        }
-        use prost_types::field_descriptor_proto::Type as Is;
-        match (element.unwrap_or(is), of.r#type()) {
-            (Text, Is::String) => of.name() != "key",
-            (Key, Is::String) => of.name() == "key",
-            (Bytes, Is::Bytes) => !of.name().ends_with("_id"),
-            (Id(16), Is::Bytes) => of.name() == "trace_id",
-            (Id(8), Is::Bytes) => of.name().ends_with("span_id"),
-            (Type::Enum(names), Is::Enum) => enums()[of.type_name()] == names,
-            (Type::Message(_), Is::Message) | (Bool, Is::Bool) | (Double, Is::Double) => true,
-            (Int32, Is::Int32) | (Int64, Is::Int64) | (Sint32, Is::Sint32) => true,
-            (Uint32, Is::Uint32) | (Type::Uint64, Is::Uint64) | (Fixed32, Is::Fixed32) => true,
-            (Fixed64, Is::Fixed64) | (Sfixed64, Is::Sfixed64) => true,
-            _ => false,
-        }
     }
 
     #[test]

@@ -115,3 +115,59 @@ pub(super) const TEMPORALITY: Type = Type::Enum(&[
     "AGGREGATION_TEMPORALITY_DELTA",
     "AGGREGATION_TEMPORALITY_CUMULATIVE",
 ]);
+
+/// What the protocol's own files say of fields.
+#[cfg(test)]
+pub(super) mod described {
+    use std::collections::BTreeMap;
+
+    use prost::Message as _;
+    use prost_types::field_descriptor_proto::{Label, Type as Is};
+    use prost_types::{FieldDescriptorProto, FileDescriptorSet};
+
+    use super::Type;
+
+    /// The names of the values of all `enum`s, by theirs.
+    fn enums() -> BTreeMap<String, Vec<String>> {
+        let set = FileDescriptorSet::decode(opentelemetry_proto::DESCRIPTORS).expect("descriptors");
+        let mut all = BTreeMap::new();
+        for file in set.file {
+            let package = format!(".{}", file.package());
+            let inner = file.message_type.iter().flat_map(|message| {
+                message.enum_type.iter().map(|one| (format!("{package}.{}", message.name()), one))
+            });
+            for (around, one) in file.enum_type.iter().map(|one| (package.clone(), one)).chain(inner) {
+                // Those that count from 0 on; others are of bits.
+                let names = one
+                    .value
+                    .iter()
+                    .zip(0..)
+                    .map(|(value, i)| (value.number() == i).then(|| value.name().to_owned()));
+                let Some(names) = names.collect() else { continue };
+                all.insert(format!("{around}.{}", one.name()), names);
+            }
+        }
+        all
+    }
+
+    /// Whether a field is what the protocol's files say.
+    pub(in crate::otlp) fn is_as_described(is: Type, of: &FieldDescriptorProto) -> bool {
+        let element = is.element();
+        if (of.label() == Label::Repeated) != element.is_some() {
+            return false;
+        }
+        match (element.unwrap_or(is), of.r#type()) {
+            (Type::Text, Is::String) => of.name() != "key",
+            (Type::Key, Is::String) => of.name() == "key",
+            (Type::Bytes, Is::Bytes) => !of.name().ends_with("_id"),
+            (Type::Id(16), Is::Bytes) => of.name() == "trace_id",
+            (Type::Id(8), Is::Bytes) => of.name().ends_with("span_id"),
+            (Type::Enum(names), Is::Enum) => enums()[of.type_name()] == names,
+            (Type::Message(_), Is::Message) | (Type::Bool, Is::Bool) | (Type::Double, Is::Double) => true,
+            (Type::Int32, Is::Int32) | (Type::Int64, Is::Int64) | (Type::Sint32, Is::Sint32) => true,
+            (Type::Uint32, Is::Uint32) | (Type::Uint64, Is::Uint64) | (Type::Fixed32, Is::Fixed32) => true,
+            (Type::Fixed64, Is::Fixed64) | (Type::Sfixed64, Is::Sfixed64) => true,
+            _ => false,
+        }
+    }
+}
