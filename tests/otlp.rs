@@ -12,6 +12,8 @@ mod model;
 mod payload;
 #[path = "otlp/records.rs"]
 mod records;
+#[path = "otlp/transcode.rs"]
+mod transcode;
 #[path = "otlp/traps.rs"]
 mod traps;
 #[path = "otlp/tree.rs"]

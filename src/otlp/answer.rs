@@ -1,10 +1,11 @@
 //! What an upstream answers: a response to a request, or a status. Both may quote what was sent, so both are scrubbed before
 //! the client gets them; and a client may have asked in another encoding than the upstream answers in.
 
-use super::json::text;
+use super::json::{self, text};
 use super::refused::Refused;
-use super::schema::{Kind, Message, Role, message, of};
+use super::schema::{Message, Role, message};
 use super::status::{self, Status};
+use super::types::Type;
 use super::wire::for_each_field;
 use super::{Encoding, MOST_BYTES, Scrubbed, Scrubber, Signal, Unknown};
 
@@ -32,27 +33,29 @@ impl Answer {
 
 // As in the protocol's files; the status as in googleapis.
 
-static TRACES: Message = message(Role::Plain, &[(1, "partial_success", of(&PARTIAL_TRACES))]);
+static TRACES: Message = message(Role::Plain, &[(1, "partial_success", Type::Message(&PARTIAL_TRACES))]);
 
 static PARTIAL_TRACES: Message =
-    message(Role::Plain, &[(1, "rejected_spans", Kind::Varint), (2, "error_message", Kind::Text)]);
+    message(Role::Plain, &[(1, "rejected_spans", Type::Int64), (2, "error_message", Type::Text)]);
 
-static LOGS: Message = message(Role::Plain, &[(1, "partial_success", of(&PARTIAL_LOGS))]);
+static LOGS: Message = message(Role::Plain, &[(1, "partial_success", Type::Message(&PARTIAL_LOGS))]);
 
 static PARTIAL_LOGS: Message =
-    message(Role::Plain, &[(1, "rejected_log_records", Kind::Varint), (2, "error_message", Kind::Text)]);
+    message(Role::Plain, &[(1, "rejected_log_records", Type::Int64), (2, "error_message", Type::Text)]);
 
-static METRICS: Message = message(Role::Plain, &[(1, "partial_success", of(&PARTIAL_METRICS))]);
+static METRICS: Message = message(Role::Plain, &[(1, "partial_success", Type::Message(&PARTIAL_METRICS))]);
 
 static PARTIAL_METRICS: Message =
-    message(Role::Plain, &[(1, "rejected_data_points", Kind::Varint), (2, "error_message", Kind::Text)]);
+    message(Role::Plain, &[(1, "rejected_data_points", Type::Int64), (2, "error_message", Type::Text)]);
 
-static STATUS: Message =
-    message(Role::Plain, &[(1, "code", Kind::Varint), (2, "message", Kind::Text), (3, "details", of(&ANY))]);
+static STATUS: Message = message(
+    Role::Plain,
+    &[(1, "code", Type::Int32), (2, "message", Type::Text), (3, "details", Type::Messages(&ANY))],
+);
 
 /// A message of any kind in bytes. There is no room for a marker in those, so they are a field that is not known: it is
 /// looked at, and goes if something is found. In JSON the fields of the message stand in its place.
-static ANY: Message = message(Role::Plain, &[(1, "type_url", Kind::Text), (2, "value", Kind::Unknown)]);
+static ANY: Message = message(Role::Plain, &[(1, "type_url", Type::Text), (2, "value", Type::Unknown)]);
 
 impl Scrubber {
     /// Scrubs an answer, which is not compressed. Fields that are not known are looked at, whatever the policy says of
@@ -107,6 +110,17 @@ pub fn answer_to_json(answer: Answer, body: &[u8]) -> Result<Vec<u8>, Refused> {
     }
     out.push(b'}');
     Ok(out)
+}
+
+/// An answer in OTLP's JSON as protobuf, for a client that asked in it. Of the details of a status the delay after which to
+/// try again is kept; what the protocol does not have is not.
+/// # Errors
+/// What cannot be read for certain is refused.
+pub fn answer_to_protobuf(answer: Answer, body: &[u8]) -> Result<Vec<u8>, Refused> {
+    match answer {
+        Answer::Status => status::to_protobuf(body),
+        Answer::Export(_) => json::to_wire(body, answer.message().ok_or(Refused::Profiles)?),
+    }
 }
 
 /// What was not taken, and why.

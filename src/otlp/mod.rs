@@ -8,7 +8,8 @@
 //! put right.
 //!
 //! What an upstream answers may quote what was sent, so it is scrubbed as well ([`Scrubber::scrub_answer`]). Where client and
-//! upstream speak different encodings, [`answer_to_json`] turns an answer into the client's.
+//! upstream speak different encodings, [`to_protobuf`] turns a request into the upstream's, and [`answer_to_json`] or
+//! [`answer_to_protobuf`] an answer into the client's.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -32,6 +33,7 @@ mod rewrite;
 mod schema;
 mod seen;
 mod status;
+mod types;
 mod walk;
 mod wire;
 
@@ -41,7 +43,7 @@ use crate::finding::RuleIndex;
 use crate::sanitize::Sanitizer;
 use crate::scan::LineStarts;
 
-pub use answer::{Answer, answer_to_json};
+pub use answer::{Answer, answer_to_json, answer_to_protobuf};
 pub use refused::{Malformed, Refused};
 pub use status::{retry_delay, status_message, write_status, write_status_json};
 
@@ -210,6 +212,18 @@ pub(crate) fn to_base64(bytes: &[u8]) -> Vec<u8> {
     let mut text = Vec::with_capacity(bytes.len() / 3 * 4 + 4);
     json::text::to_base64(bytes, &mut text);
     text
+}
+
+/// A request in JSON as protobuf, for an upstream that takes no JSON. What comes out is what is to be scrubbed: nothing else
+/// is sent.
+///
+/// Unknown members are left out, and so is what is `null`. Of strings, what is no UTF-8 and halves of pairs of surrogates
+/// become U+FFFD. Names may be spelled in both ways, an `enum` may be a number or a name.
+/// # Errors
+/// What cannot be read for certain is refused, and so are numbers that have no room in their fields, and requests that
+/// have over [`MOST_BYTES`] in either encoding.
+pub fn to_protobuf(signal: Signal, json: &[u8]) -> Result<Vec<u8>, Refused> {
+    json::to_wire(json, root(signal).ok_or(Refused::Profiles)?)
 }
 
 /// The message that a request of a signal is.

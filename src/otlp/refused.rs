@@ -49,6 +49,10 @@ pub enum Malformed {
     Json,
     /// A value of JSON of another kind than the protocol gives its field.
     JsonKind,
+    /// A number that is not whole where it must be, or that its field has no room for.
+    JsonNumber,
+    /// A name that no value of the `enum` has.
+    EnumName,
     /// No base64.
     Base64,
     /// An id that is not written in hexadecimal.
@@ -86,6 +90,8 @@ impl fmt::Display for Malformed {
             Self::Keys => "an attribute has too many keys",
             Self::Json => "it is no JSON",
             Self::JsonKind => "a value is of another kind than the protocol gives its field",
+            Self::JsonNumber => "a number is not whole or too large for its field",
+            Self::EnumName => "a name is of no value of its enum; write the number",
             Self::Base64 => "it is no base64",
             Self::Hex => "an id is not written in hexadecimal",
         })

@@ -3,6 +3,8 @@
 //! A field that is missing here is an unknown one and treated as such; a test compares this file with the descriptors of
 //! the protocol, so that a field of a new version does not go unseen.
 
+use super::types::{SEVERITY, SPAN_KIND, STATUS_CODE, TEMPORALITY, Type};
+
 /// One past the highest number of any field.
 pub(super) const FIELDS: usize = 17;
 
@@ -63,6 +65,8 @@ pub(super) struct Field {
 pub(super) struct Message {
     pub(super) role: Role,
     fields: [Field; FIELDS],
+    /// Beside the fields: walks over the wire have no use for it.
+    types: [Type; FIELDS],
 }
 
 impl Message {
@@ -78,6 +82,11 @@ impl Message {
             |(_, field): &(u32, &Field)| !field.name.is_empty() && is_spelled(field.name.as_bytes(), name);
         let found = (0..).zip(&self.fields).find(is_named);
         found.map_or((0, Kind::Unknown), |(number, field)| (number, field.kind))
+    }
+
+    /// What the field with this number is.
+    pub(super) fn type_of(&self, number: u32) -> Type {
+        self.types.get(number as usize).copied().unwrap_or(Type::Unknown)
     }
 
     /// All fields that there are, with their numbers.
@@ -109,34 +118,41 @@ fn is_spelled(known: &[u8], name: &[u8]) -> bool {
 
 const NONE: Field = Field { name: "", kind: Kind::Unknown };
 
-pub(super) const fn message(role: Role, list: &[(usize, &'static str, Kind)]) -> Message {
+pub(super) const fn message(role: Role, list: &[(usize, &'static str, Type)]) -> Message {
     let mut fields = [NONE; FIELDS];
+    let mut types = [Type::Unknown; FIELDS];
     let mut i = 0;
     while i < list.len() {
-        fields[list[i].0] = Field { name: list[i].1, kind: list[i].2 };
+        fields[list[i].0] = Field { name: list[i].1, kind: list[i].2.kind() };
+        types[list[i].0] = list[i].2;
         i += 1;
     }
-    Message { role, fields }
+    Message { role, fields, types }
 }
 
-use Kind::{Bytes, Fixed32, Fixed64, Fixed64s, Id, Key, Text, Varint, Varints};
 use Role::{List, Pair, Plain, Resource, Scope, Value};
+use Type::{Bool, Bytes, Double, Doubles, Fixed32, Fixed64, Fixed64s, Id, Int32, Int64, Key};
+use Type::{Sfixed64, Sint32, Text, Texts, Uint32, Uint64s};
 
-pub(super) const fn of(message: &'static Message) -> Kind {
-    Kind::Message(message)
+const fn of(message: &'static Message) -> Type {
+    Type::Message(message)
 }
 
-const TRACE_ID: Kind = Id(16);
-const SPAN_ID: Kind = Id(8);
+const fn many(message: &'static Message) -> Type {
+    Type::Messages(message)
+}
+
+const TRACE_ID: Type = Id(16);
+const SPAN_ID: Type = Id(8);
 
 /// A request with traces.
-pub(super) static TRACES: Message = message(Plain, &[(1, "resource_spans", of(&RESOURCE_SPANS))]);
+pub(super) static TRACES: Message = message(Plain, &[(1, "resource_spans", many(&RESOURCE_SPANS))]);
 
 /// A request with logs.
-pub(super) static LOGS: Message = message(Plain, &[(1, "resource_logs", of(&RESOURCE_LOGS))]);
+pub(super) static LOGS: Message = message(Plain, &[(1, "resource_logs", many(&RESOURCE_LOGS))]);
 
 /// A request with metrics.
-pub(super) static METRICS: Message = message(Plain, &[(1, "resource_metrics", of(&RESOURCE_METRICS))]);
+pub(super) static METRICS: Message = message(Plain, &[(1, "resource_metrics", many(&RESOURCE_METRICS))]);
 
 // common.proto
 
@@ -144,39 +160,39 @@ pub(super) static ANY_VALUE: Message = message(
     Value,
     &[
         (1, "string_value", Text),
-        (2, "bool_value", Varint),
-        (3, "int_value", Varint),
-        (4, "double_value", Fixed64),
+        (2, "bool_value", Bool),
+        (3, "int_value", Int64),
+        (4, "double_value", Double),
         (5, "array_value", of(&ARRAY_VALUE)),
         (6, "kvlist_value", of(&KEY_VALUE_LIST)),
         (7, "bytes_value", Bytes),
-        (8, "string_value_strindex", Varint),
+        (8, "string_value_strindex", Int32),
     ],
 );
 
 /// The fields of an `AnyValue` with a boolean, an integer or a double: one that is secret becomes a string.
 pub(super) const NUMBERS: [u32; 3] = [2, 3, 4];
 
-static ARRAY_VALUE: Message = message(Plain, &[(1, "values", of(&ANY_VALUE))]);
+static ARRAY_VALUE: Message = message(Plain, &[(1, "values", many(&ANY_VALUE))]);
 
-static KEY_VALUE_LIST: Message = message(List, &[(1, "values", of(&KEY_VALUE))]);
+static KEY_VALUE_LIST: Message = message(List, &[(1, "values", many(&KEY_VALUE))]);
 
 static KEY_VALUE: Message =
-    message(Pair, &[(1, "key", Key), (2, "value", of(&ANY_VALUE)), (3, "key_strindex", Varint)]);
+    message(Pair, &[(1, "key", Key), (2, "value", of(&ANY_VALUE)), (3, "key_strindex", Int32)]);
 
 static SCOPE: Message = message(
     Scope,
     &[
         (1, "name", Text),
         (2, "version", Text),
-        (3, "attributes", of(&KEY_VALUE)),
-        (4, "dropped_attributes_count", Varint),
+        (3, "attributes", many(&KEY_VALUE)),
+        (4, "dropped_attributes_count", Uint32),
     ],
 );
 
 static ENTITY_REF: Message = message(
     Plain,
-    &[(1, "schema_url", Text), (2, "type", Text), (3, "id_keys", Text), (4, "description_keys", Text)],
+    &[(1, "schema_url", Text), (2, "type", Text), (3, "id_keys", Texts), (4, "description_keys", Texts)],
 );
 
 // resource.proto
@@ -184,9 +200,9 @@ static ENTITY_REF: Message = message(
 static RESOURCE: Message = message(
     Resource,
     &[
-        (1, "attributes", of(&KEY_VALUE)),
-        (2, "dropped_attributes_count", Varint),
-        (3, "entity_refs", of(&ENTITY_REF)),
+        (1, "attributes", many(&KEY_VALUE)),
+        (2, "dropped_attributes_count", Uint32),
+        (3, "entity_refs", many(&ENTITY_REF)),
     ],
 );
 
@@ -194,11 +210,11 @@ static RESOURCE: Message = message(
 
 static RESOURCE_SPANS: Message = message(
     Plain,
-    &[(1, "resource", of(&RESOURCE)), (2, "scope_spans", of(&SCOPE_SPANS)), (3, "schema_url", Text)],
+    &[(1, "resource", of(&RESOURCE)), (2, "scope_spans", many(&SCOPE_SPANS)), (3, "schema_url", Text)],
 );
 
 static SCOPE_SPANS: Message =
-    message(Plain, &[(1, "scope", of(&SCOPE)), (2, "spans", of(&SPAN)), (3, "schema_url", Text)]);
+    message(Plain, &[(1, "scope", of(&SCOPE)), (2, "spans", many(&SPAN)), (3, "schema_url", Text)]);
 
 static SPAN: Message = message(
     Plain,
@@ -208,15 +224,15 @@ static SPAN: Message = message(
         (3, "trace_state", Text),
         (4, "parent_span_id", SPAN_ID),
         (5, "name", Text),
-        (6, "kind", Varint),
+        (6, "kind", SPAN_KIND),
         (7, "start_time_unix_nano", Fixed64),
         (8, "end_time_unix_nano", Fixed64),
-        (9, "attributes", of(&KEY_VALUE)),
-        (10, "dropped_attributes_count", Varint),
-        (11, "events", of(&EVENT)),
-        (12, "dropped_events_count", Varint),
-        (13, "links", of(&LINK)),
-        (14, "dropped_links_count", Varint),
+        (9, "attributes", many(&KEY_VALUE)),
+        (10, "dropped_attributes_count", Uint32),
+        (11, "events", many(&EVENT)),
+        (12, "dropped_events_count", Uint32),
+        (13, "links", many(&LINK)),
+        (14, "dropped_links_count", Uint32),
         (15, "status", of(&STATUS)),
         (16, "flags", Fixed32),
     ],
@@ -227,8 +243,8 @@ static EVENT: Message = message(
     &[
         (1, "time_unix_nano", Fixed64),
         (2, "name", Text),
-        (3, "attributes", of(&KEY_VALUE)),
-        (4, "dropped_attributes_count", Varint),
+        (3, "attributes", many(&KEY_VALUE)),
+        (4, "dropped_attributes_count", Uint32),
     ],
 );
 
@@ -238,33 +254,35 @@ static LINK: Message = message(
         (1, "trace_id", TRACE_ID),
         (2, "span_id", SPAN_ID),
         (3, "trace_state", Text),
-        (4, "attributes", of(&KEY_VALUE)),
-        (5, "dropped_attributes_count", Varint),
+        (4, "attributes", many(&KEY_VALUE)),
+        (5, "dropped_attributes_count", Uint32),
         (6, "flags", Fixed32),
     ],
 );
 
-static STATUS: Message = message(Plain, &[(2, "message", Text), (3, "code", Varint)]);
+static STATUS: Message = message(Plain, &[(2, "message", Text), (3, "code", STATUS_CODE)]);
 
 // logs.proto
 
 static RESOURCE_LOGS: Message = message(
     Plain,
-    &[(1, "resource", of(&RESOURCE)), (2, "scope_logs", of(&SCOPE_LOGS)), (3, "schema_url", Text)],
+    &[(1, "resource", of(&RESOURCE)), (2, "scope_logs", many(&SCOPE_LOGS)), (3, "schema_url", Text)],
 );
 
-static SCOPE_LOGS: Message =
-    message(Plain, &[(1, "scope", of(&SCOPE)), (2, "log_records", of(&LOG_RECORD)), (3, "schema_url", Text)]);
+static SCOPE_LOGS: Message = message(
+    Plain,
+    &[(1, "scope", of(&SCOPE)), (2, "log_records", many(&LOG_RECORD)), (3, "schema_url", Text)],
+);
 
 static LOG_RECORD: Message = message(
     Plain,
     &[
         (1, "time_unix_nano", Fixed64),
-        (2, "severity_number", Varint),
+        (2, "severity_number", SEVERITY),
         (3, "severity_text", Text),
         (5, "body", of(&ANY_VALUE)),
-        (6, "attributes", of(&KEY_VALUE)),
-        (7, "dropped_attributes_count", Varint),
+        (6, "attributes", many(&KEY_VALUE)),
+        (7, "dropped_attributes_count", Uint32),
         (8, "flags", Fixed32),
         (9, "trace_id", TRACE_ID),
         (10, "span_id", SPAN_ID),
@@ -277,11 +295,11 @@ static LOG_RECORD: Message = message(
 
 static RESOURCE_METRICS: Message = message(
     Plain,
-    &[(1, "resource", of(&RESOURCE)), (2, "scope_metrics", of(&SCOPE_METRICS)), (3, "schema_url", Text)],
+    &[(1, "resource", of(&RESOURCE)), (2, "scope_metrics", many(&SCOPE_METRICS)), (3, "schema_url", Text)],
 );
 
 static SCOPE_METRICS: Message =
-    message(Plain, &[(1, "scope", of(&SCOPE)), (2, "metrics", of(&METRIC)), (3, "schema_url", Text)]);
+    message(Plain, &[(1, "scope", of(&SCOPE)), (2, "metrics", many(&METRIC)), (3, "schema_url", Text)]);
 
 static METRIC: Message = message(
     Plain,
@@ -294,41 +312,46 @@ static METRIC: Message = message(
         (9, "histogram", of(&HISTOGRAM)),
         (10, "exponential_histogram", of(&EXPONENTIAL_HISTOGRAM)),
         (11, "summary", of(&SUMMARY)),
-        (12, "metadata", of(&KEY_VALUE)),
+        (12, "metadata", many(&KEY_VALUE)),
     ],
 );
 
-static GAUGE: Message = message(Plain, &[(1, "data_points", of(&NUMBER_DATA_POINT))]);
+static GAUGE: Message = message(Plain, &[(1, "data_points", many(&NUMBER_DATA_POINT))]);
 
 static SUM: Message = message(
     Plain,
     &[
-        (1, "data_points", of(&NUMBER_DATA_POINT)),
-        (2, "aggregation_temporality", Varint),
-        (3, "is_monotonic", Varint),
+        (1, "data_points", many(&NUMBER_DATA_POINT)),
+        (2, "aggregation_temporality", TEMPORALITY),
+        (3, "is_monotonic", Bool),
     ],
 );
 
-static HISTOGRAM: Message =
-    message(Plain, &[(1, "data_points", of(&HISTOGRAM_DATA_POINT)), (2, "aggregation_temporality", Varint)]);
+static HISTOGRAM: Message = message(
+    Plain,
+    &[(1, "data_points", many(&HISTOGRAM_DATA_POINT)), (2, "aggregation_temporality", TEMPORALITY)],
+);
 
 static EXPONENTIAL_HISTOGRAM: Message = message(
     Plain,
-    &[(1, "data_points", of(&EXPONENTIAL_HISTOGRAM_DATA_POINT)), (2, "aggregation_temporality", Varint)],
+    &[
+        (1, "data_points", many(&EXPONENTIAL_HISTOGRAM_DATA_POINT)),
+        (2, "aggregation_temporality", TEMPORALITY),
+    ],
 );
 
-static SUMMARY: Message = message(Plain, &[(1, "data_points", of(&SUMMARY_DATA_POINT))]);
+static SUMMARY: Message = message(Plain, &[(1, "data_points", many(&SUMMARY_DATA_POINT))]);
 
 static NUMBER_DATA_POINT: Message = message(
     Plain,
     &[
         (2, "start_time_unix_nano", Fixed64),
         (3, "time_unix_nano", Fixed64),
-        (4, "as_double", Fixed64),
-        (5, "exemplars", of(&EXEMPLAR)),
-        (6, "as_int", Fixed64),
-        (7, "attributes", of(&KEY_VALUE)),
-        (8, "flags", Varint),
+        (4, "as_double", Double),
+        (5, "exemplars", many(&EXEMPLAR)),
+        (6, "as_int", Sfixed64),
+        (7, "attributes", many(&KEY_VALUE)),
+        (8, "flags", Uint32),
     ],
 );
 
@@ -338,38 +361,38 @@ static HISTOGRAM_DATA_POINT: Message = message(
         (2, "start_time_unix_nano", Fixed64),
         (3, "time_unix_nano", Fixed64),
         (4, "count", Fixed64),
-        (5, "sum", Fixed64),
+        (5, "sum", Double),
         (6, "bucket_counts", Fixed64s),
-        (7, "explicit_bounds", Fixed64s),
-        (8, "exemplars", of(&EXEMPLAR)),
-        (9, "attributes", of(&KEY_VALUE)),
-        (10, "flags", Varint),
-        (11, "min", Fixed64),
-        (12, "max", Fixed64),
+        (7, "explicit_bounds", Doubles),
+        (8, "exemplars", many(&EXEMPLAR)),
+        (9, "attributes", many(&KEY_VALUE)),
+        (10, "flags", Uint32),
+        (11, "min", Double),
+        (12, "max", Double),
     ],
 );
 
 static EXPONENTIAL_HISTOGRAM_DATA_POINT: Message = message(
     Plain,
     &[
-        (1, "attributes", of(&KEY_VALUE)),
+        (1, "attributes", many(&KEY_VALUE)),
         (2, "start_time_unix_nano", Fixed64),
         (3, "time_unix_nano", Fixed64),
         (4, "count", Fixed64),
-        (5, "sum", Fixed64),
-        (6, "scale", Varint),
+        (5, "sum", Double),
+        (6, "scale", Sint32),
         (7, "zero_count", Fixed64),
         (8, "positive", of(&BUCKETS)),
         (9, "negative", of(&BUCKETS)),
-        (10, "flags", Varint),
-        (11, "exemplars", of(&EXEMPLAR)),
-        (12, "min", Fixed64),
-        (13, "max", Fixed64),
-        (14, "zero_threshold", Fixed64),
+        (10, "flags", Uint32),
+        (11, "exemplars", many(&EXEMPLAR)),
+        (12, "min", Double),
+        (13, "max", Double),
+        (14, "zero_threshold", Double),
     ],
 );
 
-static BUCKETS: Message = message(Plain, &[(1, "offset", Varint), (2, "bucket_counts", Varints)]);
+static BUCKETS: Message = message(Plain, &[(1, "offset", Sint32), (2, "bucket_counts", Uint64s)]);
 
 static SUMMARY_DATA_POINT: Message = message(
     Plain,
@@ -377,24 +400,24 @@ static SUMMARY_DATA_POINT: Message = message(
         (2, "start_time_unix_nano", Fixed64),
         (3, "time_unix_nano", Fixed64),
         (4, "count", Fixed64),
-        (5, "sum", Fixed64),
-        (6, "quantile_values", of(&VALUE_AT_QUANTILE)),
-        (7, "attributes", of(&KEY_VALUE)),
-        (8, "flags", Varint),
+        (5, "sum", Double),
+        (6, "quantile_values", many(&VALUE_AT_QUANTILE)),
+        (7, "attributes", many(&KEY_VALUE)),
+        (8, "flags", Uint32),
     ],
 );
 
-static VALUE_AT_QUANTILE: Message = message(Plain, &[(1, "quantile", Fixed64), (2, "value", Fixed64)]);
+static VALUE_AT_QUANTILE: Message = message(Plain, &[(1, "quantile", Double), (2, "value", Double)]);
 
 static EXEMPLAR: Message = message(
     Plain,
     &[
         (2, "time_unix_nano", Fixed64),
-        (3, "as_double", Fixed64),
+        (3, "as_double", Double),
         (4, "span_id", SPAN_ID),
         (5, "trace_id", TRACE_ID),
-        (6, "as_int", Fixed64),
-        (7, "filtered_attributes", of(&KEY_VALUE)),
+        (6, "as_int", Sfixed64),
+        (7, "filtered_attributes", many(&KEY_VALUE)),
     ],
 );
 
@@ -403,10 +426,10 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use prost::Message as _;
-    use prost_types::field_descriptor_proto::{Label, Type};
-    use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorSet};
+    use prost_types::{DescriptorProto, FileDescriptorSet};
 
     use super::*;
+    use crate::otlp::types::described::is_as_described;
     use crate::otlp::{Answer, Signal};
 
     /// All messages of the protocol, by their full names.
@@ -424,30 +447,6 @@ mod tests {
             }
         }
         all
-    }
-
-    fn is_as_described(field: &Field, of: &FieldDescriptorProto) -> bool {
-        let is_list = of.label() == Label::Repeated;
-        match (field.kind, of.r#type()) {
-            (Kind::Text | Key, Type::String) | (Bytes | Kind::Message(_), _) if is_list => {
-                of.r#type() != Type::Bytes
-            }
-            (Text, Type::String) => true,
-            (Key, Type::String) => of.name() == "key",
-            (Bytes, Type::Bytes) => !of.name().ends_with("_id"),
-            (Id(16), Type::Bytes) => of.name() == "trace_id",
-            (Id(8), Type::Bytes) => of.name().ends_with("span_id"),
-            (Kind::Message(_), Type::Message) => true,
-            (Varint | Varints, Type::Bool | Type::Enum | Type::Int32 | Type::Int64 | Type::Uint32)
-            | (Varint | Varints, Type::Uint64 | Type::Sint32 | Type::Sint64) => {
-                is_list == matches!(field.kind, Varints)
-            }
-            (Fixed32, Type::Fixed32 | Type::Sfixed32 | Type::Float) => !is_list,
-            (Fixed64 | Fixed64s, Type::Fixed64 | Type::Sfixed64 | Type::Double) => {
-                is_list == matches!(field.kind, Fixed64s)
-            }
-            _ => false,
-        }
     }
 
     #[test]
@@ -474,7 +473,7 @@ mod tests {
                 let described = of.field.iter().find(|of| of.number() == number as i32);
                 let of = described.unwrap_or_else(|| panic!("{name} has no field {number}"));
                 assert_eq!(of.name(), field.name, "{name}");
-                assert!(is_as_described(field, of), "{name}.{}", field.name);
+                assert!(is_as_described(known.type_of(number), of), "{name}.{}", field.name);
                 assert_eq!(known.named(of.json_name().as_bytes()).0, number, "{name}.{}", of.json_name());
                 if let Kind::Message(inner) = field.kind {
                     rest.push((of.type_name().to_owned(), inner));

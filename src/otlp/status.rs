@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::json::text;
+use super::json::{self, text};
 use super::refused::Refused;
+use super::schema::{Message, Role, message};
+use super::types::Type;
 use super::wire::{for_each_field, put_varint};
 
 /// What the details of a status say of trying again.
@@ -33,6 +35,11 @@ pub fn status_message(status: &[u8]) -> Option<&[u8]> {
 
 /// Reads a status; of a field given twice the last counts, as with all parsers.
 pub(super) fn read(body: &[u8]) -> Result<Status<'_>, Refused> {
+    read_with(body, |info| read_retry_info(info).ok().flatten())
+}
+
+/// Reads a status of which `delay_of` reads the `RetryInfo`.
+fn read_with(body: &[u8], delay_of: impl Fn(&[u8]) -> Option<Duration>) -> Result<Status<'_>, Refused> {
     let mut status = Status::default();
     let mut is_said = false;
     for_each_field(body, 0..body.len(), |part| {
@@ -52,7 +59,7 @@ pub(super) fn read(body: &[u8]) -> Result<Status<'_>, Refused> {
                 if !is_said && is_retry_info(&body[name]) {
                     is_said = true;
                     // It is another message, and one that the status can do without.
-                    status.retry = read_retry_info(&body[value]).ok().flatten();
+                    status.retry = delay_of(&body[value]);
                 }
             }
             _ => {}
@@ -89,9 +96,14 @@ fn read_retry_info(body: &[u8]) -> Result<Option<Duration>, Refused> {
 
 /// A `google.rpc.Status` in protobuf: a code of gRPC, a message, and the delay after which to try again, if that may help.
 pub fn write_status(code: u32, message: &str, retry: Option<Duration>) -> Vec<u8> {
+    // A code is an `int32`, and none is so large.
+    write(code as i32, message.as_bytes(), retry)
+}
+
+fn write(code: i32, message: &[u8], retry: Option<Duration>) -> Vec<u8> {
     let mut out = Vec::with_capacity(message.len() + 80);
-    number(1, u64::from(code), &mut out);
-    bytes(2, message.as_bytes(), &mut out);
+    number(1, i64::from(code) as u64, &mut out);
+    bytes(2, message, &mut out);
     if let Some(retry) = retry {
         let (mut delay, mut info, mut any) = (Vec::new(), Vec::new(), Vec::new());
         let retry = retry.min(Duration::from_secs(MOST_SECONDS));
@@ -103,6 +115,32 @@ pub fn write_status(code: u32, message: &str, retry: Option<Duration>) -> Vec<u8
         bytes(3, &any, &mut out);
     }
     out
+}
+
+/// What of a status in JSON is kept in protobuf. In place of a `RetryInfo` in bytes its delay is read, as a string.
+static FROM_JSON: Message = message(
+    Role::Plain,
+    &[(1, "code", Type::Int32), (2, "message", Type::Text), (3, "details", Type::Messages(&DETAIL))],
+);
+
+static DETAIL: Message = message(Role::Plain, &[(1, "@type", Type::Text), (2, "retry_delay", Type::Text)]);
+
+/// A status in JSON as protobuf, with its code, message and delay.
+pub(super) fn to_protobuf(json: &[u8]) -> Result<Vec<u8>, Refused> {
+    let body = json::to_wire(json, &FROM_JSON)?;
+    let status = read_with(&body, read_delay)?;
+    Ok(write(status.code.unwrap_or_default(), status.message.unwrap_or_default(), status.retry))
+}
+
+/// A delay as JSON has it: seconds, with at most nine digits behind the point.
+fn read_delay(text: &[u8]) -> Option<Duration> {
+    let text = std::str::from_utf8(text).ok()?.strip_suffix('s')?;
+    let (seconds, part) = text.split_once('.').unwrap_or((text, "0"));
+    if !seconds.bytes().chain(part.bytes()).all(|byte| byte.is_ascii_digit()) || part.len() > 9 {
+        return None;
+    }
+    let seconds = seconds.parse().ok().filter(|&seconds| seconds <= MOST_SECONDS)?;
+    Some(Duration::new(seconds, format!("{part:0<9}").parse().ok()?))
 }
 
 fn number(field: u8, value: u64, out: &mut Vec<u8>) {

@@ -174,11 +174,13 @@ impl Clean {
 
 fn to_grpc(clean: Clean) -> Response<Whole> {
     let Clean { status: _, code, text, headers, message, other: _, delay, found: _ } = clean;
+    let as_protobuf = |(answer, encoding, body): (Answer, Encoding, Bytes)| match encoding {
+        Encoding::Protobuf => Some(body),
+        Encoding::Json => otlp::answer_to_protobuf(answer, &body).ok().map(Bytes::from),
+    };
     let mut response = match (code, message) {
         (Code::OK, message) => {
-            // JSON is not what was asked for: the upstream has taken it, what else it says is lost.
-            let body = message.filter(|(_, encoding, _)| *encoding == Encoding::Protobuf);
-            let body = body.map(|(.., body)| body).unwrap_or_default();
+            let body = message.and_then(as_protobuf).unwrap_or_default();
             let whole = Whole::new(grpc::prefix(body.len(), false), body);
             Response::new(whole.with_trailers(grpc::trailers(code, &text, None)))
         }

@@ -194,8 +194,15 @@ impl Exchange {
         } else {
             None
         };
-        let encoding = head.protocol.encoding();
-        let text = plain.as_ref().map_or(&came[..], |plain| &plain.bytes);
+        let mut encoding = head.protocol.encoding();
+        let needs_protobuf = upstream.protocol() == UpstreamProtocol::Grpc && encoding == Encoding::Json;
+        let mut text = plain.as_ref().map_or(&came[..], |plain| &plain.bytes);
+        // What is looked at is what is sent.
+        let protobuf;
+        if needs_protobuf {
+            protobuf = otlp::to_protobuf(head.signal, text)?;
+            (encoding, text) = (Encoding::Protobuf, &protobuf);
+        }
         let outcome = self.engine.scrub(head.signal, encoding, text)?;
         for (rule, count) in &outcome.findings {
             self.metrics.found(rule, head.signal, *count);
@@ -204,7 +211,6 @@ impl Exchange {
             self.metrics.removed(head.signal, outcome.removed);
         }
         let has_changed = outcome.changed.is_some();
-        let needs_protobuf = upstream.protocol() == UpstreamProtocol::Grpc && encoding == Encoding::Json;
         let upward = upstream.compression(compression);
         let goes_as_it_came = !has_changed
             && !needs_protobuf
@@ -214,17 +220,8 @@ impl Exchange {
             let frame = (head.protocol == Protocol::Grpc).then_some(body);
             Scrubbed { encoding, message: came, compression, frame, has_changed }
         } else {
-            let plain: Bytes = match (outcome.changed, plain) {
-                (Some(changed), _) => changed.into(),
-                (None, Some(plain)) => plain.bytes.into(),
-                (None, None) => came,
-            };
-            let plain = if needs_protobuf { otlp::to_protobuf(head.signal, &plain)?.into() } else { plain };
-            let message = match upward {
-                Compression::None => plain,
-                how => compression::compress(how, &plain).into(),
-            };
-            let encoding = if needs_protobuf { Encoding::Protobuf } else { encoding };
+            let text = outcome.changed.as_deref().unwrap_or(text);
+            let message = compression::compress(upward, text).into();
             Scrubbed { encoding, message, compression: upward, frame: None, has_changed }
         };
         self.metrics.scrubbed(head.signal, start.elapsed());

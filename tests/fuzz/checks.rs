@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use kasm_scrub::otlp::{self, Answer, Encoding, Policy, Scrubbed, Signal};
+use kasm_scrub::otlp::{self, Answer, Encoding, Malformed, Policy, Refused, Scrubbed, Signal};
 use kasm_scrub::rules::anchor::{Anchor, Reach};
 use kasm_scrub::rules::byte_set::ByteSet;
 use kasm_scrub::sanitize::{Key, Parts};
@@ -209,7 +209,12 @@ pub(crate) fn answer(
         return Err("what came out of an answer is not clean".to_owned());
     }
     if is_json {
-        return Ok(());
+        return match otlp::answer_to_protobuf(answer, body) {
+            Ok(wire) if scrubber.scrub_answer(answer, Encoding::Protobuf, &wire).is_err() => {
+                Err("an answer became what is none in protobuf".to_owned())
+            }
+            _ => Ok(()),
+        };
     }
     otlp::retry_delay(body);
     match otlp::answer_to_json(answer, body) {
@@ -219,4 +224,21 @@ pub(crate) fn answer(
         Err(_) if outcome.is_ok() => Err("an answer that can be read was not written in JSON".to_owned()),
         _ => Ok(()),
     }
+}
+
+/// What is written in protobuf of a request in JSON is a request, and of one that can be scrubbed in JSON.
+/// # Errors
+/// What was wrong.
+pub(crate) fn transcode(sanitizer: &Arc<Sanitizer>, signal: u8, json: &[u8]) -> Result<(), String> {
+    let signal = [Signal::Traces, Signal::Logs, Signal::Metrics][usize::from(signal) % 3];
+    let Ok(wire) = otlp::to_protobuf(signal, json) else { return Ok(()) };
+    let mut scrubber = otlp::Scrubber::new(sanitizer.clone(), Policy::default());
+    for (encoding, body) in [(Encoding::Json, json), (Encoding::Protobuf, &wire)] {
+        match scrubber.scrub(signal, encoding, body) {
+            // An attribute with many keys is written as it is, and refused where it is looked at.
+            Ok(_) | Err(Refused::Malformed { what: Malformed::Keys, .. }) => {}
+            Err(refused) => return Err(format!("{encoding:?} of what was written: {refused}")),
+        }
+    }
+    Ok(())
 }

@@ -13,7 +13,7 @@ use super::tree::{self, Field, Holds, Options, Style, Tape};
 use super::{SANITIZER, SIGNALS, forwarded, scrubber};
 
 /// What a receiver reads, and what the model makes of it.
-fn decoded(signal: Signal, body: &[u8], scrubbed: bool) -> Vec<u8> {
+pub(super) fn decoded(signal: Signal, body: &[u8], scrubbed: bool) -> Vec<u8> {
     let mut model = Model { sanitizer: &SANITIZER, work: Work::default() };
     match signal {
         Signal::Traces => {
@@ -40,15 +40,15 @@ fn decoded(signal: Signal, body: &[u8], scrubbed: bool) -> Vec<u8> {
     }
 }
 
-fn request(signal: Signal, tape: &[u16], is_plain: bool) -> Vec<Field> {
+pub(super) fn request(signal: Signal, tape: &[u16], is_plain: bool) -> Vec<Field> {
     tree::fields(tree::root(signal), &mut Tape(tape), 14, Options { is_plain })
 }
 
-fn signal() -> impl Strategy<Value = Signal> {
+pub(super) fn signal() -> impl Strategy<Value = Signal> {
     prop::sample::select(&SIGNALS[..])
 }
 
-fn tape() -> impl Strategy<Value = Vec<u16>> {
+pub(super) fn tape() -> impl Strategy<Value = Vec<u16>> {
     prop::collection::vec(any::<u16>(), 0..600)
 }
 

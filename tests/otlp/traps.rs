@@ -471,6 +471,14 @@ fn json_as_json() {
         r#"{"attributes":[{"key":"pin","value":{"intValue": "4711"}},{"key":"pin","value":{"doubleValue":4711}},{"key":"n","value":{"intValue":"4711"}}]}"#,
         r#"{"attributes":[{"key":"pin","value":{"stringValue":"[REDACTED:one-time-code]"}},{"key":"pin","value":{"stringValue":"[REDACTED:one-time-code]"}},{"key":"n","value":{"intValue":"4711"}}]}"#,
     );
+    // What is read counts, however it is written.
+    for number in ["4711.0", "4.711e3", "\"4711.00\"", "47110E-1"] {
+        for name in ["intValue", "doubleValue"] {
+            let pin = |value: &str| format!(r#"{{"attributes":[{{"key":"pin","value":{{{value}}}}}]}}"#);
+            let marked = r#""stringValue":"[REDACTED:one-time-code]""#;
+            checked(&pin(&format!("\"{name}\":{number}")), &pin(marked));
+        }
+    }
     // A document in a string keeps being one.
     checked(
         r#"{"body":{"stringValue":"{\"pin\":4711}"}}"#,

@@ -25,6 +25,8 @@ pub(crate) enum Holds {
     /// Bytes that JSON writes in hexadecimal.
     Id(Vec<u8>),
     Varint(u64),
+    /// Written with the sign as the lowest bit.
+    Signed(i32),
     Bool(bool),
     /// Written as an integer or a double.
     Fixed64(u64, bool),
@@ -100,6 +102,10 @@ pub(crate) fn to_wire(fields: &[Field], padding: usize, out: &mut Vec<u8>) {
             Holds::Varint(value) => {
                 tag(0);
                 varint(*value, padding, out);
+            }
+            Holds::Signed(value) => {
+                tag(0);
+                varint(u64::from((value << 1 ^ value >> 31) as u32), padding, out);
             }
             Holds::Bool(value) => {
                 tag(0);
@@ -203,6 +209,7 @@ fn value(holds: &Holds, style: Style, out: &mut String) {
         }
         Holds::Varint(value) if style.snake => out.push_str(&format!("{}", *value as i64)),
         Holds::Varint(value) => string(&(*value as i64).to_string(), false, out),
+        Holds::Signed(value) => out.push_str(&value.to_string()),
         Holds::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
         Holds::Fixed64(value, true) => string(&value.to_string(), false, out),
         Holds::Fixed64(value, false) => {
@@ -369,7 +376,8 @@ fn holds(of: &FieldDescriptorProto, tape: &mut Tape<'_>, depth: usize, options: 
         Type::Double => Holds::Fixed64((tape.next(9999) as f64 / 8.0).to_bits(), false),
         Type::Fixed64 | Type::Sfixed64 => Holds::Fixed64(tape.next(60_000) as u64, true),
         Type::Fixed32 | Type::Float => Holds::Fixed32(tape.next(300) as u32),
-        Type::Enum | Type::Int32 | Type::Uint32 | Type::Sint32 => Holds::Varint(tape.next(5) as u64),
+        Type::Enum | Type::Int32 | Type::Uint32 => Holds::Varint(tape.next(5) as u64),
+        Type::Sint32 => Holds::Signed(tape.next(300) as i32 - 150),
         _ => Holds::Varint(1234 * tape.next(3) as u64),
     })
 }

@@ -42,6 +42,7 @@ fn otlp() {
             let (signal, is_json) = (signal.wrapping_sub(b'0'), *is_json != b'0');
             checks::otlp(&sanitizer, signal, is_json, body)
                 .and_then(|()| checks::answer(&sanitizer, signal, is_json, body))
+                .and_then(|()| checks::transcode(&sanitizer, signal, body))
         }
         _ => Ok(()),
     });

@@ -3,8 +3,10 @@
 //! Names may be written in lower camel case or as in the protocol's files, ids are in hexadecimal, bytes in base64, and
 //! integers may be strings. Strings without escapes are looked at where they stand.
 
+mod number;
 pub(super) mod text;
 mod token;
+mod transcode;
 
 use std::ops::Range;
 
@@ -15,6 +17,7 @@ use super::rewrite::{Edit, splice};
 use super::schema::{Kind, Message, NUMBERS, Role};
 use super::wire::malformed;
 use token::{Bare, MOST_DEPTH, blanks, no_json};
+pub(super) use transcode::to_wire;
 
 /// An object or array that is being read.
 #[derive(Clone, Copy, Debug)]
@@ -181,10 +184,13 @@ impl Reader<'_> {
     }
 
     /// A number that an attribute may have.
-    fn number(&mut self, slot: Slot, range: Range<usize>, text: Place) {
+    fn number(&mut self, slot: Slot, range: Range<usize>, mut text: Place) {
         if let Some(name) = slot.name
             && slot.pair != NONE
         {
+            if let Some(read) = number::as_read(slot.kind, self.leaves.text(self.body, text)) {
+                text = self.leaves.decode(|out| out.extend_from_slice(read.as_bytes()));
+            }
             self.leaves.push(What::Number(Form::Written), text, name..range.end, slot.pair, NONE);
         }
     }

@@ -1,5 +1,6 @@
 //! Any request is clean, changed or refused; what comes out reads as what went in, is clean, and has the same outcome
-//! whatever was seen before. So it is with what may be an answer.
+//! whatever was seen before. So it is with what may be an answer. What JSON becomes in
+//! protobuf is a request.
 #![no_main]
 
 use std::sync::{Arc, LazyLock};
@@ -24,7 +25,8 @@ struct Input<'a> {
 fuzz_target!(|input: Input<'_>| {
     let Input { signal, is_json, body } = input;
     let checked = checks::otlp(&SANITIZER, signal, is_json, body)
-        .and_then(|()| checks::answer(&SANITIZER, signal, is_json, body));
+        .and_then(|()| checks::answer(&SANITIZER, signal, is_json, body))
+        .and_then(|()| checks::transcode(&SANITIZER, signal, body));
     if let Err(what) = checked {
         panic!("{what}");
     }
