@@ -46,7 +46,16 @@ fn rows() {
     let clients = setting("KASM_SCRUB_BENCH_CLIENTS", 8);
     println!(
         "{:<5} {:>4} {:<9} {:>9} {:>9} {:>6} {:>7} {:>10} {:>10} {:>8}",
-        "hop", "KiB", "secret in", "off req/s", "on req/s", "ratio", "by cpu", "off p99 ms", "on p99 ms", "RSS MiB"
+        "hop",
+        "KiB",
+        "secret in",
+        "off req/s",
+        "on req/s",
+        "ratio",
+        "by cpu",
+        "off p99 ms",
+        "on p99 ms",
+        "RSS MiB"
     );
     for protocol in [UpstreamProtocol::Http, UpstreamProtocol::Grpc] {
         for (kib, every) in [(1, None), (16, None), (128, None), (512, None), (16, Some(100))] {
@@ -56,13 +65,13 @@ fn rows() {
 }
 
 /// Requests of logs, all different.
-fn requests(kib: usize, every: Option<u64>) -> Vec<Vec<u8>> {
+fn requests(kib: usize, every: Option<usize>) -> Vec<Vec<u8>> {
     let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
     let count = DIFFERENT.max(4096 / kib).min(1024);
     (0..count).map(|_| request(Signal::Logs, kib << 10, every, &mut dice)).collect()
 }
 
-fn row(protocol: UpstreamProtocol, kib: usize, every: Option<u64>, clients: usize, seconds: Duration) {
+fn row(protocol: UpstreamProtocol, kib: usize, every: Option<usize>, clients: usize, seconds: Duration) {
     let requests = requests(kib, every);
     let upstream = sink::start(protocol);
     let mut results = Vec::new();
@@ -75,7 +84,11 @@ fn row(protocol: UpstreamProtocol, kib: usize, every: Option<u64>, clients: usiz
         let full = load.run(Pace::Full, seconds);
         let cpu = relay.cpu() - cpu;
         rss = relay.most_memory();
-        results.push((relay, full.count as f64 / full.took.as_secs_f64(), full.count as f64 / cpu.as_secs_f64()));
+        results.push((
+            relay,
+            full.count as f64 / full.took.as_secs_f64(),
+            full.count as f64 / cpu.as_secs_f64(),
+        ));
     }
     // Half of what the scrubbing one takes, for both.
     let pace = Pace::PerSecond(results[1].1 / 2.0);

@@ -122,7 +122,8 @@ impl Load<'_> {
             tokio::spawn(connection);
             let tasks: Vec<_> = (0..self.clients)
                 .map(|_| {
-                    let (plan, waits, frames, mut sender) = (plan.clone(), waits.clone(), frames.clone(), sender.clone());
+                    let (plan, waits, frames, mut sender) =
+                        (plan.clone(), waits.clone(), frames.clone(), sender.clone());
                     tokio::spawn(async move {
                         let mut own = Vec::new();
                         while let Some((number, due)) = plan.next() {
@@ -136,7 +137,8 @@ impl Load<'_> {
                             .expect("a request");
                             let response = sender.send_request(request).await.expect("an answer");
                             let body = response.into_body().collect().await.expect("an answer");
-                            let status = body.trailers().and_then(|trailers| trailers.get("grpc-status").cloned());
+                            let status =
+                                body.trailers().and_then(|trailers| trailers.get("grpc-status").cloned());
                             assert_eq!(status.expect("a status"), "0");
                             own.push(due.elapsed());
                         }

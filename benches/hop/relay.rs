@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use kasm_scrub::Sanitizer;
 use kasm_scrub::otlp::{Policy, Signal};
-use kasm_scrub::relay::{self, Address, Limits, PerSignal, Rules, Scrubbing, Settings, Upstream, UpstreamProtocol};
+use kasm_scrub::relay::{
+    self, Address, Limits, PerSignal, Rules, Scrubbing, Settings, Upstream, UpstreamProtocol,
+};
 
 const VARIABLE: &str = "KASM_SCRUB_BENCH_RELAY";
 
@@ -89,7 +91,8 @@ pub(crate) struct Relay {
 
 impl Relay {
     pub(crate) fn start(protocol: UpstreamProtocol, upstream: u16, scrubs: bool) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+        let port =
+            TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
         let name = if protocol == UpstreamProtocol::Grpc { "grpc" } else { "http" };
         let told = format!("{name} {port} {upstream} {}", if scrubs { "on" } else { "off" });
         let program = std::env::current_exe().expect("this program");
@@ -113,7 +116,8 @@ impl Relay {
     pub(crate) fn cpu(&self) -> Duration {
         let stat = self.read("stat");
         let behind = stat.rsplit(')').next().unwrap_or_default();
-        let ticks: u64 = behind.split_whitespace().skip(11).take(2).filter_map(|word| word.parse::<u64>().ok()).sum();
+        let ticks: u64 =
+            behind.split_whitespace().skip(11).take(2).filter_map(|word| word.parse::<u64>().ok()).sum();
         // A tick is 10 ms everywhere Linux shows it.
         Duration::from_millis(10 * ticks)
     }

@@ -176,7 +176,7 @@ impl Listener {
     pub(super) async fn serve(&self, stream: impl Stream) {
         let Limits { head, read, keep_alive, streams, .. } = self.limits;
         let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(read).half_close(true);
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(read);
         builder
             .http2()
             .timer(TokioTimer::new())

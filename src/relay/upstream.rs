@@ -75,6 +75,8 @@ pub(super) struct Upstream {
     tls: Option<Arc<Reread<ClientConfig>>>,
     /// It has said that it takes zstd.
     takes_zstd: AtomicBool,
+    /// It answered the last time, or was not asked yet.
+    is_up: AtomicBool,
 }
 
 impl Upstream {
@@ -100,7 +102,8 @@ impl Upstream {
             .http2_keep_alive_interval(Duration::from_secs(20))
             .http2_keep_alive_timeout(Duration::from_secs(10));
         let client = client.build(Connector::new(settings.place.clone(), tls.clone()));
-        Ok(Self { settings: settings.clone(), uri, host, client, tls, takes_zstd: AtomicBool::new(false) })
+        let (takes_zstd, is_up) = (AtomicBool::new(false), AtomicBool::new(true));
+        Ok(Self { settings: settings.clone(), uri, host, client, tls, takes_zstd, is_up })
     }
 
     /// Reads certificates again.
@@ -125,8 +128,21 @@ impl Upstream {
         }
     }
 
-    /// Sends a request and waits for the whole answer.
+    /// Sends a request and waits for the whole answer. Says so when the upstream goes away, and when it is back.
     pub(super) async fn send(&self, outgoing: Outgoing) -> Result<Incoming, Fault> {
+        let sent = self.exchange(outgoing).await;
+        let was_up = self.is_up.swap(sent.is_ok(), Ordering::Relaxed);
+        match &sent {
+            Err(fault) if was_up => {
+                tracing::warn!(upstream = %self.settings.place, reason = fault.reason(), "the upstream does not answer");
+            }
+            Ok(_) if !was_up => tracing::info!(upstream = %self.settings.place, "the upstream answers again"),
+            _ => {}
+        }
+        sent
+    }
+
+    async fn exchange(&self, outgoing: Outgoing) -> Result<Incoming, Fault> {
         let timeout =
             outgoing.timeout.map_or(self.settings.timeout, |timeout| timeout.min(self.settings.timeout));
         let until = Instant::now() + timeout;
