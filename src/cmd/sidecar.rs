@@ -19,17 +19,20 @@ const EXAMPLES: &str = "\
 Examples:
   kasm-scrub sidecar --upstream http://otel-collector:4317
   kasm-scrub sidecar --otlp-grpc unix:/run/otlp.sock --upstream https://gateway --upstream-ca ca.pem
-  kasm-scrub sidecar --otlp-http 127.0.0.1:4318 --upstream http://collector:4318 --upstream-protocol http/protobuf
+  kasm-scrub sidecar --upstream http://collector:4318 --upstream-protocol http/protobuf
   kasm-scrub sidecar --upstream http://collector:4317 --profile strict --canary 60s
   OTEL_EXPORTER_OTLP_HEADERS=x-tenant=kasm kasm-scrub sidecar --upstream https://tempo:4317
 
-A request is answered with what the upstream has answered: nothing is queued, and nothing is lost that a client was told
-is taken. Clean requests go on as they came, byte by byte. What cannot be scrubbed is refused, never forwarded.
+A request is answered with what the upstream has answered: nothing is queued, and nothing is
+lost that a client was told is taken. Clean requests go on as they came, byte by byte. What
+cannot be scrubbed is refused, never forwarded.
 
-The variables OTEL_EXPORTER_OTLP_ENDPOINT, _PROTOCOL, _HEADERS, _TIMEOUT, _COMPRESSION, _INSECURE, _CERTIFICATE,
-_CLIENT_CERTIFICATE and _CLIENT_KEY, and those of one signal (OTEL_EXPORTER_OTLP_TRACES_…), say of the upstream what no
-option says. SIGHUP, or a change of one of the files named, reads rules, certificates and tokens again; what is wrong
-leaves the old ones in use. SIGTERM drains.";
+What no option says of the upstream, the variables OTEL_EXPORTER_OTLP_ENDPOINT, _PROTOCOL,
+_HEADERS, _TIMEOUT, _COMPRESSION, _INSECURE, _CERTIFICATE, _CLIENT_CERTIFICATE and _CLIENT_KEY
+say, or those of one signal (OTEL_EXPORTER_OTLP_TRACES_…).
+
+SIGHUP, or a change of one of the files named, reads rules, certificates and tokens again; what
+is wrong leaves the old ones in use. SIGTERM drains.";
 
 /// Scrub OTLP on its way: receive from clients, forward to an upstream
 #[derive(Debug, clap::Args)]
