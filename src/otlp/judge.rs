@@ -182,7 +182,7 @@ impl Judge {
                         }
                         self.fresh.push((As::Line, hash, suspect));
                     }
-                    self.mark(scanner, starts, from, index, text);
+                    self.mark(scanner, starts, from, index, key, text);
                     for key in more.into_iter().chain(keys) {
                         self.line(scanner, starts, index, key, text);
                     }
@@ -195,12 +195,20 @@ impl Judge {
     fn line(&mut self, scanner: &Scanner, starts: &LineStarts, leaf: usize, key: &[u8], text: &[u8]) {
         let from = self.batch.len();
         Scanner::join(key, text, &mut self.batch);
-        self.mark(scanner, starts, from, leaf, text);
+        self.mark(scanner, starts, from, leaf, key, text);
     }
 
     /// Ends a line of the batch that starts at `from`.
-    fn mark(&mut self, scanner: &Scanner, starts: &LineStarts, from: usize, leaf: usize, text: &[u8]) {
-        if scanner.looks_at_all() || starts.holds(scanner, text) {
+    fn mark(
+        &mut self,
+        scanner: &Scanner,
+        starts: &LineStarts,
+        from: usize,
+        leaf: usize,
+        key: &[u8],
+        text: &[u8],
+    ) {
+        if scanner.looks_at_all() || starts.holds(scanner, key, text) {
             self.suspects.push(leaf as u32);
         }
         self.marks.push((from as u32, leaf as u32));
