@@ -157,6 +157,9 @@ pub(super) static ANY_VALUE: Message = message(
 /// The fields of an `AnyValue` with a boolean, an integer or a double: one that is secret becomes a string.
 pub(super) const NUMBERS: [u32; 3] = [2, 3, 4];
 
+/// The number of the string of an `AnyValue`, as a tag.
+pub(super) const STRING_VALUE: u8 = 1 << 3 | 2;
+
 static ARRAY_VALUE: Message = message(Plain, &[(1, "values", of(&ANY_VALUE))]);
 
 static KEY_VALUE_LIST: Message = message(List, &[(1, "values", of(&KEY_VALUE))]);

@@ -5,9 +5,9 @@
 
 use super::leaves::{Form, Leaves, NONE, Unit, What};
 use super::refused::{Malformed, Refused};
-use super::schema::{Kind, Message, NUMBERS, Role};
+use super::schema::{Kind, Message, NUMBERS, Role, STRING_VALUE};
 use super::seen::{As, Hash, Seen};
-use super::wire::{self, Part, Wire, malformed};
+use super::wire::{self, FIXED32, FIXED64, LEN, Part, VARINT, Wire, malformed};
 
 /// How deep messages may be nested: as deep as the usual parsers of protobuf go.
 pub(super) const MOST_DEPTH: usize = 100;
@@ -28,43 +28,43 @@ pub(super) fn walk(
     body: &[u8],
     root: &'static Message,
     strict: bool,
-    seen: &Seen,
+    seen: &mut Seen,
     leaves: &mut Leaves,
 ) -> Result<(), Refused> {
     let mut stack: Vec<Frame> = Vec::with_capacity(16);
     let mut frame = Frame { message: root, end: body.len(), pair: NONE, unit: NONE, list: NONE };
     let mut at = 0;
-    'fields: loop {
+    loop {
         while at == frame.end {
             let Some(outer) = stack.pop() else { return Ok(()) };
             frame = outer;
         }
-        let mut part = wire::part(body, at, frame.end)?;
+        if let Some(len) = known_len(&body[at..frame.end], &frame, seen) {
+            at += len;
+            continue;
+        }
+        let part = wire::part(body, at, frame.end)?;
         let kind = frame.message.field(part.number);
         if let Kind::Message(message) = kind
             && part.wire == Wire::Len
         {
-            // Most fields are attributes, and behind one comes the next.
-            let tag = body[at];
-            loop {
-                if let Some(inner) = enter(body, message, &frame, part.start..part.end, seen, leaves) {
-                    if stack.len() == MOST_DEPTH {
-                        return Err(Refused::TooDeep { most: MOST_DEPTH });
-                    }
-                    stack.push(frame);
-                    frame = inner;
-                    at = part.start;
-                    continue 'fields;
+            let is_text = message.role == Role::Value && stack.len() < MOST_DEPTH;
+            if is_text && let Some(text) = only_string(body, &part) {
+                push_text(body, &text, &frame, seen, leaves);
+            } else if let Some(inner) = enter(body, message, &frame, part.start..part.end, seen, leaves) {
+                if stack.len() == MOST_DEPTH {
+                    return Err(Refused::TooDeep { most: MOST_DEPTH });
                 }
-                at = part.end;
-                if tag >= 0x80 || at == frame.end || body[at] != tag {
-                    continue 'fields;
-                }
-                part = wire::part(body, at, frame.end)?;
+                stack.push(frame);
+                frame = inner;
+                at = part.start;
+                continue;
             }
+            at = part.end;
+            continue;
         }
         let is_known = if part.wire == Wire::Len {
-            long_field(body, kind, &part, at, &frame, leaves)?
+            long_field(body, kind, &part, at, &frame, seen, leaves)?
         } else {
             number_field(kind, &part, at, &frame, strict, leaves)
         };
@@ -72,6 +72,44 @@ pub(super) fn walk(
             return Err(malformed(at, Malformed::WireType));
         }
         at = part.end;
+    }
+}
+
+/// How long the field is that `rest` begins with, if a few bytes tell and nothing has to be looked at: numbers and ids,
+/// and attributes that are the same as before.
+#[inline(always)]
+fn known_len(rest: &[u8], frame: &Frame, seen: &mut Seen) -> Option<usize> {
+    let &[tag @ ..0x80, next, ..] = rest else { return None };
+    let is_number = frame.message.role != Role::Value;
+    let len = match (frame.message.field(u32::from(tag >> 3)), tag & 7) {
+        (Kind::Fixed64, FIXED64) if is_number => 1 + 8,
+        (Kind::Fixed32, FIXED32) => 1 + 4,
+        (Kind::Varint, VARINT) if is_number && next < 0x80 => 2,
+        (Kind::Id(len), LEN) if next == len => 2 + usize::from(len),
+        (Kind::Message(message), LEN) if message.role == Role::Pair && frame.list == NONE => {
+            1 + seen.next(&rest[1..])?
+        }
+        _ => return None,
+    };
+    (len <= rest.len()).then_some(len)
+}
+
+/// The string that a value is, if it is all of it.
+#[inline]
+fn only_string(body: &[u8], value: &Part) -> Option<Part> {
+    if value.start == value.end || body[value.start] != STRING_VALUE {
+        return None;
+    }
+    wire::part(body, value.start, value.end).ok().filter(|part| part.end == value.end)
+}
+
+/// A string.
+#[inline]
+fn push_text(body: &[u8], part: &Part, frame: &Frame, seen: &Seen, leaves: &mut Leaves) {
+    let &Part { head, start, end, .. } = part;
+    let text = &body[start..end];
+    if frame.pair != NONE || !seen.has(As::Text, Hash::of(As::Text, text), text) {
+        leaves.push(What::Text, Leaves::place(start..end), head..end, frame.pair, frame.unit);
     }
 }
 
@@ -83,12 +121,13 @@ fn long_field(
     part: &Part,
     at: usize,
     frame: &Frame,
+    seen: &Seen,
     leaves: &mut Leaves,
 ) -> Result<bool, Refused> {
     let &Part { head, start, end, .. } = part;
     let text = Leaves::place(start..end);
     match kind {
-        Kind::Text => leaves.push(What::Text, text, head..end, frame.pair, frame.unit),
+        Kind::Text => push_text(body, part, frame, seen, leaves),
         Kind::Id(len) => {
             // What is no id is no reason to let text through.
             if end - start != usize::from(len) && start < end {
@@ -156,7 +195,7 @@ fn enter(
     message: &'static Message,
     outer: &Frame,
     range: std::ops::Range<usize>,
-    seen: &Seen,
+    seen: &mut Seen,
     leaves: &mut Leaves,
 ) -> Option<Frame> {
     let mut frame = Frame { message, end: range.end, pair: outer.pair, unit: outer.unit, list: NONE };
@@ -174,13 +213,13 @@ fn enter(
     };
     let bytes = &body[range.clone()];
     let hash = Hash::of(kind, bytes);
-    if seen.has(kind, hash, bytes) {
+    if if kind == As::Pair { seen.has_next(kind, hash, bytes) } else { seen.has(kind, hash, bytes) } {
         return None;
     }
     // Numbers differ, their keys do not: below one that no rule knows they stay.
     if kind == As::Pair
         && let Some(key) = wire::key_of_number(bytes)
-        && seen.has(As::Key, Hash::of(As::Key, key), key)
+        && seen.has_next(As::Key, Hash::of(As::Key, key), key)
     {
         return None;
     }
