@@ -133,6 +133,20 @@ fn halves(bytes: &[u8; 16]) -> [u64; 2] {
     [both as u64, (both >> 64) as u64]
 }
 
+/// Whether they are equal. They are short: calling the function that compares any bytes would cost more than to compare.
+#[inline]
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    let word = |bytes: &[u8; 16]| u128::from_le_bytes(*bytes);
+    match (a.last_chunk(), b.last_chunk()) {
+        _ if a.len() != b.len() => false,
+        (Some(last_a), Some(last_b)) => {
+            let (all_a, all_b) = (a.as_chunks().0, b.as_chunks().0);
+            all_a.iter().zip(all_b).all(|(a, b)| word(a) == word(b)) && word(last_a) == word(last_b)
+        }
+        _ => a == b,
+    }
+}
+
 #[inline]
 fn mix(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
@@ -157,7 +171,7 @@ impl Seen {
         (0..WAYS).find(|&way| self.tags[set][way] == hash.tag()).and_then(|_| {
             (WAYS * set..WAYS * (set + 1)).find(|&slot| {
                 let slot = &self.small[slot];
-                slot.hash == hash.0 && slot.kind == kind as u8 && slot.bytes() == bytes
+                slot.hash == hash.0 && slot.kind == kind as u8 && is_same(slot.bytes(), bytes)
             })
         })
     }
@@ -183,7 +197,7 @@ impl Seen {
         let (&len, rest) = rest.split_first()?;
         let pair = rest.get(..usize::from(len))?;
         let is_same = if slot.kind == As::Pair as u8 {
-            slot.bytes() == pair
+            is_same(slot.bytes(), pair)
         } else {
             slot.kind == As::Key as u8 && wire::key_of_number(pair) == Some(slot.bytes())
         };

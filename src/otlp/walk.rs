@@ -7,7 +7,7 @@ use super::leaves::{Form, Leaves, NONE, Unit, What};
 use super::refused::{Malformed, Refused};
 use super::schema::{Kind, Message, NUMBERS, Role, STRING_VALUE};
 use super::seen::{As, Hash, Seen};
-use super::wire::{self, FIXED32, FIXED64, LEN, Part, VARINT, Wire, malformed};
+use super::wire::{self, LEN, Part, Wire, malformed};
 
 /// How deep messages may be nested: as deep as the usual parsers of protobuf go.
 pub(super) const MOST_DEPTH: usize = 100;
@@ -39,7 +39,8 @@ pub(super) fn walk(
             let Some(outer) = stack.pop() else { return Ok(()) };
             frame = outer;
         }
-        if let Some(len) = known_len(&body[at..frame.end], &frame, seen) {
+        let rest = &body[at..frame.end];
+        if let Some(len) = frame.message.skip(rest).or_else(|| same_attribute(rest, &frame, seen)) {
             at += len;
             continue;
         }
@@ -75,23 +76,16 @@ pub(super) fn walk(
     }
 }
 
-/// How long the field is that `rest` begins with, if a few bytes tell and nothing has to be looked at: numbers and ids,
-/// and attributes that are the same as before.
+/// How long the field is that `rest` begins with, if it is an attribute that is the same as before.
 #[inline(always)]
-fn known_len(rest: &[u8], frame: &Frame, seen: &mut Seen) -> Option<usize> {
-    let &[tag @ ..0x80, next, ..] = rest else { return None };
-    let is_number = frame.message.role != Role::Value;
-    let len = match (frame.message.field(u32::from(tag >> 3)), tag & 7) {
-        (Kind::Fixed64, FIXED64) if is_number => 1 + 8,
-        (Kind::Fixed32, FIXED32) => 1 + 4,
-        (Kind::Varint, VARINT) if is_number && next < 0x80 => 2,
-        (Kind::Id(len), LEN) if next == len => 2 + usize::from(len),
-        (Kind::Message(message), LEN) if message.role == Role::Pair && frame.list == NONE => {
-            1 + seen.next(&rest[1..])?
+fn same_attribute(rest: &[u8], frame: &Frame, seen: &mut Seen) -> Option<usize> {
+    let (&tag @ ..0x80, attribute) = rest.split_first()? else { return None };
+    match frame.message.field(u32::from(tag >> 3)) {
+        Kind::Message(message) if message.role == Role::Pair && tag & 7 == LEN && frame.list == NONE => {
+            Some(1 + seen.next(attribute)?)
         }
-        _ => return None,
-    };
-    (len <= rest.len()).then_some(len)
+        _ => None,
+    }
 }
 
 /// The string that a value is, if it is all of it.
