@@ -168,12 +168,10 @@ impl Seen {
     #[inline]
     fn slot_of(&self, kind: As, hash: Hash, bytes: &[u8]) -> Option<usize> {
         let set = hash.0 as usize % SETS;
-        (0..WAYS).find(|&way| self.tags[set][way] == hash.tag()).and_then(|_| {
-            (WAYS * set..WAYS * (set + 1)).find(|&slot| {
-                let slot = &self.small[slot];
-                slot.hash == hash.0 && slot.kind == kind as u8 && is_same(slot.bytes(), bytes)
-            })
-        })
+        let way = self.tags[set].iter().position(|&tag| tag == hash.tag())?;
+        let place = WAYS * set + way;
+        let slot = &self.small[place];
+        (slot.hash == hash.0 && slot.kind == kind as u8 && is_same(slot.bytes(), bytes)).then_some(place)
     }
 
     /// As [`has`](Self::has), of the next attribute or of the key of one.
@@ -217,6 +215,10 @@ impl Seen {
         }
         if bytes.len() <= SMALL {
             let set = hash.0 as usize % SETS;
+            // It may have come more than once in a request.
+            if self.tags[set].contains(&hash.tag()) {
+                return;
+            }
             self.tags[set] = [hash.tag(), self.tags[set][0]];
             self.small.swap(WAYS * set, WAYS * set + 1);
             let slot = &mut self.small[WAYS * set];

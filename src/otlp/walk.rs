@@ -23,20 +23,29 @@ struct Frame {
     list: u32,
 }
 
+/// Room for the messages around the one that is being read.
+#[derive(Debug, Default)]
+pub(super) struct Stack(Vec<Frame>);
+
 /// Notes the leaves of a request that is a message of this kind. `strict`: every unknown field is one.
 pub(super) fn walk(
     body: &[u8],
     root: &'static Message,
     strict: bool,
+    room: &mut Stack,
     seen: &mut Seen,
     leaves: &mut Leaves,
 ) -> Result<(), Refused> {
-    let mut stack: Vec<Frame> = Vec::with_capacity(16);
+    let mut stack = std::mem::take(&mut room.0);
+    stack.clear();
     let mut frame = Frame { message: root, end: body.len(), pair: NONE, unit: NONE, list: NONE };
     let mut at = 0;
     loop {
         while at == frame.end {
-            let Some(outer) = stack.pop() else { return Ok(()) };
+            let Some(outer) = stack.pop() else {
+                room.0 = stack;
+                return Ok(());
+            };
             frame = outer;
         }
         let rest = &body[at..frame.end];
@@ -51,7 +60,7 @@ pub(super) fn walk(
         {
             let is_text = message.role == Role::Value && stack.len() < MOST_DEPTH;
             if is_text && let Some(text) = only_string(body, &part) {
-                push_text(body, &text, &frame, seen, leaves);
+                push_text(body, What::Text, &text, &frame, seen, leaves);
             } else if let Some(inner) = enter(body, message, &frame, part.start..part.end, seen, leaves) {
                 if stack.len() == MOST_DEPTH {
                     return Err(Refused::TooDeep { most: MOST_DEPTH });
@@ -97,13 +106,15 @@ fn only_string(body: &[u8], value: &Part) -> Option<Part> {
     wire::part(body, value.start, value.end).ok().filter(|part| part.end == value.end)
 }
 
-/// A string.
+/// A string, or bytes.
 #[inline]
-fn push_text(body: &[u8], part: &Part, frame: &Frame, seen: &Seen, leaves: &mut Leaves) {
+fn push_text(body: &[u8], what: What, part: &Part, frame: &Frame, seen: &Seen, leaves: &mut Leaves) {
     let &Part { head, start, end, .. } = part;
-    let text = &body[start..end];
-    if frame.pair != NONE || !seen.has(As::Text, Hash::of(As::Text, text), text) {
-        leaves.push(What::Text, Leaves::place(start..end), head..end, frame.pair, frame.unit);
+    let text = Leaves::place(start..end);
+    if frame.pair == NONE {
+        leaves.push_alone(seen, body, (what, text), head..end, frame.unit);
+    } else {
+        leaves.push(what, text, head..end, frame.pair, frame.unit);
     }
 }
 
@@ -121,18 +132,18 @@ fn long_field(
     let &Part { head, start, end, .. } = part;
     let text = Leaves::place(start..end);
     match kind {
-        Kind::Text => push_text(body, part, frame, seen, leaves),
+        Kind::Text => push_text(body, What::Text, part, frame, seen, leaves),
         Kind::Id(len) => {
             // What is no id is no reason to let text through.
             if end - start != usize::from(len) && start < end {
-                leaves.push(What::Bytes, text, head..end, NONE, frame.unit);
+                leaves.push_alone(seen, body, (What::Bytes, text), head..end, frame.unit);
             }
         }
         Kind::Key => {
             leaves.add_key(frame.pair, text, start)?;
             leaves.push(What::Key, text, head..end, frame.pair, frame.unit);
         }
-        Kind::Bytes => leaves.push(What::Bytes, text, head..end, frame.pair, frame.unit),
+        Kind::Bytes => push_text(body, What::Bytes, part, frame, seen, leaves),
         Kind::Varints if wire::are_varints(&body[start..end]) => {}
         Kind::Fixed64s if (end - start).is_multiple_of(8) => {}
         Kind::Varints | Kind::Fixed64s => return Err(malformed(start, Malformed::Packed)),
