@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::leaves::{Form, Leaf, Leaves, NONE, What};
+use super::leaves::{Form, Fresh, Leaf, Leaves, NONE, What};
 use super::opaque;
 use super::seen::{As, Hash, Seen};
 use super::wire;
@@ -36,8 +36,6 @@ pub(super) struct Judge {
     marks: Vec<(u32, u32)>,
     /// The leaves to be scanned.
     suspects: Vec<u32>,
-    /// Those that are remembered if they are clean.
-    fresh: Vec<(As, Hash, u32)>,
     findings: Vec<Finding>,
     number: Vec<u8>,
     written: Vec<u8>,
@@ -95,12 +93,11 @@ impl Judge {
     }
 
     fn clear(&mut self) {
-        let Self { batch, marks, suspects, fresh, written, verdicts, found, removed, .. } = self;
+        let Self { batch, marks, suspects, written, verdicts, found, removed, .. } = self;
         batch.clear();
         batch.shrink_to(KEPT);
         marks.clear();
         suspects.clear();
-        fresh.clear();
         written.clear();
         written.shrink_to(KEPT);
         verdicts.clear();
@@ -133,14 +130,22 @@ impl Judge {
             if scanner.knows_key(text) {
                 leaves.set_known(pair);
             } else {
-                self.fresh.push((As::Key, hash, index as u32));
+                leaves.fresh.push(Fresh { leaf: index as u32, kind: As::Key, hash });
             }
         }
         leaves.name_pairs(body, |name| scanner.knows_key(name));
     }
 
     /// Looks at all else.
-    fn lines(&mut self, scanner: &Scanner, starts: &LineStarts, body: &[u8], leaves: &Leaves, seen: &Seen) {
+    fn lines(
+        &mut self,
+        scanner: &Scanner,
+        starts: &LineStarts,
+        body: &[u8],
+        leaves: &mut Leaves,
+        seen: &Seen,
+    ) {
+        let mut fresh = std::mem::take(&mut leaves.fresh);
         for (index, leaf) in leaves.list.iter().enumerate() {
             let suspect = index as u32;
             match leaf.what {
@@ -160,47 +165,50 @@ impl Judge {
                         continue;
                     }
                     let mut keys = leaves.keys_of(body, leaf.pair);
-                    let Some(key) = keys.next() else {
-                        let hash = Hash::of(As::Text, text);
-                        if !seen.has(As::Text, hash, text) {
-                            self.fresh.push((As::Text, hash, suspect));
-                            self.line(scanner, starts, index, b"", text);
-                        }
-                        continue;
-                    };
+                    let key = keys.next().unwrap_or_default();
                     let more = keys.next();
                     let from = self.batch.len();
                     Scanner::join(key, text, &mut self.batch);
                     // A unit remembers what it holds; what is in none, as in JSON, is remembered here. A quote in a key
-                    // would leave open where it ends.
-                    if leaf.unit == NONE && more.is_none() && !key.contains(&b'"') {
+                    // would leave open where it ends, and without a key a line is a text.
+                    let is_line = leaf.unit == NONE && !key.is_empty() && more.is_none();
+                    if is_line && !key.contains(&b'"') {
                         let line = &self.batch[from..];
                         let hash = Hash::of(As::Line, line);
                         if seen.has(As::Line, hash, line) {
                             self.batch.truncate(from);
                             continue;
                         }
-                        self.fresh.push((As::Line, hash, suspect));
+                        fresh.push(Fresh { leaf: suspect, kind: As::Line, hash });
                     }
-                    self.mark(scanner, starts, from, index, text);
+                    self.mark(scanner, starts, from, index, key, text);
                     for key in more.into_iter().chain(keys) {
                         self.line(scanner, starts, index, key, text);
                     }
                 }
             }
         }
+        leaves.fresh = fresh;
     }
 
     /// Writes a line of the batch.
     fn line(&mut self, scanner: &Scanner, starts: &LineStarts, leaf: usize, key: &[u8], text: &[u8]) {
         let from = self.batch.len();
         Scanner::join(key, text, &mut self.batch);
-        self.mark(scanner, starts, from, leaf, text);
+        self.mark(scanner, starts, from, leaf, key, text);
     }
 
     /// Ends a line of the batch that starts at `from`.
-    fn mark(&mut self, scanner: &Scanner, starts: &LineStarts, from: usize, leaf: usize, text: &[u8]) {
-        if scanner.looks_at_all() || starts.holds(scanner, text) {
+    fn mark(
+        &mut self,
+        scanner: &Scanner,
+        starts: &LineStarts,
+        from: usize,
+        leaf: usize,
+        key: &[u8],
+        text: &[u8],
+    ) {
+        if scanner.looks_at_all() || starts.holds(scanner, key, text) {
             self.suspects.push(leaf as u32);
         }
         self.marks.push((from as u32, leaf as u32));
@@ -265,7 +273,7 @@ impl Judge {
             seen.add(unit.kind, unit.hash, &body[unit.start as usize..unit.end as usize]);
         }
         let mut line = Vec::new();
-        for &(kind, hash, index) in &self.fresh {
+        for &Fresh { leaf: index, kind, hash } in &leaves.fresh {
             if self.verdicts.binary_search_by_key(&(index as usize), |verdict| verdict.leaf).is_ok() {
                 continue;
             }

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::refused::{Malformed, Refused};
-use super::seen::{As, Hash};
+use super::seen::{As, Hash, Seen};
 use super::wire::malformed;
 use crate::carrier::pair;
 
@@ -105,6 +105,14 @@ pub(super) struct Unit {
     pub(super) is_changed: bool,
 }
 
+/// A leaf that was not seen before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fresh {
+    pub(super) leaf: u32,
+    pub(super) kind: As,
+    pub(super) hash: Hash,
+}
+
 /// An unknown member of an object of JSON, with the commas around it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Member {
@@ -123,6 +131,8 @@ pub(super) struct Leaves {
     keys: Vec<Key>,
     pairs: Vec<Pair>,
     pub(super) units: Vec<Unit>,
+    /// Those that are remembered if they are clean.
+    pub(super) fresh: Vec<Fresh>,
     pub(super) members: Vec<Member>,
     decoded: Vec<u8>,
     /// How many lists there are.
@@ -137,23 +147,25 @@ impl std::fmt::Debug for Leaves {
 
 impl Leaves {
     pub(super) fn clear(&mut self) {
-        let Self { list, keys, pairs, units, members, decoded, lists } = self;
+        let Self { list, keys, pairs, units, fresh, members, decoded, lists } = self;
         *lists = 0;
         list.clear();
         keys.clear();
         pairs.clear();
         units.clear();
+        fresh.clear();
         members.clear();
         decoded.clear();
     }
 
     /// Gives back memory that only an unusual request has needed.
     pub(super) fn shrink(&mut self, most: usize) {
-        let Self { list, keys, pairs, units, members, decoded, lists: _ } = self;
+        let Self { list, keys, pairs, units, fresh, members, decoded, lists: _ } = self;
         list.shrink_to(most);
         keys.shrink_to(most);
         pairs.shrink_to(most);
         units.shrink_to(most);
+        fresh.shrink_to(most);
         members.shrink_to(most);
         decoded.shrink_to(most);
     }
@@ -180,6 +192,24 @@ impl Leaves {
     #[inline]
     pub(super) fn push(&mut self, what: What, text: Place, range: Range<usize>, pair: u32, unit: u32) {
         self.list.push(Leaf { what, text, start: range.start as u32, end: range.end as u32, pair, unit });
+    }
+
+    /// Notes a text without a key, unless it was seen before.
+    #[inline]
+    pub(super) fn push_alone(
+        &mut self,
+        seen: &Seen,
+        body: &[u8],
+        (what, text): (What, Place),
+        range: Range<usize>,
+        unit: u32,
+    ) {
+        let bytes = self.text(body, text);
+        let hash = Hash::of(As::Text, bytes);
+        if !seen.has(As::Text, hash, bytes) {
+            self.fresh.push(Fresh { leaf: self.list.len() as u32, kind: As::Text, hash });
+            self.push(what, text, range, NONE, unit);
+        }
     }
 
     /// A new list of pairs.

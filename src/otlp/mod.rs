@@ -139,6 +139,7 @@ pub struct Scrubber {
     sanitizer: Arc<Sanitizer>,
     policy: Policy,
     starts: LineStarts,
+    stack: walk::Stack,
     seen: Seen,
     leaves: Leaves,
     judge: Judge,
@@ -152,6 +153,7 @@ impl Scrubber {
             sanitizer,
             policy,
             starts,
+            stack: walk::Stack::default(),
             seen: Seen::default(),
             leaves: Leaves::default(),
             judge: Judge::default(),
@@ -179,12 +181,12 @@ impl Scrubber {
             return Err(Refused::TooLarge { most });
         }
         let strict = unknown == Unknown::Remove;
-        let Self { sanitizer, starts, seen, leaves, judge, .. } = self;
+        let Self { sanitizer, starts, stack, seen, leaves, judge, .. } = self;
         leaves.clear();
         leaves.shrink(KEPT);
         match encoding {
-            Encoding::Protobuf => walk::walk(body, root, strict, seen, leaves)?,
-            Encoding::Json => json::walk(body, root, leaves)?,
+            Encoding::Protobuf => walk::walk(body, root, strict, stack, seen, leaves)?,
+            Encoding::Json => json::walk(body, root, seen, leaves)?,
         }
         judge.judge(sanitizer, starts, strict, body, leaves, seen);
         if judge.verdicts.is_empty() {

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::judge::Judge;
 use super::leaves::{Leaves, What};
 use super::refused::Refused;
-use super::schema::{Kind, Message};
+use super::schema::{Kind, Message, STRING_VALUE};
 use super::wire::{self, put_varint, varint_len};
 
 /// Bytes of the request, and what stands in their place.
@@ -29,9 +29,6 @@ pub(super) fn splice(body: &[u8], edits: &[Edit], texts: &[u8]) -> Vec<u8> {
     out.extend_from_slice(&body[done..]);
     out
 }
-
-/// The number of the string of an `AnyValue`, as a tag.
-const STRING_VALUE: u8 = 1 << 3 | 2;
 
 /// A request of the wire with what was judged.
 pub(super) fn protobuf(

@@ -4,6 +4,7 @@
 //! the protocol, so that a field of a new version does not go unseen.
 
 use super::types::{SEVERITY, SPAN_KIND, STATUS_CODE, TEMPORALITY, Type};
+use super::wire::{FIXED32, FIXED64, LEN, VARINT};
 
 /// One past the highest number of any field.
 pub(super) const FIELDS: usize = 17;
@@ -67,6 +68,40 @@ pub(super) struct Message {
     fields: [Field; FIELDS],
     /// Beside the fields: walks over the wire have no use for it.
     types: [Type; FIELDS],
+    /// By the first byte of a field.
+    skips: [Skip; 256],
+}
+
+/// What of a field tells how long it is, if nothing in it has to be looked at.
+#[derive(Clone, Copy, Debug)]
+struct Skip {
+    /// How long all of it is, if its second byte has these bits of those of the mask; 0: it has to be read.
+    len: u8,
+    mask: u8,
+    bits: u8,
+}
+
+impl Skip {
+    const NEVER: Self = Self { len: 0, mask: 0, bits: 0 };
+
+    /// Of a field with this number; and its first byte.
+    const fn of(number: usize, kind: Kind, role: Role) -> (usize, Self) {
+        let (wire, len, mask, bits) = match kind {
+            Kind::Fixed64 if !matches!(role, Role::Value) => (FIXED64, 8, 0, 0),
+            Kind::Fixed32 => (FIXED32, 4, 0, 0),
+            // It ends where it begins.
+            Kind::Varint if !matches!(role, Role::Value) => (VARINT, 1, 0x80, 0),
+            Kind::Id(len) => (LEN, 1 + len, 0xFF, len),
+            _ => return (0, Self::NEVER),
+        };
+        let first = number << 3 | wire as usize;
+        if number < 16 {
+            return (first, Self { len: 1 + len, mask, bits });
+        }
+        // The number goes on in the second byte, and nothing is known of a third one.
+        let len = if mask == 0 { 2 + len } else { 0 };
+        (first & 0x7F | 0x80, Self { len, mask: 0xFF, bits: (number >> 4) as u8 })
+    }
 }
 
 impl Message {
@@ -74,6 +109,16 @@ impl Message {
     #[inline]
     pub(super) fn field(&self, number: u32) -> Kind {
         self.fields.get(number as usize).map_or(Kind::Unknown, |field| field.kind)
+    }
+
+    /// How long the field is that `rest` begins with, if a few bytes tell and nothing has to be looked at: a number, the
+    /// id of a trace or span.
+    #[inline(always)]
+    pub(super) fn skip(&self, rest: &[u8]) -> Option<usize> {
+        let &[first, second, ..] = rest else { return None };
+        let Skip { len, mask, bits } = self.skips[usize::from(first)];
+        let len = usize::from(len);
+        (len != 0 && second & mask == bits && len <= rest.len()).then_some(len)
     }
 
     /// The field with this name in JSON: as in the protocol's files, or in lower camel case.
@@ -119,15 +164,21 @@ fn is_spelled(known: &[u8], name: &[u8]) -> bool {
 const NONE: Field = Field { name: "", kind: Kind::Unknown };
 
 pub(super) const fn message(role: Role, list: &[(usize, &'static str, Type)]) -> Message {
-    let mut fields = [NONE; FIELDS];
+    let (mut fields, mut skips) = ([NONE; FIELDS], [Skip::NEVER; 256]);
     let mut types = [Type::Unknown; FIELDS];
     let mut i = 0;
     while i < list.len() {
-        fields[list[i].0] = Field { name: list[i].1, kind: list[i].2.kind() };
-        types[list[i].0] = list[i].2;
+        let (number, name, of) = list[i];
+        let kind = of.kind();
+        fields[number] = Field { name, kind };
+        types[number] = of;
+        let (first, skip) = Skip::of(number, kind, role);
+        if skip.len > 0 {
+            skips[first] = skip;
+        }
         i += 1;
     }
-    Message { role, fields, types }
+    Message { role, fields, types, skips }
 }
 
 use Role::{List, Pair, Plain, Resource, Scope, Value};
@@ -172,6 +223,9 @@ pub(super) static ANY_VALUE: Message = message(
 
 /// The fields of an `AnyValue` with a boolean, an integer or a double: one that is secret becomes a string.
 pub(super) const NUMBERS: [u32; 3] = [2, 3, 4];
+
+/// The number of the string of an `AnyValue`, as a tag.
+pub(super) const STRING_VALUE: u8 = 1 << 3 | 2;
 
 static ARRAY_VALUE: Message = message(Plain, &[(1, "values", many(&ANY_VALUE))]);
 

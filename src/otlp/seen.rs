@@ -4,6 +4,11 @@
 //! Nothing is taken for seen that is not equal byte by byte; a hash only says where to compare. Memory is fixed: a new
 //! entry takes the place of an old one. What is met for the first time only leaves a few bits of its hash: most of it
 //! never comes again.
+//!
+//! Attributes mostly come in the order they came in before. So each knows which one followed it, and that one is compared
+//! first: where it follows again, nothing has to be hashed and not even the length of its key be read.
+
+use super::wire;
 
 /// What kind of thing was clean: the same bytes may be clean as one and not as another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +32,7 @@ pub(super) enum As {
 
 const SETS: usize = 2048;
 const WAYS: usize = 2;
-const SMALL: usize = 118;
+const SMALL: usize = 116;
 const LARGE_SLOTS: usize = 128;
 const LARGE: usize = 4096;
 
@@ -38,9 +43,11 @@ pub(super) struct Seen {
     /// Bits of the hashes of what is in the slots of a set: small enough to stay in the first cache, which what was never
     /// seen would otherwise miss.
     tags: Box<[[u32; WAYS]]>,
-    /// The newer one of a set comes first.
-    small: Box<[[Slot; WAYS]]>,
+    /// The sets, one after the other. The newer one of a set comes first.
+    small: Box<[Slot]>,
     large: Box<[Vec<u8>]>,
+    /// The slot of the attribute that came last.
+    last: u16,
 }
 
 /// Two lines of the cache.
@@ -48,9 +55,18 @@ pub(super) struct Seen {
 #[repr(align(64))]
 struct Slot {
     hash: u64,
+    /// Where the attribute is that followed this one; or was, for it may have gone.
+    next: u16,
     len: u8,
     kind: u8,
     bytes: [u8; SMALL],
+}
+
+impl Slot {
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len).min(SMALL)]
+    }
 }
 
 impl std::fmt::Debug for Seen {
@@ -61,12 +77,13 @@ impl std::fmt::Debug for Seen {
 
 impl Default for Seen {
     fn default() -> Self {
-        let empty = Slot { hash: 0, len: 0, kind: 0, bytes: [0; SMALL] };
+        let empty = Slot { hash: 0, next: 0, len: 0, kind: 0, bytes: [0; SMALL] };
         Self {
             met: vec![0; SETS * WAYS].into(),
             tags: vec![[0; WAYS]; SETS].into(),
-            small: vec![[empty; WAYS]; SETS].into(),
+            small: vec![empty; SETS * WAYS].into(),
             large: vec![Vec::new(); LARGE_SLOTS].into(),
+            last: 0,
         }
     }
 }
@@ -85,27 +102,48 @@ impl Hash {
     pub(super) fn of(kind: As, bytes: &[u8]) -> Self {
         let (one, two) = (0x9E37_79B9_7F4A_7C15, 0xD6E8_FEB8_6659_FD93);
         let mut hash = (bytes.len() as u64) << 8 ^ kind as u64 ^ one;
-        let word = |at: usize| {
+        let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
+        if let Some(last) = bytes.last_chunk::<16>() {
+            // The last ones are taken apart, with as many of those before them as there is room for.
+            let (pieces, _) = bytes[..bytes.len() - 1].as_chunks::<16>();
+            for [low, high] in pieces.iter().chain([last]).map(halves) {
+                hash = mix(hash ^ low, two ^ high);
+            }
+            return Self(hash);
+        }
+        let short = |at: usize| {
             bytes
                 .get(at..)
-                .and_then(|rest| rest.first_chunk::<8>())
-                .map_or(0, |word| u64::from_le_bytes(*word))
+                .and_then(|rest| rest.first_chunk())
+                .map_or(0, |word| u64::from(u32::from_le_bytes(*word)))
         };
-        if bytes.len() >= 16 {
-            let mut at = 0;
-            while at + 16 < bytes.len() {
-                hash = mix(hash ^ word(at), two ^ word(at + 8));
-                at += 16;
-            }
-            let at = bytes.len() - 16;
-            return Self(mix(hash ^ word(at), two ^ word(at + 8)));
-        }
-        let (low, high) = if bytes.len() >= 8 {
-            (word(0), word(bytes.len() - 8))
-        } else {
-            (bytes.iter().fold(0, |all, &byte| all << 8 | u64::from(byte)), 0)
+        let (low, high) = match bytes.len() {
+            8.. => (bytes.first_chunk().map_or(0, word), bytes.last_chunk().map_or(0, word)),
+            4.. => (short(0), short(bytes.len() - 4)),
+            _ => (bytes.iter().fold(0, |all, &byte| all << 8 | u64::from(byte)), 0),
         };
         Self(mix(mix(hash ^ low, two ^ high), one))
+    }
+}
+
+/// Sixteen bytes as two words.
+#[inline]
+fn halves(bytes: &[u8; 16]) -> [u64; 2] {
+    let both = u128::from_le_bytes(*bytes);
+    [both as u64, (both >> 64) as u64]
+}
+
+/// Whether they are equal. They are short: calling the function that compares any bytes would cost more than to compare.
+#[inline]
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    let word = |bytes: &[u8; 16]| u128::from_le_bytes(*bytes);
+    match (a.last_chunk(), b.last_chunk()) {
+        _ if a.len() != b.len() => false,
+        (Some(last_a), Some(last_b)) => {
+            let (all_a, all_b) = (a.as_chunks().0, b.as_chunks().0);
+            all_a.iter().zip(all_b).all(|(a, b)| word(a) == word(b)) && word(last_a) == word(last_b)
+        }
+        _ => a == b,
     }
 }
 
@@ -120,20 +158,52 @@ impl Seen {
     #[inline]
     pub(super) fn has(&self, kind: As, hash: Hash, bytes: &[u8]) -> bool {
         if bytes.len() <= SMALL {
-            let set = hash.0 as usize % SETS;
-            (0..WAYS).any(|way| {
-                self.tags[set][way] == hash.tag() && {
-                    let slot = &self.small[set][way];
-                    slot.hash == hash.0
-                        && slot.kind == kind as u8
-                        && usize::from(slot.len) == bytes.len()
-                        && slot.bytes[..bytes.len()] == *bytes
-                }
-            })
-        } else {
-            let slot = &self.large[hash.0 as usize % LARGE_SLOTS];
-            slot.first() == Some(&(kind as u8)) && slot[1..] == *bytes
+            return self.slot_of(kind, hash, bytes).is_some();
         }
+        let slot = &self.large[hash.0 as usize % LARGE_SLOTS];
+        slot.first() == Some(&(kind as u8)) && slot[1..] == *bytes
+    }
+
+    /// The slot with these bytes, which are few enough for one.
+    #[inline]
+    fn slot_of(&self, kind: As, hash: Hash, bytes: &[u8]) -> Option<usize> {
+        let set = hash.0 as usize % SETS;
+        let way = self.tags[set].iter().position(|&tag| tag == hash.tag())?;
+        let place = WAYS * set + way;
+        let slot = &self.small[place];
+        (slot.hash == hash.0 && slot.kind == kind as u8 && is_same(slot.bytes(), bytes)).then_some(place)
+    }
+
+    /// As [`has`](Self::has), of the next attribute or of the key of one.
+    #[inline]
+    pub(super) fn has_next(&mut self, kind: As, hash: Hash, bytes: &[u8]) -> bool {
+        if bytes.len() > SMALL {
+            return self.has(kind, hash, bytes);
+        }
+        let Some(slot) = self.slot_of(kind, hash, bytes) else { return false };
+        self.small[usize::from(self.last)].next = slot as u16;
+        self.last = slot as u16;
+        true
+    }
+
+    /// How long the attribute is that `rest` begins with, and its length in front of it, if it is the one that followed the
+    /// last one before, or if only the number differs that it holds.
+    #[inline]
+    pub(super) fn next(&mut self, rest: &[u8]) -> Option<usize> {
+        let next = self.small[usize::from(self.last)].next;
+        let slot = &self.small[usize::from(next)];
+        let (&len, rest) = rest.split_first()?;
+        let pair = rest.get(..usize::from(len))?;
+        let is_same = if slot.kind == As::Pair as u8 {
+            is_same(slot.bytes(), pair)
+        } else {
+            slot.kind == As::Key as u8 && wire::key_of_number(pair) == Some(slot.bytes())
+        };
+        if len >= 0x80 || !is_same {
+            return None;
+        }
+        self.last = next;
+        Some(1 + usize::from(len))
     }
 
     /// Notes that these bytes are clean. They are remembered from the second time on.
@@ -145,10 +215,13 @@ impl Seen {
         }
         if bytes.len() <= SMALL {
             let set = hash.0 as usize % SETS;
+            // It may have come more than once in a request.
+            if self.tags[set].contains(&hash.tag()) {
+                return;
+            }
             self.tags[set] = [hash.tag(), self.tags[set][0]];
-            let slots = &mut self.small[set];
-            slots.swap(0, 1);
-            let slot = &mut slots[0];
+            self.small.swap(WAYS * set, WAYS * set + 1);
+            let slot = &mut self.small[WAYS * set];
             slot.hash = hash.0;
             slot.kind = kind as u8;
             slot.len = bytes.len() as u8;

@@ -5,9 +5,9 @@
 
 use super::leaves::{Form, Leaves, NONE, Unit, What};
 use super::refused::{Malformed, Refused};
-use super::schema::{Kind, Message, NUMBERS, Role};
+use super::schema::{Kind, Message, NUMBERS, Role, STRING_VALUE};
 use super::seen::{As, Hash, Seen};
-use super::wire::{self, Part, Wire, malformed};
+use super::wire::{self, LEN, Part, Wire, malformed};
 
 /// How deep messages may be nested: as deep as the usual parsers of protobuf go.
 pub(super) const MOST_DEPTH: usize = 100;
@@ -23,48 +23,58 @@ struct Frame {
     list: u32,
 }
 
+/// Room for the messages around the one that is being read.
+#[derive(Debug, Default)]
+pub(super) struct Stack(Vec<Frame>);
+
 /// Notes the leaves of a request that is a message of this kind. `strict`: every unknown field is one.
 pub(super) fn walk(
     body: &[u8],
     root: &'static Message,
     strict: bool,
-    seen: &Seen,
+    room: &mut Stack,
+    seen: &mut Seen,
     leaves: &mut Leaves,
 ) -> Result<(), Refused> {
-    let mut stack: Vec<Frame> = Vec::with_capacity(16);
+    let mut stack = std::mem::take(&mut room.0);
+    stack.clear();
     let mut frame = Frame { message: root, end: body.len(), pair: NONE, unit: NONE, list: NONE };
     let mut at = 0;
-    'fields: loop {
+    loop {
         while at == frame.end {
-            let Some(outer) = stack.pop() else { return Ok(()) };
+            let Some(outer) = stack.pop() else {
+                room.0 = stack;
+                return Ok(());
+            };
             frame = outer;
         }
-        let mut part = wire::part(body, at, frame.end)?;
+        let rest = &body[at..frame.end];
+        if let Some(len) = frame.message.skip(rest).or_else(|| same_attribute(rest, &frame, seen)) {
+            at += len;
+            continue;
+        }
+        let part = wire::part(body, at, frame.end)?;
         let kind = frame.message.field(part.number);
         if let Kind::Message(message) = kind
             && part.wire == Wire::Len
         {
-            // Most fields are attributes, and behind one comes the next.
-            let tag = body[at];
-            loop {
-                if let Some(inner) = enter(body, message, &frame, part.start..part.end, seen, leaves) {
-                    if stack.len() == MOST_DEPTH {
-                        return Err(Refused::TooDeep { most: MOST_DEPTH });
-                    }
-                    stack.push(frame);
-                    frame = inner;
-                    at = part.start;
-                    continue 'fields;
+            let is_text = message.role == Role::Value && stack.len() < MOST_DEPTH;
+            if is_text && let Some(text) = only_string(body, &part) {
+                push_text(body, What::Text, &text, &frame, seen, leaves);
+            } else if let Some(inner) = enter(body, message, &frame, part.start..part.end, seen, leaves) {
+                if stack.len() == MOST_DEPTH {
+                    return Err(Refused::TooDeep { most: MOST_DEPTH });
                 }
-                at = part.end;
-                if tag >= 0x80 || at == frame.end || body[at] != tag {
-                    continue 'fields;
-                }
-                part = wire::part(body, at, frame.end)?;
+                stack.push(frame);
+                frame = inner;
+                at = part.start;
+                continue;
             }
+            at = part.end;
+            continue;
         }
         let is_known = if part.wire == Wire::Len {
-            long_field(body, kind, &part, at, &frame, leaves)?
+            long_field(body, kind, &part, at, &frame, seen, leaves)?
         } else {
             number_field(kind, &part, at, &frame, strict, leaves)
         };
@@ -72,6 +82,39 @@ pub(super) fn walk(
             return Err(malformed(at, Malformed::WireType));
         }
         at = part.end;
+    }
+}
+
+/// How long the field is that `rest` begins with, if it is an attribute that is the same as before.
+#[inline(always)]
+fn same_attribute(rest: &[u8], frame: &Frame, seen: &mut Seen) -> Option<usize> {
+    let (&tag @ ..0x80, attribute) = rest.split_first()? else { return None };
+    match frame.message.field(u32::from(tag >> 3)) {
+        Kind::Message(message) if message.role == Role::Pair && tag & 7 == LEN && frame.list == NONE => {
+            Some(1 + seen.next(attribute)?)
+        }
+        _ => None,
+    }
+}
+
+/// The string that a value is, if it is all of it.
+#[inline]
+fn only_string(body: &[u8], value: &Part) -> Option<Part> {
+    if value.start == value.end || body[value.start] != STRING_VALUE {
+        return None;
+    }
+    wire::part(body, value.start, value.end).ok().filter(|part| part.end == value.end)
+}
+
+/// A string, or bytes.
+#[inline]
+fn push_text(body: &[u8], what: What, part: &Part, frame: &Frame, seen: &Seen, leaves: &mut Leaves) {
+    let &Part { head, start, end, .. } = part;
+    let text = Leaves::place(start..end);
+    if frame.pair == NONE {
+        leaves.push_alone(seen, body, (what, text), head..end, frame.unit);
+    } else {
+        leaves.push(what, text, head..end, frame.pair, frame.unit);
     }
 }
 
@@ -83,23 +126,24 @@ fn long_field(
     part: &Part,
     at: usize,
     frame: &Frame,
+    seen: &Seen,
     leaves: &mut Leaves,
 ) -> Result<bool, Refused> {
     let &Part { head, start, end, .. } = part;
     let text = Leaves::place(start..end);
     match kind {
-        Kind::Text => leaves.push(What::Text, text, head..end, frame.pair, frame.unit),
+        Kind::Text => push_text(body, What::Text, part, frame, seen, leaves),
         Kind::Id(len) => {
             // What is no id is no reason to let text through.
             if end - start != usize::from(len) && start < end {
-                leaves.push(What::Bytes, text, head..end, NONE, frame.unit);
+                leaves.push_alone(seen, body, (What::Bytes, text), head..end, frame.unit);
             }
         }
         Kind::Key => {
             leaves.add_key(frame.pair, text, start)?;
             leaves.push(What::Key, text, head..end, frame.pair, frame.unit);
         }
-        Kind::Bytes => leaves.push(What::Bytes, text, head..end, frame.pair, frame.unit),
+        Kind::Bytes => push_text(body, What::Bytes, part, frame, seen, leaves),
         Kind::Varints if wire::are_varints(&body[start..end]) => {}
         Kind::Fixed64s if (end - start).is_multiple_of(8) => {}
         Kind::Varints | Kind::Fixed64s => return Err(malformed(start, Malformed::Packed)),
@@ -156,7 +200,7 @@ fn enter(
     message: &'static Message,
     outer: &Frame,
     range: std::ops::Range<usize>,
-    seen: &Seen,
+    seen: &mut Seen,
     leaves: &mut Leaves,
 ) -> Option<Frame> {
     let mut frame = Frame { message, end: range.end, pair: outer.pair, unit: outer.unit, list: NONE };
@@ -174,13 +218,13 @@ fn enter(
     };
     let bytes = &body[range.clone()];
     let hash = Hash::of(kind, bytes);
-    if seen.has(kind, hash, bytes) {
+    if if kind == As::Pair { seen.has_next(kind, hash, bytes) } else { seen.has(kind, hash, bytes) } {
         return None;
     }
     // Numbers differ, their keys do not: below one that no rule knows they stay.
     if kind == As::Pair
         && let Some(key) = wire::key_of_number(bytes)
-        && seen.has(As::Key, Hash::of(As::Key, key), key)
+        && seen.has_next(As::Key, Hash::of(As::Key, key), key)
     {
         return None;
     }

@@ -9,12 +9,18 @@ use super::refused::{Malformed, Refused};
 
 /// How a value is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub(super) enum Wire {
-    Varint,
-    Fixed64,
-    Len,
-    Fixed32,
+    Varint = 0,
+    Fixed64 = 1,
+    Len = 2,
+    Fixed32 = 5,
 }
+
+pub(super) const VARINT: u8 = Wire::Varint as u8;
+pub(super) const FIXED64: u8 = Wire::Fixed64 as u8;
+pub(super) const LEN: u8 = Wire::Len as u8;
+pub(super) const FIXED32: u8 = Wire::Fixed32 as u8;
 
 /// A field of a message, by where its parts are in the request.
 #[derive(Clone, Copy, Debug)]
@@ -35,8 +41,9 @@ pub(super) fn malformed(at: usize, what: Malformed) -> Refused {
 /// The number at `at`, and where it ends.
 #[inline(always)]
 pub(super) fn varint(bytes: &[u8], at: usize, end: usize) -> Result<(u64, usize), Refused> {
-    match bytes[at..end].first() {
-        Some(&byte) if byte < 0x80 => Ok((u64::from(byte), at + 1)),
+    match bytes[at..end] {
+        [byte @ ..0x80, ..] => Ok((u64::from(byte), at + 1)),
+        [low, high @ ..0x80, ..] => Ok((u64::from(low & 0x7F) | u64::from(high) << 7, at + 2)),
         _ => long_varint(bytes, at, end),
     }
 }

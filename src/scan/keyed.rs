@@ -112,10 +112,15 @@ impl Scanner {
         });
     }
 
-    /// The anchors that ask for the start of a line where a quote stands in front.
+    /// The anchors that a line which [`join`](Self::join) writes may hide.
     pub fn line_starts(&self) -> LineStarts {
+        LineStarts { named: self.starts_behind(b'"'), alone: self.starts_behind(b'\n') }
+    }
+
+    /// The anchors that ask for the start of a text where `front` stands in front.
+    fn starts_behind(&self, front: u8) -> Starts {
         let all = self.prefilter.anchors();
-        let asks = |&anchor: &u32| all.before(anchor).is_some_and(|set| !all.sets()[set as usize].has(b'"'));
+        let asks = |&anchor: &u32| all.before(anchor).is_some_and(|set| !all.sets()[set as usize].has(front));
         let anchors: Vec<u32> = (0..all.count() as u32).filter(asks).collect();
         let words = anchors.len().div_ceil(64);
         let mut may_have = vec![0; PLACES * BYTES * words];
@@ -133,17 +138,25 @@ impl Scanner {
                 }
             }
         }
-        LineStarts { anchors, words, may_have }
+        Starts { anchors, words, may_have }
     }
 }
 
-/// How many bytes tell most anchors apart.
-const PLACES: usize = 6;
+/// How many bytes tell most anchors apart: many begin with a dozen of any kind.
+const PLACES: usize = 14;
 /// Every byte, and the end of the text.
 const BYTES: usize = 257;
 
-/// Anchors that a line which [`Scanner::join`] writes may hide: those that ask for its start.
+/// Anchors that a line which [`Scanner::join`] writes may hide: those that ask for the start of the text.
 pub struct LineStarts {
+    /// Behind a name.
+    named: Starts,
+    /// Without one. There a line starts, and that is nearly always what they ask for.
+    alone: Starts,
+}
+
+/// Anchors, and what they begin with.
+struct Starts {
     anchors: Vec<u32>,
     /// For each place and each byte there, a bit for each anchor that may have it there, in so many words.
     words: usize,
@@ -152,25 +165,28 @@ pub struct LineStarts {
 
 impl std::fmt::Debug for LineStarts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LineStarts").field("anchors", &self.anchors.len()).finish_non_exhaustive()
+        f.debug_struct("LineStarts").field("anchors", &self.named.anchors.len()).finish_non_exhaustive()
     }
 }
 
 impl LineStarts {
-    /// Whether one of them stands at the start of `text`.
-    pub fn holds(&self, scanner: &Scanner, text: &[u8]) -> bool {
-        (0..self.words).any(|word| {
+    /// Whether one of them stands at the start of `text`, which belongs to the key `name` (empty: to none).
+    pub fn holds(&self, scanner: &Scanner, name: &[u8], text: &[u8]) -> bool {
+        let Starts { anchors, words, may_have } = if name.is_empty() { &self.alone } else { &self.named };
+        // Where many have any byte at first, they have a certain one at last.
+        let places = || std::iter::once(0).chain((1..PLACES).rev());
+        (0..*words).any(|word| {
             let mut may_be = u64::MAX;
-            for place in 0..PLACES {
+            for place in places() {
                 let byte = text.get(place).map_or(BYTES - 1, |&byte| usize::from(byte));
-                may_be &= self.may_have[(place * BYTES + byte) * self.words + word];
+                may_be &= may_have[(place * BYTES + byte) * words + word];
                 if may_be == 0 {
                     return false;
                 }
             }
             let mut bits = may_be;
             while bits != 0 {
-                let anchor = self.anchors[64 * word + bits.trailing_zeros() as usize];
+                let anchor = anchors[64 * word + bits.trailing_zeros() as usize];
                 if scanner.prefilter.stands_at(anchor, text, 0) {
                     return true;
                 }
@@ -214,7 +230,7 @@ mod tests {
         let mut block = Vec::new();
         Scanner::join(name.as_bytes(), value.as_bytes(), &mut block);
         let mut is_seen = scanner.knows_key(name.as_bytes());
-        is_seen |= scanner.line_starts().holds(scanner, value.as_bytes());
+        is_seen |= scanner.line_starts().holds(scanner, name.as_bytes(), value.as_bytes());
         scanner.places(&block, &mut work, |_| is_seen = true);
         assert!(is_seen || want.is_empty(), "{name}: {value}");
     }
@@ -247,17 +263,17 @@ mod tests {
         let starts = scanner.line_starts();
         let anchors = scanner.prefilter.anchors();
         let mut count = 0;
-        for &anchor in &starts.anchors {
+        for &anchor in &starts.named.anchors {
             let sets = anchors.numbers(anchor).iter().map(|&set| anchors.sets()[set as usize]);
             let least = sets.map(|set| (0..=u8::MAX).find(|&byte| set.has(byte)).expect("a byte"));
             let text: Vec<u8> = least.collect();
             let stands = |anchor: &u32| scanner.prefilter.stands_at(*anchor, &text, 0);
             count += usize::from(stands(&anchor));
-            assert_eq!(starts.holds(scanner, &text), starts.anchors.iter().any(stands));
+            assert_eq!(starts.holds(scanner, b"name", &text), starts.named.anchors.iter().any(stands));
         }
-        assert!(count > 0 && starts.anchors.len() > count / 2);
-        assert!(!starts.holds(scanner, b"") && !starts.holds(scanner, b"kasm-api"));
-        assert!(starts.holds(scanner, b"state=Dead1234&x=1"));
+        assert!(count > 0 && starts.named.anchors.len() > count / 2);
+        let holds = |text: &[u8]| starts.holds(scanner, b"name", text);
+        assert!(!holds(b"") && !holds(b"kasm-api") && holds(b"state=Dead1234&x=1"));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::leaves::{Form, Leaves, Member, NONE, Place, What};
 use super::refused::{Malformed, Refused};
 use super::rewrite::{Edit, splice};
 use super::schema::{Kind, Message, NUMBERS, Role};
+use super::seen::Seen;
 use super::wire::malformed;
 use token::{Bare, MOST_DEPTH, blanks, no_json};
 pub(super) use transcode::to_wire;
@@ -48,8 +49,13 @@ struct Slot {
 }
 
 /// Notes the leaves of a request that is a message of this kind.
-pub(super) fn walk(body: &[u8], root: &'static Message, leaves: &mut Leaves) -> Result<(), Refused> {
-    let mut reader = Reader { body, leaves, stack: Vec::with_capacity(32), plain: Vec::new() };
+pub(super) fn walk(
+    body: &[u8],
+    root: &'static Message,
+    seen: &Seen,
+    leaves: &mut Leaves,
+) -> Result<(), Refused> {
+    let mut reader = Reader { body, seen, leaves, stack: Vec::with_capacity(32), plain: Vec::new() };
     let at = blanks(body, 0);
     let slot = Slot { kind: Kind::Message(root), pair: NONE, list: NONE, name: None };
     if body.get(at) != Some(&b'{') {
@@ -84,6 +90,7 @@ pub(super) fn walk(body: &[u8], root: &'static Message, leaves: &mut Leaves) -> 
 
 struct Reader<'r> {
     body: &'r [u8],
+    seen: &'r Seen,
     leaves: &'r mut Leaves,
     stack: Vec<Frame>,
     /// A string without its escapes.
@@ -242,7 +249,11 @@ impl Reader<'_> {
             }
             _ => return Err(malformed(at, Malformed::JsonKind)),
         };
-        self.leaves.push(what, text, range, pair, NONE);
+        if pair == NONE {
+            self.leaves.push_alone(self.seen, self.body, (what, text), range, NONE);
+        } else {
+            self.leaves.push(what, text, range, pair, NONE);
+        }
         Ok(end)
     }
 }
