@@ -18,5 +18,7 @@ mod example_log;
 mod leaks;
 mod otlp;
 mod properties;
+#[cfg(feature = "otlp")]
+mod relay;
 mod rules;
 mod structure;

@@ -9,7 +9,7 @@ mod differential;
 #[path = "otlp/model.rs"]
 mod model;
 #[path = "otlp/payload.rs"]
-mod payload;
+pub(crate) mod payload;
 #[path = "otlp/records.rs"]
 mod records;
 #[path = "otlp/transcode.rs"]
@@ -17,7 +17,7 @@ mod transcode;
 #[path = "otlp/traps.rs"]
 mod traps;
 #[path = "otlp/tree.rs"]
-mod tree;
+pub(crate) mod tree;
 
 use std::sync::{Arc, LazyLock};
 

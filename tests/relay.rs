@@ -1,0 +1,67 @@
+//! The sidecar from outside: the program is started, and clients and an upstream of the tests' own speak with it.
+//!
+//! Every test ends with [`stage::Stage::close`], which looks for what was planted in all that came out of the program.
+
+#[path = "relay/answers.rs"]
+mod answers;
+#[path = "relay/certificates.rs"]
+mod certificates;
+#[path = "relay/client.rs"]
+mod client;
+#[path = "relay/connections.rs"]
+mod connections;
+#[path = "relay/crosses.rs"]
+mod crosses;
+#[path = "relay/drain.rs"]
+mod drain;
+#[path = "relay/faults.rs"]
+mod faults;
+#[path = "relay/identity.rs"]
+mod identity;
+#[path = "relay/leaks.rs"]
+mod leaks;
+#[path = "relay/limits.rs"]
+mod limits;
+#[path = "relay/operations.rs"]
+mod operations;
+#[path = "relay/refusals.rs"]
+mod refusals;
+#[path = "relay/reload.rs"]
+mod reload;
+#[path = "relay/replies.rs"]
+mod replies;
+#[path = "relay/requests.rs"]
+mod requests;
+#[path = "relay/sidecar.rs"]
+mod sidecar;
+#[path = "relay/soak.rs"]
+mod soak;
+#[path = "relay/stage.rs"]
+mod stage;
+#[path = "relay/tls.rs"]
+mod tls;
+#[path = "relay/upstream.rs"]
+mod upstream;
+
+use std::time::Duration;
+
+use kasm_scrub::otlp::Signal;
+
+const SIGNALS: [Signal; 3] = [Signal::Traces, Signal::Logs, Signal::Metrics];
+
+/// How long anything may take that is expected to come at all: the machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Waits until something is so.
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !is_so().await {
+        assert!(start.elapsed() < PATIENCE, "did not happen: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Whether `part` is in `text`.
+fn holds(text: &[u8], part: &[u8]) -> bool {
+    memchr::memmem::find(text, part).is_some()
+}
