@@ -29,9 +29,12 @@ impl std::error::Error for Broken {}
 /// An answer, or none.
 pub(crate) type Reply = Result<Response<Pieces>, Broken>;
 
-/// A body in pieces, which may break off.
+/// A body in pieces, which may break off, or go on for ever.
 #[derive(Debug, Default)]
-pub(crate) struct Pieces(VecDeque<Result<Frame<Bytes>, Broken>>);
+pub(crate) struct Pieces {
+    pieces: VecDeque<Result<Frame<Bytes>, Broken>>,
+    is_stalled: bool,
+}
 
 impl Body for Pieces {
     type Data = Bytes;
@@ -41,28 +44,38 @@ impl Body for Pieces {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        Poll::Ready(self.0.pop_front())
+        match self.pieces.pop_front() {
+            None if self.is_stalled => Poll::Pending,
+            piece => Poll::Ready(piece),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_empty()
+        self.pieces.is_empty() && !self.is_stalled
     }
 }
 
 impl Pieces {
     pub(crate) fn one(bytes: impl Into<Bytes>) -> Self {
         let bytes: Bytes = bytes.into();
-        Self(if bytes.is_empty() { VecDeque::new() } else { VecDeque::from([Ok(Frame::data(bytes))]) })
+        let pieces =
+            if bytes.is_empty() { VecDeque::new() } else { VecDeque::from([Ok(Frame::data(bytes))]) };
+        Self { pieces, is_stalled: false }
     }
 
     pub(crate) fn with_trailers(mut self, trailers: &[(&str, &str)]) -> Self {
-        self.0.push_back(Ok(Frame::trailers(map(trailers))));
+        self.pieces.push_back(Ok(Frame::trailers(map(trailers))));
         self
+    }
+
+    /// Never ends, and has nothing more to say.
+    pub(crate) fn stalled(self) -> Self {
+        Self { is_stalled: true, ..self }
     }
 
     /// Breaks off here.
     pub(crate) fn broken(mut self) -> Self {
-        self.0.push_back(Err(Broken));
+        self.pieces.push_back(Err(Broken));
         self
     }
 }
