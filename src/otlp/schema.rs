@@ -538,6 +538,28 @@ mod tests {
     }
 
     #[test]
+    fn what_need_not_be_looked_at_is_stepped_over() {
+        fn check(message: &Message, field: &[u8], want: Option<usize>) {
+            assert_eq!(message.skip(&[field, &[0x80; 20]].concat()), want, "{}", field.escape_ascii());
+            let cut = want.map_or(field.len(), |len| len - 1);
+            assert_eq!(message.skip(&[field, &[0x80; 20]].concat()[..cut]), None);
+        }
+        check(&SPAN, &[1 << 3 | LEN, 16], Some(18));
+        check(&SPAN, &[1 << 3 | LEN, 8], None);
+        check(&SPAN, &[5 << 3 | LEN, 16], None);
+        check(&SPAN, &[6 << 3 | VARINT, 0x7F], Some(2));
+        check(&SPAN, &[6 << 3 | VARINT, 0x80], None);
+        check(&SPAN, &[7 << 3 | FIXED64], Some(9));
+        check(&SPAN, &[7 << 3 | FIXED32], None);
+        check(&SPAN, &[0x80 | FIXED32, 1], Some(6));
+        check(&SPAN, &[0x80 | FIXED32, 2], None);
+        check(&SPAN, &[0x88 | FIXED32, 1], None);
+        check(&LOG_RECORD, &[8 << 3 | FIXED32], Some(5));
+        check(&ANY_VALUE, &[3 << 3 | VARINT, 1], None);
+        check(&ANY_VALUE, &[4 << 3 | FIXED64], None);
+    }
+
+    #[test]
     fn names_are_spelled_in_two_ways() {
         let number = |name: &[u8]| SPAN.named(name).0;
         assert_eq!(number(b"traceId"), 1);

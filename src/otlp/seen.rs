@@ -6,7 +6,7 @@
 //! never comes again.
 //!
 //! Attributes mostly come in the order they came in before. So each knows which one followed it, and that one is compared
-//! first: where it follows again, nothing has to be hashed and not even the length of its key be read.
+//! first: where it follows again, nothing has to be hashed.
 
 use super::wire;
 
@@ -174,9 +174,27 @@ impl Seen {
         (slot.hash == hash.0 && slot.kind == kind as u8 && is_same(slot.bytes(), bytes)).then_some(place)
     }
 
-    /// As [`has`](Self::has), of the next attribute or of the key of one.
+    /// Whether just this attribute was found clean, or its key, below which numbers stay: they differ, their keys do not.
     #[inline]
-    pub(super) fn has_next(&mut self, kind: As, hash: Hash, bytes: &[u8]) -> bool {
+    pub(super) fn has_attribute(&mut self, pair: &[u8]) -> bool {
+        let next = self.small[usize::from(self.last)].next;
+        let slot = &self.small[usize::from(next)];
+        let follows = if slot.kind == As::Pair as u8 {
+            is_same(slot.bytes(), pair)
+        } else {
+            slot.kind == As::Key as u8 && wire::key_of_number(pair) == Some(slot.bytes())
+        };
+        if follows {
+            self.last = next;
+            return true;
+        }
+        self.has_other(As::Pair, pair)
+            || wire::key_of_number(pair).is_some_and(|key| self.has_other(As::Key, key))
+    }
+
+    /// Whether this attribute, or key of one, was found clean, though it is not the one that followed before.
+    fn has_other(&mut self, kind: As, bytes: &[u8]) -> bool {
+        let hash = Hash::of(kind, bytes);
         if bytes.len() > SMALL {
             return self.has(kind, hash, bytes);
         }
@@ -184,26 +202,6 @@ impl Seen {
         self.small[usize::from(self.last)].next = slot as u16;
         self.last = slot as u16;
         true
-    }
-
-    /// How long the attribute is that `rest` begins with, and its length in front of it, if it is the one that followed the
-    /// last one before, or if only the number differs that it holds.
-    #[inline]
-    pub(super) fn next(&mut self, rest: &[u8]) -> Option<usize> {
-        let next = self.small[usize::from(self.last)].next;
-        let slot = &self.small[usize::from(next)];
-        let (&len, rest) = rest.split_first()?;
-        let pair = rest.get(..usize::from(len))?;
-        let is_same = if slot.kind == As::Pair as u8 {
-            is_same(slot.bytes(), pair)
-        } else {
-            slot.kind == As::Key as u8 && wire::key_of_number(pair) == Some(slot.bytes())
-        };
-        if len >= 0x80 || !is_same {
-            return None;
-        }
-        self.last = next;
-        Some(1 + usize::from(len))
     }
 
     /// Notes that these bytes are clean. They are remembered from the second time on.
@@ -259,6 +257,30 @@ mod tests {
                 assert_ne!(Hash::of(As::Pair, &other), hash, "{len} {at}");
             }
         }
+    }
+
+    #[test]
+    fn attributes_in_the_order_they_came_in() {
+        let mut seen = Seen::default();
+        let number = |key: &str, number: u8| [b"\x0a\x04", key.as_bytes(), &[0x12, 2, 0x18, number]].concat();
+        let text = |text: &str| [b"\x0a\x03abc\x12\x06\x0a\x04", text.as_bytes()].concat();
+        let all = [text("same"), text("some"), number("port", 1), number("size", 1)];
+        for _ in 0..2 {
+            for (kind, bytes) in [(As::Pair, &all[0][..]), (As::Pair, &all[1][..]), (As::Key, b"port")] {
+                seen.add(kind, Hash::of(kind, bytes), bytes);
+            }
+        }
+        for _ in 0..3 {
+            assert_eq!([0, 1, 2, 3].map(|i| seen.has_attribute(&all[i])), [true, true, true, false]);
+        }
+        // Where each is expected, another comes.
+        for other in [text("sane"), number("part", 1), number("port", 0x80), text("port"), Vec::new()] {
+            for known in &all[..3] {
+                assert!(seen.has_attribute(known));
+                assert!(!seen.has_attribute(&other));
+            }
+        }
+        assert!(seen.has_attribute(&number("port", 2)));
     }
 
     #[test]

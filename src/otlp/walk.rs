@@ -49,7 +49,7 @@ pub(super) fn walk(
             frame = outer;
         }
         let rest = &body[at..frame.end];
-        if let Some(len) = frame.message.skip(rest).or_else(|| same_attribute(rest, &frame, seen)) {
+        if let Some(len) = frame.message.skip(rest).or_else(|| seen_attribute(rest, &frame, seen)) {
             at += len;
             continue;
         }
@@ -85,13 +85,15 @@ pub(super) fn walk(
     }
 }
 
-/// How long the field is that `rest` begins with, if it is an attribute that is the same as before.
+/// How long the field is that `rest` begins with, if it is an attribute that was seen before and is not long.
 #[inline(always)]
-fn same_attribute(rest: &[u8], frame: &Frame, seen: &mut Seen) -> Option<usize> {
+fn seen_attribute(rest: &[u8], frame: &Frame, seen: &mut Seen) -> Option<usize> {
     let (&tag @ ..0x80, attribute) = rest.split_first()? else { return None };
     match frame.message.field(u32::from(tag >> 3)) {
         Kind::Message(message) if message.role == Role::Pair && tag & 7 == LEN && frame.list == NONE => {
-            Some(1 + seen.next(attribute)?)
+            let (&len @ ..0x80, rest) = attribute.split_first()? else { return None };
+            let len = usize::from(len);
+            seen.has_attribute(rest.get(..len)?).then_some(2 + len)
         }
         _ => None,
     }
@@ -218,14 +220,12 @@ fn enter(
     };
     let bytes = &body[range.clone()];
     let hash = Hash::of(kind, bytes);
-    if if kind == As::Pair { seen.has_next(kind, hash, bytes) } else { seen.has(kind, hash, bytes) } {
-        return None;
-    }
-    // Numbers differ, their keys do not: below one that no rule knows they stay.
-    if kind == As::Pair
-        && let Some(key) = wire::key_of_number(bytes)
-        && seen.has_next(As::Key, Hash::of(As::Key, key), key)
-    {
+    let is_seen = match kind {
+        // Of shorter ones that is known already.
+        As::Pair => bytes.len() >= 0x80 && seen.has_attribute(bytes),
+        _ => seen.has(kind, hash, bytes),
+    };
+    if is_seen {
         return None;
     }
     leaves.units.push(Unit {

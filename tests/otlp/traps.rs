@@ -369,18 +369,22 @@ fn a_pair_may_name_another() {
 
 #[test]
 fn what_was_clean_as_one_message_may_not_be_as_another() {
-    // The name of a scope, with the bytes of an attribute of a resource, or of a pair in a list.
+    // The name of a scope and an attribute, with the bytes of an attribute of a resource, of all of it, or of a pair in a
+    // list.
     let attribute = |text: &str| len(1, &pair("password", &string(text)));
-    let scope = len(1, &len(2, &len(1, &attribute("hunter2"))));
     let resource = |text| len(1, &len(1, &attribute(text)));
     let list = |text| body(&len(6, &attribute(text)));
-    let mut scrubber = scrubber();
-    let mut out = |request: &[u8]| forwarded(&mut scrubber, Signal::Logs, Encoding::Protobuf, request);
-    for _ in 0..4 {
-        assert_eq!(out(&scope), Ok(scope.clone()));
+    for text in ["hunter2", &"hunter2".repeat(20)] {
+        let scope = len(1, &len(2, &len(1, &attribute(text))));
+        let record = log(&len(6, &attribute(text)));
+        let mut scrubber = scrubber();
+        let mut out = |request: &[u8]| forwarded(&mut scrubber, Signal::Logs, Encoding::Protobuf, request);
+        for clean in [&scope, &record].repeat(4) {
+            assert_eq!(out(clean).as_ref(), Ok(clean));
+        }
+        assert_eq!(out(&resource(text)), Ok(resource("[REDACTED:password]")));
+        assert_eq!(out(&list(text)), Ok(list("[REDACTED:password]")));
     }
-    assert_eq!(out(&resource("hunter2")), Ok(resource("[REDACTED:password]")));
-    assert_eq!(out(&list("hunter2")), Ok(list("[REDACTED:password]")));
 }
 
 #[test]
