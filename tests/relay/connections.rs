@@ -71,8 +71,22 @@ async fn one_connection_too_many_is_closed() {
     let mut first = clients.remove(0);
     assert!(first.send(&ask(Wire::Grpc)).await.expect("an answer").is_taken(Wire::Grpc));
     drop(clients.pop());
-    until("there is a place", async || stage.sidecar.count("kasm_scrub_connections").await < 4).await;
-    assert!(stage.send(&ask(Wire::Protobuf)).await.is_taken(Wire::Protobuf));
+    until("there is a place", async || {
+        let mut client = stage.connect(Wire::Protobuf).await;
+        client.send(&ask(Wire::Protobuf)).await.is_ok_and(|answer| answer.is_taken(Wire::Protobuf))
+    })
+    .await;
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn connections_of_clients_are_counted_and_no_others() {
+    let stage = Stage::new(Spoken::Grpc, taking(), &[]).await;
+    let client = stage.connect(Wire::Grpc).await;
+    let idle = open(&stage.sidecar.http).await.expect("a connection");
+    assert_eq!(stage.sidecar.count("kasm_scrub_connections").await, 2);
+    drop((client, idle));
+    until("both are gone", async || stage.sidecar.count("kasm_scrub_connections").await == 0).await;
     stage.close().await;
 }
 
@@ -93,6 +107,81 @@ async fn many_requests_on_one_connection() {
         task.await.expect("no panic");
     }
     assert_eq!(stage.upstream.seen().len(), 200);
+    stage.close().await;
+}
+
+/// What is answered to bytes on the HTTP port, up to the end of the connection.
+async fn spoken(stage: &Stage, pieces: &[&[u8]]) -> Vec<u8> {
+    let mut stream = open(&stage.sidecar.http).await.expect("a connection");
+    let mut said = Vec::new();
+    for piece in pieces {
+        stream.write_all(piece).await.expect("a piece");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    tokio::time::timeout(PATIENCE, stream.read_to_end(&mut said)).await.expect("an end").expect("an answer");
+    said
+}
+
+#[tokio::test]
+async fn bodies_in_chunks_and_bytes_one_by_one() {
+    let stage = Stage::new(Spoken::Http, taking(), &[]).await;
+    let message = clean(Wire::Protobuf, Signal::Logs, "session is created");
+    let head =
+        "POST /v1/logs HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/x-protobuf\r\n";
+    let (first, second) = message.split_at(10);
+    let size = |part: &[u8]| format!("{:x}\r\n", part.len()).into_bytes();
+    let chunked = format!("{head}transfer-encoding: chunked\r\n\r\n");
+    let (one, two) = (size(first), size(second));
+    let said =
+        spoken(&stage, &[chunked.as_bytes(), &one, first, b"\r\n", &two, second, b"\r\n0\r\n\r\n"]).await;
+    assert!(said.starts_with(b"HTTP/1.1 200"), "{}", said.escape_ascii());
+    let sized = format!("{head}content-length: {}\r\n\r\n", message.len());
+    let whole = [sized.as_bytes(), &message].concat();
+    let bytes: Vec<&[u8]> = whole.chunks(7).collect();
+    let said = spoken(&stage, &bytes).await;
+    assert!(said.starts_with(b"HTTP/1.1 200"), "{}", said.escape_ascii());
+    for seen in stage.upstream.seen() {
+        assert_eq!((seen.header("transfer-encoding"), &seen.body[..]), ("", &message[..]));
+    }
+    assert_eq!(stage.upstream.seen().len(), 2);
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn clients_that_ask_before_they_send() {
+    let stage = Stage::new(Spoken::Http, taking(), &["--max-request", "1"]).await;
+    let message = clean(Wire::Protobuf, Signal::Logs, "session is created");
+    let head = |len: usize| {
+        format!(
+            "POST /v1/logs HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\nconnection: close\r\ncontent-type: application/x-protobuf\r\ncontent-length: {len}\r\n\r\n"
+        )
+    };
+    let mut stream = open(&stage.sidecar.http).await.expect("a connection");
+    stream.write_all(head(message.len()).as_bytes()).await.expect("a head");
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).await.expect("an answer");
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(&message).await.expect("a body");
+    let mut said = Vec::new();
+    stream.read_to_end(&mut said).await.expect("an answer");
+    assert!(said.starts_with(b"HTTP/1.1 200"), "{}", said.escape_ascii());
+    // What would be refused is not asked for.
+    let said = spoken(&stage, &[head(2 << 20).as_bytes()]).await;
+    assert!(said.starts_with(b"HTTP/1.1 413"), "{}", said.escape_ascii());
+    assert_eq!(stage.upstream.last().header("expect"), "");
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn http_2_on_the_port_of_http() {
+    let stage = Stage::new(Spoken::Http, taking(), &[]).await;
+    for wire in [Wire::Protobuf, Wire::Json] {
+        let stream = open(&stage.sidecar.http).await.expect("a connection");
+        let mut client = super::client::Client::over(Wire::Grpc, stream).await.expect("HTTP/2");
+        let answer = client.send(&ask(wire)).await.expect("an answer");
+        assert!(answer.is_taken(wire), "{answer:?}");
+        assert_eq!(stage.upstream.last().body, ask(wire).body);
+    }
     stage.close().await;
 }
 

@@ -8,6 +8,7 @@ use super::requests::{Pack, clean, dirty, frame};
 use super::stage::{Spoken, Stage, secret};
 use super::{SIGNALS, holds};
 use crate::otlp::payload::{self, Dice};
+use crate::otlp::tree::{self, Holds};
 
 #[tokio::test]
 async fn clean_frames_of_grpc_go_on_untouched() {
@@ -157,4 +158,34 @@ async fn headers_told_for_the_upstream_beat_those_of_clients() {
     assert_eq!((came.header("authorization"), came.header("x-cluster")), ("Bearer DeadUpstreamDead", "blue"));
     assert!(!stage.sidecar.log().contains("DeadUpstreamDead"));
     stage.close().await;
+}
+
+/// A request with a field that the protocol does not have.
+fn with_unknown(words: &str) -> Vec<u8> {
+    let future = tree::Field {
+        number: 500,
+        name: String::new(),
+        is_repeated: false,
+        holds: Holds::Text(words.to_owned()),
+    };
+    [clean(Wire::Protobuf, Signal::Logs, "image is present"), tree::wire(&[future])].concat()
+}
+
+#[tokio::test]
+async fn unknown_fields_go_on_if_they_are_clean_and_may() {
+    for (options, words, stays) in [
+        (&[][..], "of tomorrow".to_owned(), true),
+        (&[][..], format!("password={}", secret(1)), false),
+        (&["--strict-fields"][..], "of tomorrow".to_owned(), false),
+    ] {
+        let stage = Stage::new(Spoken::Http, taking(), options).await;
+        let message = with_unknown(&words);
+        let answer = stage.send(&Ask::new(Wire::Protobuf, Signal::Logs, Pack::None, &message)).await;
+        assert!(answer.is_taken(Wire::Protobuf), "{answer:?}");
+        let want = if stays { message } else { clean(Wire::Protobuf, Signal::Logs, "image is present") };
+        assert_eq!(stage.upstream.last().message(), want, "{options:?} {words}");
+        let removed = stage.sidecar.count("kasm_scrub_unknown_fields_removed_total{signal=\"logs\"}").await;
+        assert_eq!(removed, u64::from(!stays));
+        stage.close().await;
+    }
 }

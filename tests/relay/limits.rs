@@ -106,11 +106,8 @@ async fn too_many(wire: Wire) {
     let stage = Stage::new(Spoken::Grpc, waiting(gate.clone()), &["--max-requests", "1"]).await;
     let ask = Ask::new(wire, Signal::Logs, Pack::None, &clean(wire, Signal::Logs, "image is present"));
     let mut first = stage.connect(wire).await;
-    let (own, send) = (ask.clone(), ());
-    let first = tokio::spawn(async move {
-        let () = send;
-        first.send(&own).await.expect("an answer")
-    });
+    let own = ask.clone();
+    let first = tokio::spawn(async move { first.send(&own).await.expect("an answer") });
     until("the first is upstream", async || stage.upstream.seen().len() == 1).await;
     let second = stage.send(&ask).await;
     gate.add_permits(2);

@@ -1,1 +1,236 @@
-//! To be written.
+//! Rules that change while it runs, by every way that files change, and the canary that tells when they no longer work.
+
+use std::path::Path;
+
+use kasm_scrub::otlp::Signal;
+use rustix::process::Signal as Process;
+use tempfile::TempDir;
+
+use super::certificates::write;
+use super::client::{Ask, Wire};
+use super::replies::taking;
+use super::requests::{Pack, clean};
+use super::sidecar::Sidecar;
+use super::stage::{PLANTED, Spoken, Stage, secret};
+use super::{holds, until};
+
+/// A rule of a team's own.
+pub(crate) const RULES: &str = "[[rules]]\nid = \"team-ticket\"\nregex = '''\\bTKT-[0-9]{8}\\b'''\n";
+const MORE_RULES: &str = "[[rules]]\nid = \"team-order\"\nregex = '''\\bORD-[0-9]{8}\\b'''\n";
+const RELOADED: &str = "kasm_scrub_events_total{what=\"reloaded\"}";
+const FAILED: &str = "kasm_scrub_events_total{what=\"reload_failed\"}";
+
+fn folder() -> TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+/// What comes of a text.
+async fn through(stage: &Stage, words: &str) -> Vec<u8> {
+    let ask = Ask::new(Wire::Protobuf, Signal::Logs, Pack::None, &clean(Wire::Protobuf, Signal::Logs, words));
+    let answer = stage.send(&ask).await;
+    assert!(answer.is_taken(Wire::Protobuf), "{answer:?}");
+    stage.upstream.last().message()
+}
+
+/// Waits until changes that were made have been seen, all of them.
+async fn at_rest() {
+    tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
+}
+
+/// Whether tickets are found, and orders.
+async fn finds(stage: &Stage) -> (bool, bool) {
+    let came = through(stage, "closed TKT-26262626 and ORD-26262626").await;
+    (!holds(&came, b"TKT-26262626"), !holds(&came, b"ORD-26262626"))
+}
+
+#[tokio::test]
+async fn rules_change_with_their_file() {
+    let folder = folder();
+    let file = write(folder.path(), "rules.toml", RULES);
+    let stage = Stage::new(Spoken::Http, taking(), &["--rules", &file]).await;
+    assert_eq!(finds(&stage).await, (true, false));
+    // Written anew.
+    std::fs::write(&file, MORE_RULES).expect("a file");
+    until("orders are found", async || finds(&stage).await == (false, true)).await;
+    // Replaced by another file.
+    let other = write(folder.path(), "other", RULES);
+    std::fs::rename(other, &file).expect("a name");
+    until("tickets are found", async || finds(&stage).await == (true, false)).await;
+    stage.sidecar.counts(RELOADED, 2).await;
+    stage.sidecar.says("files were read again and are in use", 2).await;
+    assert_eq!(stage.sidecar.count(FAILED).await, 0);
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn one_change_is_read_once() {
+    let folder = folder();
+    let file = write(folder.path(), "rules.toml", RULES);
+    let stage = Stage::new(Spoken::Http, taking(), &["--rules", &file]).await;
+    std::fs::write(&file, MORE_RULES).expect("a file");
+    stage.sidecar.counts(RELOADED, 1).await;
+    at_rest().await;
+    assert_eq!(stage.sidecar.count(RELOADED).await, 1);
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn rules_are_read_again_when_told() {
+    let folder = folder();
+    let file = write(folder.path(), "rules.toml", RULES);
+    let stage = Stage::new(Spoken::Http, taking(), &["--rules", &file]).await;
+    assert_eq!(finds(&stage).await, (true, false));
+    for times in 1..3 {
+        stage.sidecar.signal(Process::HUP);
+        stage.sidecar.counts(RELOADED, times).await;
+        assert_eq!(finds(&stage).await, (true, false));
+    }
+    std::fs::write(&file, MORE_RULES).expect("a file");
+    stage.sidecar.signal(Process::HUP);
+    until("orders are found", async || finds(&stage).await == (false, true)).await;
+    stage.close().await;
+}
+
+/// Mounts files as Kubernetes does: links to a link to a folder, which is swapped.
+fn mount(folder: &Path, version: &str, text: &str) {
+    let data = folder.join(format!("..{version}"));
+    std::fs::create_dir(&data).expect("a folder");
+    std::fs::write(data.join("rules.toml"), text).expect("a file");
+    std::os::unix::fs::symlink(format!("..{version}"), folder.join("..data_tmp")).expect("a link");
+    std::fs::rename(folder.join("..data_tmp"), folder.join("..data")).expect("a name");
+}
+
+#[tokio::test]
+async fn rules_change_with_a_mounted_config_map() {
+    let folder = folder();
+    mount(folder.path(), "2026_11_01", RULES);
+    let file = folder.path().join("rules.toml");
+    std::os::unix::fs::symlink("..data/rules.toml", &file).expect("a link");
+    let stage = Stage::new(Spoken::Http, taking(), &["--rules", &file.display().to_string()]).await;
+    assert_eq!(finds(&stage).await, (true, false));
+    mount(folder.path(), "2026_11_02", MORE_RULES);
+    std::fs::remove_dir_all(folder.path().join("..2026_11_01")).expect("a folder");
+    until("orders are found", async || finds(&stage).await == (false, true)).await;
+    mount(folder.path(), "2026_11_03", RULES);
+    until("tickets are found", async || finds(&stage).await == (true, false)).await;
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_leaves_the_old_rules_in_use() {
+    let folder = folder();
+    let file = write(folder.path(), "rules.toml", RULES);
+    let stage = Stage::new(Spoken::Http, taking(), &["--rules", &file]).await;
+    let wrong = ["[[rules]]\nid = \"x\"\nregex = '''('''\n", "hunter", "[[rules]]\nid = \"team-ticket\"\n"];
+    for (times, text) in (1..).zip(wrong) {
+        std::fs::write(&file, text).expect("a file");
+        stage.sidecar.counts(FAILED, times).await;
+        at_rest().await;
+        assert_eq!(finds(&stage).await, (true, false), "{text}");
+    }
+    stage.sidecar.says("rules.toml:3", 1).await;
+    let before = stage.sidecar.count(FAILED).await;
+    std::fs::remove_file(&file).expect("a file");
+    stage.sidecar.counts(FAILED, before + 1).await;
+    assert_eq!(finds(&stage).await, (true, false), "the file is gone");
+    assert_eq!(stage.sidecar.admin("/readyz").await.status, 200);
+    std::fs::write(&file, MORE_RULES).expect("a file");
+    until("orders are found", async || finds(&stage).await == (false, true)).await;
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_configuration_changes_with_its_files() {
+    let folder = folder();
+    let config = write(folder.path(), "scrub.yaml", "profile: secrets\n");
+    let stage = Stage::new(Spoken::Http, taking(), &["--config", &config]).await;
+    let is_found = async || !holds(&through(&stage, "mail to jane.doe@corp.example").await, b"jane.doe");
+    assert!(!is_found().await);
+    std::fs::write(&config, "profile: default\n").expect("a file");
+    until("mail addresses are found", is_found).await;
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_file_that_a_new_configuration_names_is_watched_too() {
+    let folder = folder();
+    let config = write(folder.path(), "scrub.yaml", "profile: default\n");
+    let stage = Stage::new(Spoken::Http, taking(), &["--config", &config]).await;
+    let rules = write(folder.path(), "team.toml", RULES);
+    std::fs::write(&config, "profile: default\nrules: [team.toml]\n").expect("a file");
+    until("tickets are found", async || finds(&stage).await == (true, false)).await;
+    at_rest().await;
+    std::fs::write(&rules, MORE_RULES).expect("a file");
+    until("orders are found", async || finds(&stage).await == (false, true)).await;
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn requests_go_on_while_rules_change() {
+    let folder = folder();
+    let file = write(folder.path(), "rules.toml", RULES);
+    let stage = Stage::new(Spoken::Http, taking(), &["--rules", &file, "--threads", "2"]).await;
+    let mut client = stage.connect(Wire::Grpc).await;
+    let load = tokio::spawn(async move {
+        for number in 0..300 {
+            let words = format!("login {number} password={}", secret(number));
+            let message = clean(Wire::Grpc, Signal::Logs, &words);
+            let answer = client.send(&Ask::new(Wire::Grpc, Signal::Logs, Pack::None, &message)).await;
+            assert!(answer.expect("an answer").is_taken(Wire::Grpc));
+        }
+    });
+    for times in 1..=2 {
+        std::fs::write(&file, [MORE_RULES, RULES][times % 2]).expect("a file");
+        stage.sidecar.counts(RELOADED, times as u64).await;
+    }
+    load.await.expect("no panic");
+    assert_eq!(stage.upstream.seen().len(), 300);
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn our_own_log_is_scrubbed() {
+    let folder = folder();
+    let file = write(folder.path(), &format!("password={}.toml", secret(1)), RULES);
+    let stage = Stage::new(Spoken::Http, taking(), &["--rules", &file]).await;
+    std::fs::write(&file, "hunter").expect("a file");
+    stage.sidecar.counts(FAILED, 1).await;
+    stage.sidecar.says("password=[REDACTED:password]", 1).await;
+    assert!(!stage.sidecar.log().contains(PLANTED));
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn the_canary_tells_when_rules_no_longer_work() {
+    let folder = folder();
+    let config = write(folder.path(), "scrub.yaml", "profile: default\n");
+    for spoken in Spoken::ALL {
+        std::fs::write(&config, "profile: default\n").expect("a file");
+        let stage = Stage::new(spoken, taking(), &["--config", &config, "--canary", "1s"]).await;
+        let is_ready = async || stage.sidecar.admin("/readyz").await.status == 200;
+        stage.sidecar.counts("kasm_scrub_events_total{what=\"canary_scrubbed\"}", 1).await;
+        assert!(is_ready().await);
+        std::fs::write(&config, "profile: default\ndisable: [password]\n").expect("a file");
+        until("it is not ready", async || !is_ready().await).await;
+        assert!(stage.sidecar.count("kasm_scrub_events_total{what=\"canary_failed\"}").await >= 1);
+        assert_eq!(stage.sidecar.count("kasm_scrub_ready").await, 0);
+        stage.sidecar.says("the canary failed", 1).await;
+        std::fs::write(&config, "profile: default\n").expect("a file");
+        until("it is ready", is_ready).await;
+        // It goes to no upstream, and is none of the requests of clients.
+        assert_eq!(stage.upstream.begun(), 0);
+        assert!(!stage.sidecar.metrics().await.contains("kasm_scrub_requests_total{"));
+        stage.close().await;
+    }
+}
+
+#[tokio::test]
+async fn the_canary_needs_no_token_and_no_upstream() {
+    let folder = folder();
+    let tokens = write(folder.path(), "tokens", "DeadDeadDeadDeadDead\n");
+    let options = ["--upstream", "http://127.0.0.1:1", "--bearer-tokens", &tokens, "--canary", "1s"];
+    let sidecar = Sidecar::start(&options).await;
+    sidecar.counts("kasm_scrub_events_total{what=\"canary_scrubbed\"}", 2).await;
+    assert_eq!(sidecar.count("kasm_scrub_events_total{what=\"canary_failed\"}").await, 0);
+    assert_eq!(sidecar.admin("/readyz").await.status, 200);
+}

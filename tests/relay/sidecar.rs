@@ -63,7 +63,12 @@ impl Sidecar {
                 command.args([option, "127.0.0.1:0"]);
             }
         }
-        command.args(options).envs(variables.iter().copied());
+        command.args(options);
+        // What is told to the tests is not told to it.
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("OTEL_")) {
+            command.env_remove(name);
+        }
+        command.envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let log = Arc::new(Mutex::new(String::new()));
@@ -87,6 +92,13 @@ impl Sidecar {
         })
         .await;
         started
+    }
+
+    /// One that does not start: its exit code and what it says.
+    pub(crate) fn refuses(options: &[&str]) -> (Option<i32>, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kasm-scrub"));
+        let output = command.arg("sidecar").args(options).output().expect("the program starts");
+        (output.status.code(), String::from_utf8(output.stderr).expect("text"))
     }
 
     /// Where a listener says that it is.
