@@ -144,11 +144,14 @@ async fn garbage_is_no_answer() {
     }
 }
 
+/// Makes an answer.
+type Make = Box<dyn Fn() -> Response<Pieces> + Send + Sync>;
+
 #[tokio::test]
 async fn an_upstream_that_breaks_the_rules_of_grpc_has_not_taken_it() {
     const HEAD: [(&str, &str); 2] = [("content-type", "application/grpc"), ("grpc-status", "ok")];
     let half = || Pieces::one(frame(b"half", false)[..7].to_vec()).with_trailers(&[("grpc-status", "0")]);
-    let answers: [(&str, Box<dyn Fn() -> Response<Pieces> + Send + Sync>); 5] = [
+    let answers: [(&str, Make); 5] = [
         ("no status", Box::new(|| response(200, &HEAD[..1], Pieces::one(frame(b"", false))))),
         ("no number", Box::new(|| response(200, &HEAD, Pieces::default()))),
         ("half a message", Box::new(move || response(200, &HEAD[..1], half()))),
