@@ -6,12 +6,29 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hyper::HeaderMap;
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::header::{
+    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, TE,
+    TRANSFER_ENCODING,
+};
 use percent_encoding::percent_decode_str;
 
 use super::Refusal;
 use crate::otlp::Signal;
 use crate::relay::{Compression, Upstream, UpstreamCompression, UpstreamProtocol, Url};
+
+/// Headers that say what is sent: another value would be untrue.
+const OURS: [HeaderName; 10] = [
+    CONNECTION,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    HOST,
+    TE,
+    TRANSFER_ENCODING,
+    HeaderName::from_static("grpc-accept-encoding"),
+    HeaderName::from_static("grpc-encoding"),
+    HeaderName::from_static("grpc-timeout"),
+];
 
 const PREFIX: &str = "OTEL_EXPORTER_OTLP_";
 
@@ -35,10 +52,9 @@ impl Variables {
 
     /// Those that the process was started with.
     pub(super) fn of_process() -> Self {
-        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        };
-        Self::new(std::env::vars_os().filter_map(text))
+        // What is no UTF-8 is no value of any of them, and is told as such.
+        let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+        Self::new(std::env::vars_os().map(|(name, value)| (text(name), text(value))))
     }
 
     pub(super) fn of(&self, signal: Signal) -> OfSignal<'_> {
@@ -142,13 +158,14 @@ impl OfSignal<'_> {
         let Some(found) = self.find("HEADERS") else { return Ok(headers) };
         for item in found.value.split(',').map(str::trim).filter(|item| !item.is_empty()) {
             let header = item.split_once('=').and_then(|(name, value)| {
-                let name = HeaderName::try_from(name.trim()).ok()?;
+                let name = HeaderName::try_from(name.trim()).ok().filter(|name| !OURS.contains(name))?;
                 let value: Vec<u8> = percent_decode_str(value.trim()).collect();
                 let mut value = HeaderValue::from_bytes(&value).ok()?;
                 value.set_sensitive(true);
                 Some((name, value))
             });
-            let (name, value) = header.ok_or_else(|| found.wrong("write name=value,name=value"))?;
+            let why = "write name=value,name=value; host, te, grpc-… and names of contents are set by us";
+            let (name, value) = header.ok_or_else(|| found.wrong(why))?;
             headers.append(name, value);
         }
         Ok(headers)

@@ -106,6 +106,18 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 16384, value_parser = clap::value_parser!(u32).range(1..=1 << 20),
         help_heading = "Operation")]
     max_connections: u32,
+    /// How long a TLS handshake, the first bytes of a connection or a piece of a body may take
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s", help_heading = "Operation")]
+    head_timeout: Duration,
+    /// How long a whole request may take to arrive
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "60s", help_heading = "Operation")]
+    read_timeout: Duration,
+    /// How long a connection of HTTP/1.1 may stay without a whole head of a request
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "180s", help_heading = "Operation")]
+    idle_timeout: Duration,
+    /// How often a silent client is asked whether it is still there
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "20s", help_heading = "Operation")]
+    keep_alive: Duration,
     /// How long requests under way may take after SIGTERM
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "25s", help_heading = "Operation")]
     drain: Duration,
@@ -128,6 +140,9 @@ pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
     logs::start(&args.log_format, &args.log_level, scrubbed.clone());
     match relay::run(settings, Files { options: args.sanitizer, scrubbed })? {
         End::Drained => Ok(Exit::Done),
+        End::Interrupted => {
+            Err(Refusal("ended by a second signal, before all requests were answered".to_owned()))
+        }
         End::CutOff => Err(Refusal(
             "requests were still under way at the deadline and were cut off; give --drain more time"
                 .to_owned(),
@@ -171,18 +186,22 @@ fn settings(args: &Args, variables: &Variables) -> Result<Settings, Refusal> {
         }
         _ => None,
     };
-    if args.max_memory < 2 * u32::from(args.max_request) {
+    if args.max_memory < 3 * u32::from(args.max_request) + 1 {
         return Err(Refusal(format!(
-            "--max-memory {} has no room for a request and what it is compressed from; \
+            "--max-memory {} has no room for a request, what it is compressed from and what it becomes; \
              make it {} or more, or --max-request less",
             args.max_memory,
-            2 * args.max_request
+            3 * args.max_request + 1
         )));
     }
     let limits = Limits {
         in_flight: args.max_requests as usize,
         memory: (args.max_memory as usize) << 20,
         connections: args.max_connections as usize,
+        head: args.head_timeout,
+        read: args.read_timeout,
+        idle: args.idle_timeout,
+        keep_alive: args.keep_alive,
         ..Limits::default()
     };
     let unknown = if args.strict_fields { Unknown::Remove } else { Unknown::Scan };
@@ -320,7 +339,7 @@ mod tests {
         check("--upstream http://a --admin x", &[], "--admin x: write HOST:PORT");
         check("--upstream http://a --otlp-grpc 4317", &[], "write HOST:PORT or unix:/PATH");
         check("--upstream http://a --tls-cert x", &[], "--tls-key");
-        check("--upstream http://a --max-memory 100", &[], "make it 128 or more");
+        check("--upstream http://a --max-memory 100", &[], "make it 193 or more");
         check("--upstream http://a --canary 1x", &[], "write a number and s");
         let headers = ("OTEL_EXPORTER_OTLP_HEADERS", "hunter2hunter2");
         check("--upstream http://a", &[headers], "OTEL_EXPORTER_OTLP_HEADERS: write name=value");

@@ -15,6 +15,8 @@ use super::metrics::Metrics;
 /// Why it is not ready, if it is not.
 #[derive(Debug, Default)]
 pub(super) struct Readiness {
+    /// All ports are open, and the first canary was scrubbed.
+    pub(super) started: AtomicBool,
     pub(super) draining: AtomicBool,
     pub(super) canary_failed: AtomicBool,
 }
@@ -24,6 +26,8 @@ impl Readiness {
     pub(super) fn check(&self) -> Result<(), &'static str> {
         if self.draining.load(Ordering::Relaxed) {
             Err("draining")
+        } else if !self.started.load(Ordering::Relaxed) {
+            Err("starting")
         } else if self.canary_failed.load(Ordering::Relaxed) {
             Err("the canary came out or did not arrive")
         } else {

@@ -2,16 +2,17 @@
 //!
 //! Texts of backends quote what they were sent. What cannot be read for certain is left out; the status stays.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hyper::body::Bytes;
 use hyper::header::{
-    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, RETRY_AFTER, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE,
+    ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use hyper::{HeaderMap, Response, StatusCode};
 
 use super::body::Whole;
+use super::compression::ACCEPTED;
 use super::engine::Engine;
 use super::fault::{Code, Fault};
 use super::settings::UpstreamProtocol;
@@ -49,8 +50,8 @@ impl Protocol {
 #[derive(Debug)]
 pub(super) struct Answered {
     pub(super) response: Response<Whole>,
-    /// Whether the upstream has taken the request.
-    pub(super) is_ok: bool,
+    /// What the upstream said, in gRPC's words.
+    pub(super) code: Code,
     /// How much was found in the answer.
     pub(super) found: usize,
 }
@@ -83,12 +84,12 @@ pub(super) fn answer(
         UpstreamProtocol::Grpc => from_grpc(engine, incoming, signal)?,
         UpstreamProtocol::Http => from_http(engine, incoming, signal)?,
     };
-    let (is_ok, found) = (clean.code == Code::OK, clean.found);
+    let (code, found) = (clean.code, clean.found);
     let response = match client {
         Protocol::Grpc => to_grpc(clean),
         Protocol::Http(encoding) => to_http(clean, encoding),
     };
-    Ok(Answered { response, is_ok, found })
+    Ok(Answered { response, code, found })
 }
 
 fn from_grpc(engine: &Engine, incoming: Incoming, signal: Signal) -> Result<Clean, Fault> {
@@ -112,7 +113,7 @@ fn from_grpc(engine: &Engine, incoming: Incoming, signal: Signal) -> Result<Clea
     if let Some(text) = trailers.get(grpc::MESSAGE).map(grpc::message_text) {
         let scrubbed = engine.scrub_text(b"", &text).unwrap_or_default();
         clean.found += usize::from(scrubbed != text);
-        clean.text = scrubbed;
+        clean.text = cut(scrubbed);
     }
     if let Some(details) = trailers.get(grpc::DETAILS).and_then(grpc::details) {
         clean.keep(engine, Answer::Status, Encoding::Protobuf, details.into());
@@ -130,11 +131,18 @@ fn from_grpc(engine: &Engine, incoming: Incoming, signal: Signal) -> Result<Clea
 
 fn from_http(engine: &Engine, incoming: Incoming, signal: Signal) -> Result<Clean, Fault> {
     let Incoming { status, headers, body, trailers: _ } = incoming;
-    let body = plain(body, headers.get(CONTENT_ENCODING))?;
+    if status.is_redirection() || status.is_informational() {
+        return Err(Fault::Redirected);
+    }
     let code = http::to_code(status);
+    // The status counts also where the body cannot be read.
+    let body = match plain(body, headers.get(CONTENT_ENCODING)) {
+        Err(_) if code != Code::OK => Bytes::new(),
+        plain => plain?,
+    };
     let mut clean = Clean::new(code, scrub_headers(engine, &headers));
     clean.status = Some(status);
-    clean.delay = headers.get(RETRY_AFTER).and_then(http::retry_after);
+    clean.delay = headers.get(RETRY_AFTER).and_then(|value| http::retry_after(value, SystemTime::now()));
     let kind = if code == Code::OK { Answer::Export(signal) } else { Answer::Status };
     match headers.get(CONTENT_TYPE).and_then(|value| http::encoding(value.as_bytes())) {
         Some(encoding) => clean.keep(engine, kind, encoding, body),
@@ -145,8 +153,12 @@ fn from_http(engine: &Engine, incoming: Incoming, signal: Signal) -> Result<Clea
             clean.other = Some(scrubbed);
         }
     }
-    if let Some((Answer::Status, Encoding::Protobuf, message)) = &clean.message {
-        clean.text = otlp::status_message(message).unwrap_or_default().to_vec();
+    if let Some((Answer::Status, encoding, message)) = &clean.message {
+        let status = match encoding {
+            Encoding::Protobuf => message.to_vec(),
+            Encoding::Json => otlp::answer_to_protobuf(Answer::Status, message).unwrap_or_default(),
+        };
+        clean.text = cut(otlp::status_message(&status).unwrap_or_default().to_vec());
     }
     if clean.code != Code::OK && clean.text.is_empty() {
         clean.text = format!("the upstream answered with HTTP status {}", status.as_u16()).into_bytes();
@@ -186,7 +198,9 @@ fn to_grpc(clean: Clean) -> Response<Whole> {
         }
         (_, message) => {
             let details = match message {
-                Some((Answer::Status, Encoding::Protobuf, body)) if otlp::retry_delay(&body) == delay => {
+                Some((Answer::Status, Encoding::Protobuf, body))
+                    if otlp::retry_delay(&body) == delay && body.len() <= MOST_DETAILS =>
+                {
                     Some(body)
                 }
                 _ if delay.is_some() => {
@@ -206,6 +220,7 @@ fn to_grpc(clean: Clean) -> Response<Whole> {
         }
     }
     own.insert(CONTENT_TYPE, grpc::CONTENT_TYPE);
+    own.insert(grpc::ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED));
     response
 }
 
@@ -255,10 +270,7 @@ pub(super) fn fault(fault: &Fault, client: Protocol) -> Response<Whole> {
             response = Response::new(Whole::default());
             *response.headers_mut() = grpc::trailers(code, text.as_bytes(), details.as_deref());
             response.headers_mut().insert(CONTENT_TYPE, grpc::CONTENT_TYPE);
-            if *fault == Fault::Compression {
-                let accepted = hyper::header::HeaderValue::from_static(super::compression::ACCEPTED);
-                response.headers_mut().insert(grpc::ACCEPT_ENCODING, accepted);
-            }
+            response.headers_mut().insert(grpc::ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED));
         }
         Protocol::Http(encoding) => {
             response = Response::new(Whole::new(Bytes::new(), status_body(encoding, code, &text, delay)));
@@ -267,46 +279,62 @@ pub(super) fn fault(fault: &Fault, client: Protocol) -> Response<Whole> {
             if let Some(delay) = delay {
                 response.headers_mut().insert(RETRY_AFTER, http::retry_after_value(delay));
             }
+            let more = match fault {
+                Fault::Method => Some((ALLOW, "POST")),
+                Fault::Unauthenticated => Some((WWW_AUTHENTICATE, "Bearer")),
+                Fault::Compression => Some((ACCEPT_ENCODING, ACCEPTED)),
+                _ => None,
+            };
+            response.headers_mut().extend(more.map(|(name, value)| (name, HeaderValue::from_static(value))));
         }
     }
     response
 }
 
-/// Headers that are of one connection, or are made anew.
-const OWN: [HeaderName; 13] = [
-    CONNECTION,
-    CONTENT_ENCODING,
-    CONTENT_LENGTH,
-    DATE,
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    grpc::STATUS,
-    grpc::MESSAGE,
-    grpc::DETAILS,
-    grpc::ENCODING,
-    HeaderName::from_static("keep-alive"),
-];
+/// The headers of an upstream that go on; others may lead a client around us, or say what is not true of us.
+const PASSED: [HeaderName; 4] =
+    [CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE, HeaderName::from_static("grpc-retry-pushback-ms")];
 
-/// The headers of an answer that go on, and in how many something was found. Binary ones do not: what is in them is not
-/// known.
+/// The headers of an answer that go on, scrubbed, and in how many something was found.
 fn scrub_headers(engine: &Engine, headers: &HeaderMap) -> (HeaderMap, usize) {
-    let mut clean = HeaderMap::with_capacity(headers.len());
+    let mut clean = HeaderMap::new();
     let mut found = 0;
-    for (name, value) in headers {
-        if OWN.contains(name) || name.as_str().ends_with("-bin") || name.as_str().starts_with("proxy-") {
-            continue;
-        }
-        let scrubbed = engine.scrub_text(name.as_str().as_bytes(), value.as_bytes()).unwrap_or_default();
-        if scrubbed == value.as_bytes() {
-            clean.append(name, value.clone());
-        } else {
-            found += 1;
-            if let Ok(value) = hyper::header::HeaderValue::from_bytes(&scrubbed) {
+    for name in &PASSED {
+        for value in headers.get_all(name) {
+            let scrubbed = engine.scrub_text(name.as_str().as_bytes(), value.as_bytes());
+            found += usize::from(scrubbed.as_deref() != Some(value.as_bytes()));
+            if let Some(value) = scrubbed.and_then(|scrubbed| HeaderValue::from_bytes(&scrubbed).ok()) {
                 clean.append(name, value);
             }
         }
     }
     (clean, found)
+}
+
+/// The most bytes of a text, and of details, in trailers: clients take no more than some KiB of them all.
+const MOST_TEXT: usize = 1 << 10;
+const MOST_DETAILS: usize = 3 << 10;
+
+/// A text as long as trailers may hold it.
+fn cut(mut text: Vec<u8>) -> Vec<u8> {
+    if text.len() > MOST_TEXT {
+        let is_inside = |at: &usize| matches!(text[*at], 0x80..=0xBF);
+        let end = (MOST_TEXT - 3..=MOST_TEXT).rev().find(|at| !is_inside(at)).unwrap_or(MOST_TEXT);
+        text.truncate(end);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cut_between_characters() {
+        for (text, len) in [("a".repeat(2000), 1024), ("é".repeat(1000), 1024), ("€".repeat(1000), 1023)] {
+            let cut = String::from_utf8(cut(text.into_bytes())).expect("whole characters");
+            assert_eq!(cut.len(), len);
+        }
+        assert_eq!(cut(b"short".to_vec()), b"short");
+    }
 }

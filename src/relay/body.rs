@@ -18,23 +18,16 @@ pub(super) struct Whole {
     head: Bytes,
     data: Bytes,
     trailers: Option<HeaderMap>,
-    /// Room that is held until the body was sent.
-    _held: Option<Share>,
 }
 
 impl Whole {
     /// Without trailers.
     pub(super) fn new(head: Bytes, data: Bytes) -> Self {
-        Self { head, data, trailers: None, _held: None }
+        Self { head, data, trailers: None }
     }
 
     pub(super) fn with_trailers(self, trailers: HeaderMap) -> Self {
         Self { trailers: Some(trailers), ..self }
-    }
-
-    /// Holds room for as long as the body is there.
-    pub(super) fn holding(self, share: Share) -> Self {
-        Self { _held: Some(share), ..self }
     }
 }
 
@@ -85,7 +78,7 @@ pub(super) struct Bounds {
 }
 
 /// A body that was read, and its trailers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Read {
     pub(super) bytes: Bytes,
     pub(super) trailers: Option<HeaderMap>,
@@ -147,6 +140,19 @@ where
     }
     let bytes = if all.is_empty() { first } else { Bytes::from(all) };
     Ok(Read { bytes, trailers })
+}
+
+/// Reads what is left of a body and throws it away, at most so many bytes and until then: a client of HTTP/1.1 that is cut
+/// off while it sends sees no answer.
+pub(super) async fn drain<B>(mut body: B, most: usize, until: Instant)
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let mut left = most;
+    while let Ok(Some(Ok(frame))) = timeout_at(until, body.frame()).await {
+        let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { return };
+        left = rest;
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use hyper::body::Bytes;
+
 /// Bytes that all requests under way may hold together.
 #[derive(Clone, Debug)]
 pub(super) struct Budget {
@@ -45,6 +47,25 @@ impl Share {
     }
 }
 
+/// Bytes that hold a share for as long as any part of them is there.
+struct Held {
+    bytes: Bytes,
+    _share: Share,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Share {
+    /// Ties the share to bytes: it is given back with the last of them.
+    pub(super) fn hold(self, bytes: Bytes) -> Bytes {
+        Bytes::from_owner(Held { bytes, _share: self })
+    }
+}
+
 impl Drop for Share {
     fn drop(&mut self) {
         self.budget.taken.fetch_sub(self.held, Ordering::Relaxed);
@@ -63,6 +84,19 @@ mod tests {
         drop(one);
         assert!(two.grow(6) && !two.grow(usize::MAX));
         drop(two);
+        assert_eq!(budget.taken(), 0);
+    }
+
+    #[test]
+    fn bytes_hold_their_share() {
+        let budget = Budget::new(10);
+        let mut share = budget.share();
+        assert!(share.grow(4));
+        let bytes = share.hold(Bytes::from_static(b"held"));
+        let part = bytes.slice(1..2);
+        drop(bytes);
+        assert_eq!(budget.taken(), 4);
+        drop(part);
         assert_eq!(budget.taken(), 0);
     }
 }

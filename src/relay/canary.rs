@@ -1,35 +1,30 @@
-//! The canary: every so often a request with a made-up secret goes the way of all requests, to a sink of our own in the
-//! upstream's place. If the secret arrives, or nothing does, the relay is not ready.
+//! The canary: every so often requests with made-up secrets go the way of all requests, to a sink of our own in the
+//! upstream's place. If a secret arrives, or nothing does, the relay is not ready.
 //!
-//! It enters behind the sockets (no certificate or token is asked of it) and takes all else that a request takes: HTTP,
-//! frames, decompression, the rules in use, the client for upstreams.
+//! They enter behind the sockets (no certificate or token is asked of them) and take all else that a request takes: HTTP,
+//! frames, compression, the rules in use, the client for upstreams.
 
-use std::collections::HashMap;
-use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http_body_util::BodyExt;
+use hyper::Request;
 use hyper::body::Bytes;
-use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
-use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderValue};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
 use sha2::{Digest, Sha256};
 use tokio::io::duplex;
-use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
 use super::admin::Readiness;
 use super::answer::Protocol;
 use super::body::Whole;
+use super::compression::{Compression, compress};
 use super::engine::Engine;
-use super::exchange::Port;
+use super::head::Port;
 use super::listen::Listener;
 use super::metrics::{Event, Metrics};
-use super::settings::UpstreamProtocol;
+use super::sink::{MARK, Sink};
 use super::{grpc, http};
 use crate::otlp::{self, Encoding, Signal};
 
@@ -40,6 +35,9 @@ const SIGNALS: [Signal; 3] = [Signal::Traces, Signal::Logs, Signal::Metrics];
 /// How a secret is dressed: text of a record or span, and an attribute.
 type Dress = fn(&str) -> (String, String, String);
 
+/// What is in every request of the canary and must arrive.
+const HARMLESS: &str = "canary";
+
 /// Ways that secrets come in. Those that the rules find when the relay starts are the canary's.
 const DRESSES: [Dress; 4] = [
     |secret| (format!("login failed password={secret} from canary"), "canary.note".into(), "none".into()),
@@ -47,72 +45,6 @@ const DRESSES: [Dress; 4] = [
     |secret| ("canary".into(), "url.full".into(), format!("https://canary.invalid/?token={secret}")),
     |secret| ("canary".into(), "http.request.header.authorization".into(), format!("Bearer {secret}")),
 ];
-
-/// What the sink was sent, by the mark of a request.
-#[derive(Debug, Default)]
-pub(super) struct Sink {
-    bodies: Mutex<HashMap<String, Vec<u8>>>,
-}
-
-/// The head that tells requests of the canary apart at the sink.
-const MARK: &str = "kasm-scrub-canary";
-
-impl Sink {
-    /// Answers requests at `listener` as an upstream would.
-    pub(super) async fn run(self: Arc<Self>, listener: TcpListener, spoken: UpstreamProtocol) {
-        loop {
-            let Ok((stream, _)) = listener.accept().await else {
-                sleep(Duration::from_secs(1)).await;
-                continue;
-            };
-            let sink = self.clone();
-            tokio::spawn(async move {
-                let service = service_fn(|request: Request<hyper::body::Incoming>| {
-                    let sink = sink.clone();
-                    async move {
-                        let mark = request
-                            .headers()
-                            .get(MARK)
-                            .and_then(|mark| mark.to_str().ok().map(str::to_owned));
-                        let body = request.into_body().collect().await.map(|body| body.to_bytes());
-                        if let (Some(mark), Ok(body)) = (mark, body) {
-                            let mut bodies = sink.bodies.lock().unwrap_or_else(PoisonError::into_inner);
-                            // Only what is waited for: others on this machine may send here, too.
-                            if let Some(kept) = bodies.get_mut(&mark) {
-                                *kept = body.to_vec();
-                            }
-                        }
-                        Ok::<_, Infallible>(taken(spoken))
-                    }
-                });
-                let builder = auto::Builder::new(TokioExecutor::new());
-                let _ = builder.serve_connection(TokioIo::new(stream), service).await;
-            });
-        }
-    }
-
-    fn expect(&self, mark: &str) {
-        self.bodies.lock().unwrap_or_else(PoisonError::into_inner).insert(mark.to_owned(), Vec::new());
-    }
-
-    fn take(&self, mark: &str) -> Vec<u8> {
-        self.bodies.lock().unwrap_or_else(PoisonError::into_inner).remove(mark).unwrap_or_default()
-    }
-}
-
-/// The answer of an upstream that has taken everything.
-fn taken(spoken: UpstreamProtocol) -> Response<Whole> {
-    match spoken {
-        UpstreamProtocol::Grpc => {
-            let body = Whole::new(grpc::prefix(0, false), Bytes::new());
-            let trailers = grpc::trailers(super::fault::Code::OK, b"", None);
-            let mut response = Response::new(body.with_trailers(trailers));
-            response.headers_mut().insert(CONTENT_TYPE, grpc::CONTENT_TYPE);
-            response
-        }
-        UpstreamProtocol::Http => Response::new(Whole::default()),
-    }
-}
 
 /// Sends the canary.
 #[derive(Debug)]
@@ -167,16 +99,40 @@ fn holds(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
 
+/// One request of the canary.
+#[derive(Clone, Copy, Debug)]
+struct Flight {
+    protocol: Protocol,
+    compression: Compression,
+    signal: Signal,
+    dress: usize,
+}
+
 impl Canary {
-    /// Sends the canary again and again.
+    /// Sends the canary again and again, until the relay ends.
     pub(super) async fn run(self, every: Duration) {
+        let Some(mut draining) = self.ports.first().map(|(_, listener)| listener.draining.clone()) else {
+            return;
+        };
+        tokio::select! {
+            _ = draining.wait_for(|draining| *draining) => {}
+            () = self.fly_for_ever(every) => {}
+        }
+    }
+
+    async fn fly_for_ever(&self, every: Duration) {
         let mut count = 0;
         loop {
             let failed = self.round(&mut count).await.err();
             let had_failed = self.readiness.canary_failed.swap(failed.is_some(), Ordering::Relaxed);
+            self.readiness.started.store(true, Ordering::Relaxed);
             self.metrics.event(if failed.is_some() { Event::CanaryFailed } else { Event::CanaryScrubbed });
             match failed {
-                Some(why) => tracing::error!(why, "the canary failed; not ready"),
+                Some((why, flight)) => tracing::error!(
+                    why,
+                    ?flight,
+                    "the canary failed, so this is not ready; if rules were taken out on purpose, start it anew"
+                ),
                 None if had_failed => tracing::info!("the canary is scrubbed again; ready"),
                 None => {}
             }
@@ -184,20 +140,22 @@ impl Canary {
         }
     }
 
-    /// One canary for each signal, port and encoding.
-    async fn round(&self, count: &mut u64) -> Result<(), &'static str> {
+    /// One canary for each signal, port, encoding and dress, as it is and compressed.
+    async fn round(&self, count: &mut u64) -> Result<(), (&'static str, Flight)> {
         for (port, listener) in &self.ports {
             let protocols: &[Protocol] = match port {
                 Port::Grpc => &[Protocol::Grpc],
                 Port::Http => &[Protocol::Http(Encoding::Protobuf), Protocol::Http(Encoding::Json)],
             };
             for &protocol in protocols {
-                for signal in SIGNALS {
-                    for &dress in &self.dresses {
-                        *count += 1;
-                        let flown =
-                            timeout(PATIENCE, self.fly(listener, protocol, signal, dress, *count)).await;
-                        flown.map_err(|_| "it did not arrive in time")??;
+                for compression in [Compression::None, Compression::Gzip] {
+                    for signal in SIGNALS {
+                        for &dress in &self.dresses {
+                            *count += 1;
+                            let flight = Flight { protocol, compression, signal, dress };
+                            let flown = timeout(PATIENCE, self.fly(listener, flight, *count)).await;
+                            flown.unwrap_or(Err("it did not arrive in time")).map_err(|why| (why, flight))?;
+                        }
                     }
                 }
             }
@@ -205,48 +163,39 @@ impl Canary {
         Ok(())
     }
 
-    async fn fly(
-        &self,
-        listener: &Listener,
-        protocol: Protocol,
-        signal: Signal,
-        dress: usize,
-        count: u64,
-    ) -> Result<(), &'static str> {
+    async fn fly(&self, listener: &Listener, flight: Flight, count: u64) -> Result<(), &'static str> {
+        let Flight { protocol, compression, signal, dress } = flight;
         let secret = secret(count);
-        let mark = format!("{count}-{}", &secret[4..]);
-        let mark =
-            Sha256::digest(mark)[..8].iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
         let json = request(signal, DRESSES[dress](&secret)).into_bytes();
         let body = match protocol.encoding() {
             Encoding::Json => json,
             Encoding::Protobuf => otlp::to_protobuf(signal, &json).map_err(|_| "it could not be written")?,
         };
-        let (path, content_type, body) = match protocol {
-            Protocol::Grpc => (
-                grpc::path(signal),
-                grpc::CONTENT_TYPE,
-                Whole::new(grpc::prefix(body.len(), false), body.into()),
-            ),
-            Protocol::Http(encoding) => {
-                (http::path(signal), http::content_type(encoding), Whole::new(Bytes::new(), body.into()))
+        let body: Bytes = compress(compression, &body).into();
+        let is_compressed = compression != Compression::None;
+        let (path, content_type, prefix) = match protocol {
+            Protocol::Grpc => {
+                (grpc::path(signal), grpc::CONTENT_TYPE, grpc::prefix(body.len(), is_compressed))
             }
+            Protocol::Http(encoding) => (http::path(signal), http::content_type(encoding), Bytes::new()),
         };
+        let whole = Whole::new(prefix, body);
         let mut request =
-            Request::post(format!("http://localhost{path}")).body(body).map_err(|_| "no request")?;
+            Request::post(format!("http://localhost{path}")).body(whole).map_err(|_| "no request")?;
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, content_type);
-        headers.insert(MARK, HeaderValue::from_str(&mark).map_err(|_| "no mark")?);
-        self.sink.expect(&mark);
-        let sent = self.send(listener, protocol, request).await;
-        let arrived = self.sink.take(&mark);
-        sent?;
-        if arrived.is_empty() {
-            Err("it did not arrive")
-        } else if holds(&arrived, secret.as_bytes()) {
-            Err("it came out")
-        } else {
-            Ok(())
+        headers.insert(MARK, HeaderValue::from(count));
+        if is_compressed {
+            let name = if protocol == Protocol::Grpc { grpc::ENCODING } else { CONTENT_ENCODING };
+            headers.insert(name, HeaderValue::from_static(compression.name()));
+        }
+        self.send(listener, protocol, request).await?;
+        let arrived = self.sink.take(count).ok_or("it did not arrive")?;
+        match arrived {
+            None => Err("it arrived in a form that cannot be read"),
+            Some(body) if holds(&body, secret.as_bytes()) => Err("it came out"),
+            Some(body) if holds(&body, HARMLESS.as_bytes()) => Ok(()),
+            Some(_) => Err("what is harmless in it did not arrive"),
         }
     }
 

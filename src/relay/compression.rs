@@ -32,7 +32,7 @@ impl Compression {
     pub fn by_name(name: &str) -> Option<Self> {
         match name {
             "" | "identity" | "none" => Some(Self::None),
-            "gzip" => Some(Self::Gzip),
+            "gzip" | "x-gzip" => Some(Self::Gzip),
             "zstd" => Some(Self::Zstd),
             _ => None,
         }
@@ -71,6 +71,8 @@ pub(super) struct Plain {
 const STEP: usize = 64 << 10;
 /// The most that a decoder of zstd looks back, as RFC 8878 recommends.
 const WINDOW: u64 = 8 << 20;
+/// More members or frames than any sender writes: each costs more than its bytes say.
+const MOST_MEMBERS: usize = 16;
 /// Flags in the header of gzip: only that it is text.
 const GZIP_PLAIN: u8 = 1;
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
@@ -88,6 +90,9 @@ pub(super) fn decompress(
     let mut members = 0;
     while !rest.is_empty() {
         members += 1;
+        if members > MOST_MEMBERS {
+            return Err(Undone::Malformed);
+        }
         match how {
             Compression::None => return Err(Undone::Malformed),
             Compression::Gzip => {
@@ -106,7 +111,13 @@ pub(super) fn decompress(
                 let mut decoder =
                     StreamingDecoder::new_with_decoder(rest, frames).map_err(|_| Undone::Malformed)?;
                 read_all(&mut decoder, most, share, &mut bytes)?;
-                rest = decoder.into_inner();
+                let frames;
+                (rest, frames) = decoder.into_parts();
+                // The decoder leaves comparing to us.
+                let written = frames.get_checksum_from_data();
+                if written.is_some() && written != frames.get_calculated_checksum() {
+                    return Err(Undone::Malformed);
+                }
             }
         }
     }
@@ -210,6 +221,13 @@ mod tests {
         named.splice(10..10, *b"password=hunter2\0");
         let plain = undo(Compression::Gzip, &named, 1 << 20).expect("valid");
         assert!(plain.bytes == b"text" && !plain.is_all);
+        // More members than anyone writes.
+        let many = compress(Compression::Gzip, b"x").repeat(MOST_MEMBERS + 1);
+        assert_eq!(undo(Compression::Gzip, &many, 1 << 20).err(), Some(Undone::Malformed));
+        // A checksum of something else.
+        let mut other = compress(Compression::Zstd, b"text");
+        *other.last_mut().expect("a checksum") ^= 1;
+        assert_eq!(undo(Compression::Zstd, &other, 1 << 20).err(), Some(Undone::Malformed));
         // A block to be skipped.
         let skipped =
             [&[0x50, 0x2A, 0x4D, 0x18, 3, 0, 0, 0, 1, 2, 3][..], &compress(Compression::Zstd, b"x")];

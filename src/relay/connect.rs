@@ -13,20 +13,17 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{DuplexStream, duplex};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
 
 use super::address::Place;
+use super::listen::Stream;
 use super::tls::Reread;
 
 /// How long a connection may take to be made.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// What a connection is: bytes both ways.
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// A connection to an upstream.
 pub(super) struct Upward(TokioIo<Box<dyn Stream>>);
@@ -77,20 +74,32 @@ impl hyper::rt::Write for Upward {
     }
 }
 
+/// Where the other ends of connections go that are no sockets.
+pub(super) type Sinks = mpsc::Sender<DuplexStream>;
+
+/// What such a connection holds each way.
+const DUPLEX: usize = 64 << 10;
+
 /// Makes connections to one place.
 #[derive(Clone, Debug)]
 pub(super) struct Connector {
     place: Place,
     tls: Option<Arc<Reread<ClientConfig>>>,
+    sink: Option<Sinks>,
 }
 
 impl Connector {
-    /// `tls` is for a place with TLS.
-    pub(super) fn new(place: Place, tls: Option<Arc<Reread<ClientConfig>>>) -> Self {
-        Self { place, tls }
+    /// `tls` is for a place with TLS. With `sink`, connections lead there in place of the place.
+    pub(super) fn new(place: Place, tls: Option<Arc<Reread<ClientConfig>>>, sink: Option<Sinks>) -> Self {
+        Self { place, tls, sink }
     }
 
     async fn connect(self) -> io::Result<Upward> {
+        if let Some(sink) = &self.sink {
+            let (ours, theirs) = duplex(DUPLEX);
+            sink.send(theirs).await.map_err(io::Error::other)?;
+            return Ok(Upward(TokioIo::new(Box::new(ours))));
+        }
         let stream: Box<dyn Stream> = match &self.place {
             Place::Unix(path) => Box::new(UnixStream::connect(path).await?),
             Place::Tcp { host, port, .. } => {

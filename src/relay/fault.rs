@@ -67,6 +67,8 @@ pub(super) enum Fault {
     UpstreamBroken,
     /// No answer in time.
     UpstreamTimeout,
+    /// The upstream sends clients elsewhere. Those would go there with what was not scrubbed.
+    Redirected,
     /// The upstream's answer is none of the protocol, or too large.
     BadAnswer,
 }
@@ -95,11 +97,12 @@ impl Fault {
             Self::Unreachable => "unreachable",
             Self::UpstreamBroken => "upstream_broken",
             Self::UpstreamTimeout => "upstream_timeout",
+            Self::Redirected => "redirected",
             Self::BadAnswer => "bad_answer",
         }
     }
 
-    /// What gRPC calls it. Of these, only `DEADLINE_EXCEEDED` and `UNAVAILABLE` are tried again by clients of OTLP.
+    /// What gRPC calls it. Of these, `CANCELLED`, `DEADLINE_EXCEEDED` and `UNAVAILABLE` are tried again by clients of OTLP.
     pub(super) fn code(&self) -> Code {
         match self {
             Self::Refused(Refused::TooLarge { .. }) | Self::TooLarge { .. } => Code::RESOURCE_EXHAUSTED,
@@ -107,7 +110,9 @@ impl Fault {
             Self::NotFound | Self::Method | Self::NotGrpc => Code::UNIMPLEMENTED,
             Self::Refused(_) | Self::Malformed(_) | Self::ContentType => Code::INVALID_ARGUMENT,
             Self::Unauthenticated => Code::UNAUTHENTICATED,
-            Self::Overloaded | Self::Unreachable | Self::UpstreamBroken => Code::UNAVAILABLE,
+            Self::Overloaded | Self::Unreachable | Self::UpstreamBroken | Self::Redirected => {
+                Code::UNAVAILABLE
+            }
             Self::ReadBroken => Code::CANCELLED,
             Self::ReadTimeout | Self::UpstreamTimeout => Code::DEADLINE_EXCEEDED,
             Self::Internal | Self::BadAnswer => Code::INTERNAL,
@@ -129,8 +134,21 @@ impl Fault {
             Self::Overloaded | Self::ReadTimeout | Self::Unreachable | Self::UpstreamBroken => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
+            Self::Redirected => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
         }
+    }
+
+    /// Whether the request was let in and scrubbed, and the upstream is why there is no answer.
+    pub(super) fn is_of_upstream(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable
+                | Self::UpstreamBroken
+                | Self::UpstreamTimeout
+                | Self::Redirected
+                | Self::BadAnswer
+        )
     }
 
     /// After how long the client should try again, if we know.
@@ -167,6 +185,7 @@ impl Fault {
             Self::Unreachable => "the upstream cannot be reached; try again".to_owned(),
             Self::UpstreamBroken => "the upstream's connection broke; try again".to_owned(),
             Self::UpstreamTimeout => "the upstream did not answer in time; try again".to_owned(),
+            Self::Redirected => "the upstream sends clients elsewhere; set --upstream to where it is".to_owned(),
             Self::BadAnswer => "the upstream's answer cannot be read".to_owned(),
         }
     }
@@ -210,7 +229,14 @@ mod tests {
         ] {
             assert_eq!(is_retryable(&fault), (false, false), "{fault:?}");
         }
-        for fault in [Fault::Overloaded, Fault::Unreachable, Fault::UpstreamBroken, Fault::UpstreamTimeout] {
+        for fault in [
+            Fault::Overloaded,
+            Fault::ReadTimeout,
+            Fault::Unreachable,
+            Fault::UpstreamBroken,
+            Fault::UpstreamTimeout,
+            Fault::Redirected,
+        ] {
             assert_eq!(is_retryable(&fault), (true, true), "{fault:?}");
         }
     }

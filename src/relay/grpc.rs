@@ -85,6 +85,16 @@ pub(super) fn timeout(value: &HeaderValue) -> Option<Duration> {
     })
 }
 
+/// How long we wait, for a server: in milliseconds, or seconds where these have more than eight digits.
+pub(super) fn timeout_value(wait: Duration) -> HeaderValue {
+    let millis = wait.as_millis();
+    let text = match millis {
+        0..100_000_000 => format!("{millis}m"),
+        _ => format!("{}S", wait.as_secs().min(99_999_999)),
+    };
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("10S"))
+}
+
 /// What must be escaped in `grpc-message`.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
 
@@ -147,6 +157,10 @@ mod tests {
         check("10S", Some(Duration::from_secs(10)));
         check("99999999H", Some(Duration::from_secs(99_999_999 * 3600)));
         check("250m", Some(Duration::from_millis(250)));
+        for wait in [0, 1, 99_999_999, 100_000_000] {
+            let wait = Duration::from_millis(wait);
+            assert_eq!(timeout(&timeout_value(wait)), Some(wait));
+        }
         for bad in ["", "S", "10", "-1S", "+1S", "123456789S", "1x"] {
             check(bad, None);
         }

@@ -1,6 +1,6 @@
 //! OTLP over HTTP: paths, content types, and which status says what to clients of the other protocol.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hyper::StatusCode;
 use hyper::header::HeaderValue;
@@ -43,9 +43,13 @@ pub(super) fn content_type(encoding: Encoding) -> HeaderValue {
     }
 }
 
-/// Seconds of `Retry-After`, rounded up; a date is no number of them.
-pub(super) fn retry_after(value: &HeaderValue) -> Option<Duration> {
-    value.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+/// The delay that `Retry-After` asks for: seconds, or a date and how far it is from `now`.
+pub(super) fn retry_after(value: &HeaderValue, now: SystemTime) -> Option<Duration> {
+    let text = value.to_str().ok()?.trim();
+    match text.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => Some(httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default()),
+    }
 }
 
 /// What `Retry-After` says for a delay.
@@ -121,8 +125,15 @@ mod tests {
 
     #[test]
     fn delays() {
-        assert_eq!(retry_after(&HeaderValue::from_static(" 7")), Some(Duration::from_secs(7)));
-        assert_eq!(retry_after(&HeaderValue::from_static("Wed, 21 Oct 2026 07:28:00 GMT")), None);
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_792_567_600);
+        let check = |text: &'static str, want: Option<u64>| {
+            let got = retry_after(&HeaderValue::from_static(text), now);
+            assert_eq!(got, want.map(Duration::from_secs), "{text}");
+        };
+        check(" 7", Some(7));
+        check("Wed, 21 Oct 2026 07:28:00 GMT", Some(80));
+        check("Wed, 21 Oct 2020 07:28:00 GMT", Some(0));
+        check("soon", None);
         assert_eq!(retry_after_value(Duration::from_millis(1500)), HeaderValue::from(2));
     }
 }

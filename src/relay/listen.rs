@@ -1,8 +1,10 @@
 //! Sockets that clients come to, and their connections: TLS, HTTP/1.1 and HTTP/2, limits, and the end of it all.
 
 use std::convert::Infallible;
+use std::fs::Permissions;
 use std::future::Future;
 use std::io;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -44,14 +46,20 @@ impl Socket {
         match address {
             Address::Tcp(text) => TcpListener::bind(text).await.map(Self::Tcp),
             Address::Unix(path) => {
-                use std::os::unix::fs::FileTypeExt;
                 // A socket that nobody listens at any more was left by one that was killed.
                 let is_socket =
                     std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
-                if is_socket && std::os::unix::net::UnixStream::connect(path).is_err() {
-                    std::fs::remove_file(path)?;
+                if is_socket {
+                    let asked = timeout(Duration::from_secs(1), UnixStream::connect(path)).await;
+                    let is_left = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+                    if asked.is_ok_and(|connected| connected.is_err_and(is_left)) {
+                        std::fs::remove_file(path)?;
+                    }
                 }
-                Ok(Self::Unix(UnixListener::bind(path)?, path.clone()))
+                let listener = UnixListener::bind(path)?;
+                // Whoever reaches the folder may connect: containers of a pod have users of their own.
+                std::fs::set_permissions(path, Permissions::from_mode(0o666))?;
+                Ok(Self::Unix(listener, path.clone()))
             }
         }
     }
@@ -154,11 +162,10 @@ impl Listener {
                 continue;
             };
             let listener = self.clone();
+            let counted = Counted::new(&self.metrics);
             tokio::spawn(async move {
-                listener.metrics.connections.inc();
                 listener.connection(stream).await;
-                listener.metrics.connections.dec();
-                drop(place);
+                drop((place, counted));
             });
         }
     }
@@ -174,9 +181,9 @@ impl Listener {
 
     /// Serves one connection to its end.
     pub(super) async fn serve(&self, stream: impl Stream) {
-        let Limits { head, read, keep_alive, streams, .. } = self.limits;
+        let Limits { head, idle, keep_alive, streams, .. } = self.limits;
         let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(read);
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(idle).max_buf_size(HEAD);
         builder
             .http2()
             .timer(TokioTimer::new())
@@ -208,8 +215,26 @@ impl Listener {
 const HEADERS: u32 = 32 << 10;
 /// What a client may send ahead on a connection of HTTP/2.
 const WINDOW: u32 = 1 << 20;
-/// The largest frame of HTTP/2: fewer pieces to put together.
-const FRAME: u32 = 256 << 10;
+/// The largest frame of HTTP/2: fewer pieces to put together, each held until it is whole.
+const FRAME: u32 = 64 << 10;
+/// The most bytes of a head of HTTP/1.1, and what is read of a body at once.
+const HEAD: usize = 64 << 10;
+
+/// A connection, as long as it is counted.
+struct Counted(Arc<Metrics>);
+
+impl Counted {
+    fn new(metrics: &Arc<Metrics>) -> Self {
+        metrics.connections.inc();
+        Self(metrics.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.connections.dec();
+    }
+}
 
 /// Errors of `accept` that are of the one connection, which is gone.
 fn is_of_connection(error: &io::Error) -> bool {

@@ -163,7 +163,8 @@ impl Metrics {
         let Self { registry: r, .. } = self;
         r.register(
             "requests",
-            "Requests answered, by what became of them: clean, changed, refused, failed",
+            "Requests by what became of them: clean, changed, rejected by the upstream, unanswered by it, refused here, \
+             abandoned by the client",
             self.requests.clone(),
         );
         r.register(
@@ -182,7 +183,7 @@ impl Metrics {
         );
         r.register_with_unit(
             "sent",
-            "Bytes of requests, as they went on",
+            "Bytes of requests that were answered, as they went on",
             Unit::Bytes,
             self.bytes_out.clone(),
         );

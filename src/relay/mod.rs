@@ -4,9 +4,9 @@
 //! safe, and nothing is sent twice. What is clean goes on as it came, compressed as it came. What cannot be scrubbed is
 //! refused for good.
 //!
-//! The path of a request: [`listen`] takes the connection, [`exchange`] tells what it is, lets it in and reads it
-//! ([`body`], [`budget`]), undoes its compression ([`compression`]), has it scrubbed ([`engine`]) and sends it on
-//! ([`upstream`]); [`answer`] makes the client's answer of the upstream's.
+//! The path of a request: `listen` takes the connection; `exchange` tells what it is (`head`), lets it in, reads it (`body`,
+//! `budget`), has it taken out of its compression and scrubbed (`message`, `compression`, `engine`) and sends it on
+//! (`upstream`); `answer` makes the client's answer of the upstream's.
 
 #![allow(
     clippy::disallowed_methods,
@@ -27,14 +27,18 @@ mod engine;
 mod exchange;
 mod fault;
 mod grpc;
+mod head;
 mod http;
 mod listen;
+mod message;
 mod metrics;
 mod reload;
 mod settings;
+mod sink;
 mod tls;
 mod upstream;
 
+use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -42,11 +46,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 pub use address::{Address, BadAddress, Place, Url};
 pub use compression::Compression;
@@ -60,12 +63,14 @@ use crate::sanitize::Sanitizer;
 use admin::Readiness;
 use auth::Tokens;
 use budget::Budget;
-use canary::{Canary, Sink};
+use canary::Canary;
 use engine::Engine;
-use exchange::{Exchange, Port};
+use exchange::Exchange;
+use head::Port;
 use listen::{Handler, Listener, Socket};
 use metrics::Metrics;
 use reload::Reload;
+use sink::Sink;
 use tls::Reread;
 use upstream::BadUpstream;
 
@@ -138,6 +143,8 @@ pub enum End {
     Drained,
     /// The deadline came first; clients of what was under way will try again.
     CutOff,
+    /// A second signal came first.
+    Interrupted,
 }
 
 /// Runs a relay until SIGTERM or SIGINT, and drains it then; a second signal ends it at once.
@@ -152,7 +159,8 @@ pub fn run(settings: Settings, rules: impl Rules + 'static) -> Result<End, Canno
         runtime::Builder::new_current_thread()
     };
     // Large requests are scrubbed there, and files read again.
-    builder.enable_all().max_blocking_threads(settings.threads.max(1) + 1).thread_name("kasm-scrub");
+    // Names are looked up there, too, by what may take long to answer.
+    builder.enable_all().max_blocking_threads(settings.threads.max(1) + 8).thread_name("kasm-scrub");
     let runtime = builder.build().map_err(CannotStart::System)?;
     let end = runtime.block_on(serve(settings, Arc::new(rules)));
     // What is still being scrubbed is not waited for.
@@ -160,21 +168,24 @@ pub fn run(settings: Settings, rules: impl Rules + 'static) -> Result<End, Canno
     end
 }
 
-async fn serve(settings: Settings, rules: Arc<dyn Rules>) -> Result<End, CannotStart> {
-    // First: a signal that comes while starting is not lost.
+async fn serve(mut settings: Settings, rules: Arc<dyn Rules>) -> Result<End, CannotStart> {
+    // First: a signal that comes while starting is not lost, and neither is a change of a file.
     let mut signals = Signals::new().map_err(CannotStart::System)?;
-    raise_descriptors();
+    let others = files(&settings);
+    let changed = Arc::new(Notify::new());
+    let watch = reload::watch(reload::files(&*rules, &others), &changed);
+    settings.limits.connections = settings.limits.connections.min(raise_descriptors());
     let metrics = Arc::new(Metrics::new());
     let sanitizer = rules.load().map_err(CannotStart::Rules)?;
     metrics.rules(sanitizer.rules().rules().len());
     let engine = Arc::new(Engine::new(sanitizer, settings.policy, settings.scrubbing));
-    let tokens =
-        settings.tokens.as_deref().map(Tokens::read).transpose().map_err(CannotStart::Tokens)?.map(Arc::new);
+    let tokens = settings.tokens.as_deref().map(Tokens::read).transpose().map_err(CannotStart::Tokens)?;
+    let tokens = tokens.map(Arc::new);
     let tls = settings.tls.clone().map(|files| Reread::new(move || tls::server(&files, &["h2", "http/1.1"])));
     let tls = tls.transpose()?.map(Arc::new);
     let upstreams = PerSignal::try_new(|signal| {
         let told = settings.upstreams.get(signal).unwrap_or(&settings.upstreams.logs);
-        upstream::Upstream::new(told, signal).map(Arc::new).map_err(CannotStart::from)
+        upstream::Upstream::new(told, signal, None).map(Arc::new).map_err(CannotStart::from)
     })?;
     let budget = Budget::new(settings.limits.memory);
     let exchange = Arc::new(Exchange {
@@ -185,6 +196,7 @@ async fn serve(settings: Settings, rules: Arc<dyn Rules>) -> Result<End, CannotS
         limits: settings.limits,
         budget: budget.clone(),
         in_flight: Arc::new(Semaphore::new(settings.limits.in_flight)),
+        scrubbing: Arc::new(Semaphore::new(settings.threads.max(1))),
     });
     let readiness = Arc::new(Readiness::default());
     let (drain, draining) = watch::channel(false);
@@ -199,44 +211,75 @@ async fn serve(settings: Settings, rules: Arc<dyn Rules>) -> Result<End, CannotS
         draining,
         _alive: alive,
     };
-    // The admin port stays open while others drain: it has to say so.
+    // Held here, so that the admin port stays open while others drain: it has to say so.
     let (_never, always) = watch::channel(false);
     if let Some(address) = &settings.admin {
-        let places = Arc::new(Semaphore::new(64));
-        let (alive, _) = mpsc::channel(1);
-        let listener = Listener { places, draining: always, _alive: alive, ..listener.clone() };
-        listener.open(address).await?;
+        admin_of(&listener, always).open(address).await?;
     }
     let ports = ports(&settings);
-    if let Some(every) = settings.canary {
-        let canary = canary(&settings, &ports, &exchange, &readiness, &listener).await?;
-        tokio::spawn(canary.run(every));
-    }
     for &(port, name, address) in &ports {
         let handler = handler(exchange.clone(), port);
         Listener { name, handler, tls: tls.clone(), ..listener.clone() }.open(address).await?;
     }
-    drop(listener);
-    let changed = Arc::new(Notify::new());
-    let files = files(&settings, &*rules);
-    let watched = (!files.is_empty()).then(|| reload::watch(files, changed.clone()));
-    if let Some(Err(error)) = &watched {
-        tracing::warn!(%error, "files cannot be watched; send SIGHUP when they change");
+    match settings.canary {
+        Some(every) => {
+            let canary = canary(&settings, &ports, &exchange, &readiness, &listener)?;
+            tokio::spawn(canary.run(every));
+        }
+        None => readiness.started.store(true, Ordering::Relaxed),
     }
-    let reload = Arc::new(Reload { rules, engine, tls, tokens, upstreams, metrics });
-    tokio::spawn(reload.run(changed.clone()));
+    drop(listener);
+    let reload = Arc::new(Reload { rules, others, engine, tls, tokens, upstreams, metrics: metrics.clone() });
+    tokio::spawn(reload.run(changed.clone(), watch));
     signals.wait(|| changed.notify_one()).await;
     tracing::info!("draining");
     readiness.draining.store(true, Ordering::Relaxed);
+    // All of them may have ended already.
     let _ = drain.send(true);
     let end = tokio::select! {
-        drained = timeout(settings.drain, all_gone.recv()) => {
-            if drained.is_ok() { End::Drained } else { End::CutOff }
-        }
-        () = signals.wait(|| {}) => End::CutOff,
+        end = drained(settings.drain, &metrics, &mut all_gone) => end,
+        () = signals.wait(|| {}) => End::Interrupted,
     };
-    tracing::info!(cut_off = end == End::CutOff, "ended");
+    tracing::info!(?end, "ended");
     Ok(end)
+}
+
+/// Waits until all connections have ended, or at least all requests, for no longer than `most`. A client that says nothing,
+/// or has sent half a head, has no request under way.
+async fn drained(most: Duration, metrics: &Metrics, all_gone: &mut mpsc::Receiver<Infallible>) -> End {
+    let start = Instant::now();
+    loop {
+        if timeout(LOOK, all_gone.recv()).await.is_ok() {
+            return End::Drained;
+        }
+        let is_idle = metrics.in_flight.get() == 0;
+        match start.elapsed() {
+            elapsed if is_idle && elapsed >= GRACE.min(most) => return End::Drained,
+            elapsed if elapsed >= most => return End::CutOff,
+            _ => {}
+        }
+    }
+}
+
+/// How often it is looked whether requests are under way.
+const LOOK: Duration = Duration::from_millis(50);
+/// How long connections without a request are waited for: one may be about to come in.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The listener of the admin port: few connections, and none that says nothing for long.
+fn admin_of(listener: &Listener, draining: watch::Receiver<bool>) -> Listener {
+    let short = Duration::from_secs(5);
+    let limits = Limits { head: short, read: short, idle: short, ..listener.limits };
+    let (alive, _) = mpsc::channel(1);
+    Listener {
+        limits,
+        // Its connections are not those of clients.
+        metrics: Arc::new(Metrics::new()),
+        places: Arc::new(Semaphore::new(64)),
+        draining,
+        _alive: alive,
+        ..listener.clone()
+    }
 }
 
 fn ports(settings: &Settings) -> Vec<(Port, &'static str, &Address)> {
@@ -261,7 +304,7 @@ impl Listener {
 }
 
 /// The canary, and the sink it flies to.
-async fn canary(
+fn canary(
     settings: &Settings,
     ports: &[(Port, &'static str, &Address)],
     exchange: &Exchange,
@@ -273,18 +316,13 @@ async fn canary(
         return Err(CannotStart::Canary);
     }
     let sink = Arc::new(Sink::default());
-    let mut upstreams = settings.upstreams.clone();
-    for told in [&mut upstreams.traces, &mut upstreams.logs, &mut upstreams.metrics] {
-        let socket = TcpListener::bind("127.0.0.1:0").await.map_err(CannotStart::System)?;
-        let port = socket.local_addr().map_err(CannotStart::System)?.port();
-        told.place = Place::Tcp { host: "127.0.0.1".to_owned(), port, tls: false };
+    let upstreams = PerSignal::try_new(|signal| {
+        let mut told = settings.upstreams.get(signal).unwrap_or(&settings.upstreams.logs).clone();
         // Credentials are for the upstream alone.
         told.headers.clear();
-        tokio::spawn(sink.clone().run(socket, told.protocol));
-    }
-    let upstreams = PerSignal::try_new(|signal| {
-        let told = upstreams.get(signal).unwrap_or(&upstreams.logs);
-        upstream::Upstream::new(told, signal).map(Arc::new).map_err(CannotStart::from)
+        let (connections, taken) = mpsc::channel(1);
+        tokio::spawn(sink.clone().run(taken, told.protocol));
+        upstream::Upstream::new(&told, signal, Some(connections)).map(Arc::new).map_err(CannotStart::from)
     })?;
     // Its requests are not counted with those of clients, and have room when others have none.
     let own = Arc::new(Exchange {
@@ -295,6 +333,7 @@ async fn canary(
         limits: exchange.limits,
         budget: Budget::new(1 << 20),
         in_flight: Arc::new(Semaphore::new(1)),
+        scrubbing: exchange.scrubbing.clone(),
     });
     let (alive, _) = mpsc::channel(1);
     let listen = |port| Listener {
@@ -320,21 +359,18 @@ async fn canary(
     })
 }
 
-/// All files that are read again when they change.
-fn files(settings: &Settings, rules: &dyn Rules) -> Vec<PathBuf> {
-    let mut files = rules.files();
-    files.extend(settings.tokens.clone());
+/// The files that are read again when they change, beside those of the rules.
+fn files(settings: &Settings) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = settings.tokens.iter().cloned().collect();
     if let Some(ServerTls { cert, key, client_ca }) = &settings.tls {
         files.extend([cert.clone(), key.clone()]);
         files.extend(client_ca.clone());
     }
-    for (_, upstream) in settings.upstreams.all() {
+    for upstream in settings.upstreams.all() {
         let ClientTls { ca, identity } = &upstream.tls;
         files.extend(ca.clone());
         files.extend(identity.iter().flat_map(|(cert, key)| [cert.clone(), key.clone()]));
     }
-    files.sort();
-    files.dedup();
     files
 }
 
@@ -366,11 +402,16 @@ impl Signals {
     }
 }
 
-/// A connection is a descriptor; the usual limit of 1024 is one of shells.
-fn raise_descriptors() {
+/// Descriptors that are not for clients: those of files and upstreams.
+const OWN_DESCRIPTORS: usize = 128;
+
+/// A connection is a descriptor, and the usual limit of 1024 is one of shells. How many connections there may be.
+fn raise_descriptors() -> usize {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     // As many as there were, then.
     let _ = setrlimit(Resource::Nofile, limit);
+    let most = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |most| most as usize);
+    most.saturating_sub(OWN_DESCRIPTORS).max(1)
 }

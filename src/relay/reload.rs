@@ -10,7 +10,7 @@ use notify::event::{AccessKind, AccessMode};
 use notify::{Config, Event, EventKind, PollWatcher, RecommendedWatcher, RecursiveMode, Watcher};
 use rustls::ServerConfig;
 use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::Rules;
 use super::auth::Tokens;
@@ -23,6 +23,8 @@ use super::upstream::Upstream;
 /// Everything that is read from files.
 pub(super) struct Reload {
     pub(super) rules: Arc<dyn Rules>,
+    /// Files beside those of the rules.
+    pub(super) others: Vec<PathBuf>,
     pub(super) engine: Arc<Engine>,
     pub(super) tls: Option<Arc<Reread<ServerConfig>>>,
     pub(super) tokens: Option<Arc<Tokens>>,
@@ -36,13 +38,15 @@ const BURST: Duration = Duration::from_millis(300);
 const POLL: Duration = Duration::from_secs(10);
 
 impl Reload {
-    /// Reads everything again. `true`: all of it is in use.
-    pub(super) fn reload(&self) -> bool {
+    /// Reads everything again; each thing is in use, or said to be wrong.
+    fn reload(&self) {
         let mut wrong = Vec::new();
         match self.rules.load() {
             Ok(sanitizer) => {
-                self.metrics.rules(sanitizer.rules().rules().len());
+                let count = sanitizer.rules().rules().len();
+                self.metrics.rules(count);
                 self.engine.replace(sanitizer);
+                tracing::info!(rules = count, "rules were read again and are in use");
             }
             Err(why) => wrong.push(why),
         }
@@ -52,49 +56,84 @@ impl Reload {
         if let Some(tokens) = &self.tokens {
             wrong.extend(tokens.reread().err());
         }
-        for (_, upstream) in self.upstreams.all() {
+        for upstream in self.upstreams.all() {
             let why = upstream.reread().err().map(|bad| bad.to_string());
             wrong.extend(why.filter(|why| !wrong.contains(why)));
         }
         if wrong.is_empty() {
             self.metrics.event(metrics::Event::Reloaded);
-            tracing::info!("files were read again and are in use");
-            return true;
+            tracing::info!("all files were read again and are in use");
+            return;
         }
         self.metrics.event(metrics::Event::ReloadFailed);
         for why in wrong {
             tracing::error!(%why, "a file was read again and is not used; what was in use stays");
         }
-        false
     }
 
-    /// Reads everything again whenever `changed` says so.
-    pub(super) async fn run(self: Arc<Self>, changed: Arc<Notify>) {
+    /// All files that are watched.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        files(&*self.rules, &self.others)
+    }
+
+    /// Reads everything again whenever `changed` says so. A configuration may name other files then.
+    pub(super) async fn run(self: Arc<Self>, changed: Arc<Notify>, mut watched: Option<Watch>) {
         loop {
             changed.notified().await;
             sleep(BURST).await;
+            // What has changed meanwhile is read now.
+            let _ = timeout(Duration::ZERO, changed.notified()).await;
             let reload = self.clone();
             // A panic there is as good as a file that is wrong.
             if tokio::task::spawn_blocking(move || reload.reload()).await.is_err() {
                 self.metrics.event(metrics::Event::ReloadFailed);
             }
+            let files = self.files();
+            if watched.as_ref().is_some_and(|watch| watch.files != files) {
+                watched = watch(files, &changed);
+            }
         }
     }
 }
 
-/// Watches files for as long as this is held.
-pub(super) struct Watch {
-    _watcher: Box<dyn Watcher + Send>,
+/// All files that are read again when they change.
+pub(super) fn files(rules: &dyn Rules, others: &[PathBuf]) -> Vec<PathBuf> {
+    let mut files = rules.files();
+    files.extend_from_slice(others);
+    files.sort();
+    files.dedup();
+    files
 }
 
-/// Tells `changed` when one of the files changes, or the link that leads to it.
-pub(super) fn watch(files: Vec<PathBuf>, changed: Arc<Notify>) -> notify::Result<Watch> {
+/// Watches files for as long as this is held.
+pub(super) struct Watch {
+    files: Vec<PathBuf>,
+    _watcher: Option<Box<dyn Watcher + Send>>,
+}
+
+/// Tells `changed` when one of the files changes, or the link that leads to it. `None`: it cannot, and says so.
+pub(super) fn watch(files: Vec<PathBuf>, changed: &Arc<Notify>) -> Option<Watch> {
+    if files.is_empty() {
+        return Some(Watch { files, _watcher: None });
+    }
+    match watcher(&files, changed.clone()) {
+        Ok(watcher) => Some(Watch { files, _watcher: Some(watcher) }),
+        Err(error) => {
+            tracing::warn!(%error, "files cannot be watched; send SIGHUP when they change");
+            None
+        }
+    }
+}
+
+fn watcher(files: &[PathBuf], changed: Arc<Notify>) -> notify::Result<Box<dyn Watcher + Send>> {
     // The folder: a file that is replaced is another file, and mounted configuration is a link to a link.
     let mut folders: Vec<PathBuf> = files.iter().map(|file| folder(file)).collect();
     folders.sort();
     folders.dedup();
+    let files = files.to_vec();
     let told = move |event: notify::Result<Event>| {
-        if event.is_ok_and(|event| is_of(&event, &files)) {
+        // What was missed may have been a change.
+        if event.map_or(true, |event| event.need_rescan() || is_of(&event, &files)) {
             changed.notify_one();
         }
     };
@@ -104,12 +143,12 @@ pub(super) fn watch(files: Vec<PathBuf>, changed: Arc<Notify>) -> notify::Result
     if let Ok(mut watcher) = RecommendedWatcher::new(told.clone(), Config::default())
         && start(&mut watcher).is_ok()
     {
-        return Ok(Watch { _watcher: Box::new(watcher) });
+        return Ok(Box::new(watcher));
     }
     let config = Config::default().with_poll_interval(POLL).with_compare_contents(true);
     let mut watcher = PollWatcher::new(told, config)?;
     start(&mut watcher)?;
-    Ok(Watch { _watcher: Box::new(watcher) })
+    Ok(Box::new(watcher))
 }
 
 fn folder(file: &Path) -> PathBuf {

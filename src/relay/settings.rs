@@ -68,9 +68,10 @@ impl<T> PerSignal<T> {
         }
     }
 
-    /// All, with their signals.
-    pub(super) fn all(&self) -> [(Signal, &T); 3] {
-        [(Signal::Traces, &self.traces), (Signal::Logs, &self.logs), (Signal::Metrics, &self.metrics)]
+    /// All of them.
+    pub(super) fn all(&self) -> [&T; 3] {
+        let Self { traces, logs, metrics } = self;
+        [traces, logs, metrics]
     }
 }
 
@@ -171,10 +172,12 @@ pub struct Limits {
     pub connections: usize,
     /// Requests on one connection of HTTP/2.
     pub streams: u32,
-    /// How long the head of a request, a TLS handshake or a piece of a body may take.
+    /// How long a TLS handshake, the first bytes of a connection or a piece of a body may take.
     pub head: Duration,
     /// How long a whole request may take to arrive.
     pub read: Duration,
+    /// How long a connection of HTTP/1.1 may have no request, or only a part of the next one's head.
+    pub idle: Duration,
     /// After how long without a word a connection is asked whether it is still there.
     pub keep_alive: Duration,
 }
@@ -188,6 +191,8 @@ impl Default for Limits {
             streams: 128,
             head: Duration::from_secs(10),
             read: Duration::from_secs(60),
+            // Longer than what exporters wait from one export to the next: 60 s, most often.
+            idle: Duration::from_secs(180),
             keep_alive: Duration::from_secs(20),
         }
     }

@@ -1,0 +1,128 @@
+//! The head of a request: what it is, and which of its headers go on.
+
+use hyper::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE,
+    EXPECT, HOST, HeaderName, HeaderValue, REFERER, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
+};
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, Method, Version};
+
+use super::answer::Protocol;
+use super::compression::Compression;
+use super::engine::Engine;
+use super::fault::Fault;
+use super::{grpc, http};
+use crate::otlp::{Encoding, Signal};
+
+/// What is spoken at a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Port {
+    Grpc,
+    Http,
+}
+
+/// What a request's head says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head {
+    pub(super) signal: Signal,
+    pub(super) protocol: Protocol,
+    pub(super) compression: Compression,
+}
+
+/// In what a client is told of a request that cannot be told apart.
+pub(super) fn spoken(port: Port, parts: &Parts) -> Protocol {
+    let content_type = parts.headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+    match port {
+        Port::Grpc if parts.version == Version::HTTP_2 && grpc::is_content_type(content_type) => {
+            Protocol::Grpc
+        }
+        _ => Protocol::Http(http::encoding(content_type).unwrap_or(Encoding::Json)),
+    }
+}
+
+/// What a request is.
+pub(super) fn read(port: Port, parts: &Parts) -> Result<Head, Fault> {
+    let header = |name: HeaderName| parts.headers.get(name).map_or(&b""[..], |value| value.as_bytes());
+    let path = parts.uri.path();
+    // Which of two counts, the upstream might see otherwise.
+    let told = [CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LENGTH, grpc::ENCODING];
+    if told.iter().any(|name| parts.headers.get_all(name).iter().nth(1).is_some()) {
+        return Err(Fault::Malformed("a header that may stand once is there twice"));
+    }
+    if port == Port::Grpc && parts.version != Version::HTTP_2 {
+        return Err(Fault::NotGrpc);
+    }
+    let signal = match port {
+        Port::Grpc => grpc::signal(path),
+        Port::Http => http::signal(path),
+    };
+    let signal = signal.ok_or(Fault::NotFound)?;
+    if parts.method != Method::POST {
+        return Err(Fault::Method);
+    }
+    let (protocol, name) = match port {
+        Port::Grpc if grpc::is_content_type(header(CONTENT_TYPE)) => (Protocol::Grpc, header(grpc::ENCODING)),
+        Port::Grpc => return Err(Fault::ContentType),
+        Port::Http => {
+            let encoding = http::encoding(header(CONTENT_TYPE)).ok_or(Fault::ContentType)?;
+            (Protocol::Http(encoding), header(CONTENT_ENCODING))
+        }
+    };
+    if signal == Signal::Profiles {
+        return Err(Fault::Profiles);
+    }
+    let name = std::str::from_utf8(name).unwrap_or("?").trim().to_ascii_lowercase();
+    let compression = Compression::by_name(&name).ok_or(Fault::Compression)?;
+    Ok(Head { signal, protocol, compression })
+}
+
+/// The headers of a client that go on: all but those of this one connection and those that are made anew. A token for us
+/// (`has_tokens`) is not for the upstream. Those that carry what an application says are scrubbed; the others are the
+/// sender's credentials and tenant, and go as they came.
+pub(super) fn forwarded(headers: &HeaderMap, has_tokens: bool, engine: &Engine) -> HeaderMap {
+    let mut forwarded = HeaderMap::with_capacity(headers.len());
+    let named = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let named: Vec<&str> = named.flat_map(|names| names.split(',')).map(str::trim).collect();
+    for (name, value) in headers {
+        let is_own = OWN.contains(name)
+            || name.as_str().starts_with("proxy-")
+            || named.iter().any(|own| name.as_str().eq_ignore_ascii_case(own))
+            || (*name == AUTHORIZATION && has_tokens);
+        if is_own {
+            continue;
+        }
+        if !SAID.contains(name) {
+            forwarded.append(name, value.clone());
+            continue;
+        }
+        // What cannot be scrubbed does not go on.
+        let scrubbed = engine.scrub_text(b"", value.as_bytes());
+        if let Some(value) = scrubbed.and_then(|scrubbed| HeaderValue::from_bytes(&scrubbed).ok()) {
+            forwarded.append(name, value);
+        }
+    }
+    forwarded
+}
+
+/// Headers with what an application says.
+const SAID: [HeaderName; 5] =
+    [COOKIE, REFERER, USER_AGENT, HeaderName::from_static("baggage"), HeaderName::from_static("tracestate")];
+
+/// Headers of one connection, and those that are made anew.
+const OWN: [HeaderName; 15] = [
+    ACCEPT_ENCODING,
+    CONNECTION,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    EXPECT,
+    HOST,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    grpc::ENCODING,
+    grpc::ACCEPT_ENCODING,
+    grpc::TIMEOUT,
+    HeaderName::from_static("keep-alive"),
+];

@@ -1,0 +1,135 @@
+//! From the bytes of a body to the message that may go on: out of its frame and its compression, scrubbed, and back. No
+//! waiting, so that it can run on any thread. A panic is held here, too.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use hyper::body::Bytes;
+
+use super::answer::Protocol;
+use super::budget::Share;
+use super::compression::{self, Compression, Plain, Undone};
+use super::engine::Engine;
+use super::fault::Fault;
+use super::grpc;
+use super::head::Head;
+use super::metrics::Metrics;
+use super::settings::UpstreamProtocol;
+use super::upstream::Upstream;
+use crate::otlp::{self, Encoding};
+
+/// A message that may go on.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub(super) encoding: Encoding,
+    pub(super) bytes: Bytes,
+    pub(super) compression: Compression,
+    /// The message in the frame of gRPC that it came in, if it goes on as it came.
+    pub(super) frame: Option<Bytes>,
+    pub(super) has_changed: bool,
+}
+
+/// A message that may not go on yet.
+#[derive(Debug)]
+pub(super) struct Opened {
+    body: Bytes,
+    came: Bytes,
+    compression: Compression,
+    plain: Option<Plain>,
+}
+
+/// Takes a message out of its frame and its compression, if it has no more than `most` bytes then. `None`: it has.
+pub(super) fn open(
+    head: Head,
+    body: &Bytes,
+    most: usize,
+    share: &mut Share,
+) -> Result<Option<Opened>, Fault> {
+    held(|| {
+        let (came, is_compressed) = match head.protocol {
+            Protocol::Grpc => grpc::message(body)?,
+            Protocol::Http(_) => (body.clone(), head.compression != Compression::None),
+        };
+        if is_compressed && head.compression == Compression::None {
+            return Err(Fault::Malformed("the message is compressed, but no compression is named"));
+        }
+        let compression = if is_compressed { head.compression } else { Compression::None };
+        let plain = match compression {
+            Compression::None if came.len() > most => return Ok(None),
+            Compression::None => None,
+            how => match compression::decompress(how, &came, most, share) {
+                Ok(plain) => Some(plain),
+                Err(Undone::TooLarge) => return Ok(None),
+                Err(Undone::Malformed) => return Err(Fault::Malformed("the compression is broken")),
+                Err(Undone::NoRoom) => return Err(Fault::Overloaded),
+            },
+        };
+        Ok(Some(Opened { body: body.clone(), came, compression, plain }))
+    })
+}
+
+/// Scrubs a message for an upstream.
+pub(super) fn scrub(
+    head: Head,
+    opened: Opened,
+    engine: &Engine,
+    metrics: &Metrics,
+    upstream: &Upstream,
+    share: &mut Share,
+) -> Result<Message, Fault> {
+    let start = Instant::now();
+    let message = held(|| scrub_opened(head, opened, engine, metrics, upstream, share));
+    metrics.scrubbed(head.signal, start.elapsed());
+    message
+}
+
+fn scrub_opened(
+    head: Head,
+    opened: Opened,
+    engine: &Engine,
+    metrics: &Metrics,
+    upstream: &Upstream,
+    share: &mut Share,
+) -> Result<Message, Fault> {
+    let Opened { body, came, compression, plain } = opened;
+    let mut encoding = head.protocol.encoding();
+    let needs_protobuf = upstream.protocol() == UpstreamProtocol::Grpc && encoding == Encoding::Json;
+    let mut text = plain.as_ref().map_or(&came[..], |plain| &plain.bytes);
+    // What is looked at is what is sent.
+    let protobuf;
+    if needs_protobuf {
+        protobuf = otlp::to_protobuf(head.signal, text)?;
+        take(share, protobuf.len())?;
+        (encoding, text) = (Encoding::Protobuf, &protobuf);
+    }
+    let outcome = engine.scrub(head.signal, encoding, text)?;
+    for (rule, count) in &outcome.findings {
+        metrics.found(rule, head.signal, *count);
+    }
+    if outcome.removed > 0 {
+        metrics.removed(head.signal, outcome.removed);
+    }
+    let has_changed = outcome.changed.is_some();
+    let upward = upstream.compression(compression);
+    let goes_as_it_came = !has_changed
+        && !needs_protobuf
+        && compression == upward
+        && plain.as_ref().is_none_or(|plain| plain.is_all);
+    if goes_as_it_came {
+        let frame = (head.protocol == Protocol::Grpc).then_some(body);
+        return Ok(Message { encoding, bytes: came, compression, frame, has_changed });
+    }
+    let text = outcome.changed.as_deref().unwrap_or(text);
+    take(share, text.len())?;
+    let bytes = compression::compress(upward, text).into();
+    Ok(Message { encoding, bytes, compression: upward, frame: None, has_changed })
+}
+
+fn take(share: &mut Share, more: usize) -> Result<(), Fault> {
+    if share.grow(more) { Ok(()) } else { Err(Fault::Overloaded) }
+}
+
+/// What `work` gives; a panic is a fault that the same bytes would lead to again.
+pub(super) fn held<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Fault::Internal))
+}
