@@ -12,7 +12,7 @@ use hyper::{Request, Response, Version};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use super::answer::{self, Answered};
+use super::answer::{self, Answered, Protocol};
 use super::auth::Tokens;
 use super::body::{self, Bounds, Unread, Whole};
 use super::budget::{Budget, Share};
@@ -160,7 +160,8 @@ impl Exchange {
         // What does not compress is a little longer compressed.
         let more = if head.compression == Compression::None { 0 } else { most / 64 + 1024 };
         let Limits { head: piece, read, .. } = self.limits;
-        let bounds = Bounds { most: most + more + grpc::PREFIX, piece, until: Instant::now() + read };
+        let framing = if head.protocol == Protocol::Grpc { grpc::PREFIX } else { 0 };
+        let bounds = Bounds { most: most + more + framing, piece, until: Instant::now() + read };
         body::read(body, bounds, share).await.map(|read| read.bytes).map_err(|unread| match unread {
             Unread::TooLarge => Fault::TooLarge { most },
             Unread::NoRoom => Fault::Overloaded,

@@ -65,7 +65,7 @@ async fn two_thousand_requests_from_eight_clients() {
             .filter(|line| line.starts_with("kasm_scrub_requests_total{") && line.contains(outcome));
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
     };
-    assert_eq!((of("clean"), of("changed"), of("refused"), of("failed")), (1000, 1000, 0, 0), "{metrics}");
+    assert_eq!((of("clean"), of("changed"), of("refused"), of("rejected")), (1000, 1000, 0, 0), "{metrics}");
     assert_eq!(stage.sidecar.count("kasm_scrub_in_flight_bytes").await, 0);
     stage.close().await;
 }
