@@ -70,7 +70,7 @@ secret="Dead$(printf 'Beef%.0s' 1 2 3 4)"
 start_upstream
 sidecar to-grpc "${port[2]}" "${port[3]}" "${port[4]}" --upstream "http://127.0.0.1:$upstream_grpc"
 sidecar to-http "${port[5]}" "${port[6]}" "${port[7]}" --upstream "http://127.0.0.1:$upstream_http" \
-  --upstream-protocol http/protobuf
+  --upstream-protocol http/protobuf --upstream-compression gzip
 
 runs=0
 for case in "grpc none ${port[2]} to-grpc" "grpc gzip ${port[2]} to-grpc" "http none ${port[3]} to-grpc" \
