@@ -140,7 +140,7 @@ impl Exchange {
         };
         let sent = Instant::now();
         let incoming = upstream.send(outgoing).await;
-        self.metrics.upstream(head.signal, incoming.is_ok(), sent.elapsed());
+        self.metrics.upstream(head.signal, upstream.is_up(), sent.elapsed());
         let incoming = incoming?;
         self.metrics.sent(head.signal, len);
         let answered = message::held(|| {

@@ -81,11 +81,12 @@ pub(super) struct Upstream {
     state: Mutex<State>,
 }
 
-/// Whether an upstream answers, as our log tells it.
+/// Whether an upstream answers.
 #[derive(Debug)]
 struct State {
     is_up: bool,
-    /// When that was told last.
+    /// What our log said last, and when.
+    was_up: bool,
     said: Option<Instant>,
 }
 
@@ -117,7 +118,7 @@ impl Upstream {
             connector,
             tls,
             takes_zstd: AtomicBool::new(false),
-            state: Mutex::new(State { is_up: true, said: None }),
+            state: Mutex::new(State { is_up: true, was_up: true, said: None }),
         })
     }
 
@@ -129,6 +130,11 @@ impl Upstream {
             *self.client.write().unwrap_or_else(PoisonError::into_inner) = new;
         }
         Ok(())
+    }
+
+    /// Whether it answered the last time, or was not asked yet.
+    pub(super) fn is_up(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).is_up
     }
 
     pub(super) fn protocol(&self) -> UpstreamProtocol {
@@ -167,11 +173,12 @@ impl Upstream {
     /// Tells of a change, but not of every one of many.
     fn tell(&self, fault: Option<&Fault>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.is_up = fault.is_none();
         let is_quiet = state.said.is_none_or(|said| said.elapsed() > SAID_EVERY);
-        if state.is_up == fault.is_none() || !is_quiet {
+        if state.was_up == state.is_up || !is_quiet {
             return;
         }
-        *state = State { is_up: fault.is_none(), said: Some(Instant::now()) };
+        (state.was_up, state.said) = (state.is_up, Some(Instant::now()));
         match fault {
             Some(fault) => {
                 tracing::warn!(upstream = %self.settings.place, reason = fault.reason(), "the upstream does not answer");
