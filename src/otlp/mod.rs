@@ -219,7 +219,7 @@ impl Scrubber {
             return Ok(Scrubbed::Clean);
         }
         let body = match encoding {
-            Encoding::Protobuf => rewrite::protobuf(body, root, edits)?,
+            Encoding::Protobuf => rewrite::protobuf(body, root, &edits)?,
             Encoding::Json => edits.splice(body),
         };
         let findings = std::mem::take(&mut judge.found);

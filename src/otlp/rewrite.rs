@@ -11,8 +11,8 @@ use super::wire::{self, put_varint, varint_len};
 
 /// How many leaves of a request may change.
 const MOST_LEAVES: usize = 1 << 20;
-/// How many lengths of messages may change with them. Each leaf has a few messages of its own around it, or a hundred.
-const MOST_LENGTHS: usize = 4 << 20;
+/// How many lengths of messages may change with them: two for each leaf, where it may have a hundred of its own.
+const MOST_LENGTHS: usize = 2 << 20;
 
 /// Bytes of the request, and what stands in their place.
 struct Edit {
@@ -52,15 +52,29 @@ impl Edits {
 
     /// Writes `body` with the edits.
     pub(super) fn splice(&self, body: &[u8]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(body.len() + self.texts.len());
+        self.splice_with(body, &[], body.len() + self.texts.len())
+    }
+
+    /// Writes `body` with the edits and other lengths, which are in order as well. `len`: how long it gets at most.
+    fn splice_with(&self, body: &[u8], lengths: &[Length], len: usize) -> Vec<u8> {
+        let mut out = Vec::with_capacity(len);
+        let (mut edits, mut lengths) = (self.list.iter().peekable(), lengths.iter().peekable());
         let mut done = 0;
-        for edit in &self.list {
-            out.extend_from_slice(&body[done..edit.range.start]);
-            out.extend_from_slice(&self.texts[edit.text.clone()]);
-            done = edit.range.end;
+        loop {
+            let start = edits.peek().map_or(body.len(), |edit| edit.range.start);
+            if let Some(length) = lengths.next_if(|length| length.at < start) {
+                out.extend_from_slice(&body[done..length.at]);
+                put_varint(length.new, &mut out);
+                done = length.at + usize::from(length.old_len);
+            } else if let Some(edit) = edits.next() {
+                out.extend_from_slice(&body[done..edit.range.start]);
+                out.extend_from_slice(&self.texts[edit.text.clone()]);
+                done = edit.range.end;
+            } else {
+                out.extend_from_slice(&body[done..]);
+                return out;
+            }
         }
-        out.extend_from_slice(&body[done..]);
-        out
     }
 }
 
@@ -80,17 +94,24 @@ pub(super) fn note(leaves: &Leaves, judge: &Judge, edits: &mut Edits) {
 }
 
 /// A request of the wire with its edits.
-pub(super) fn protobuf(body: &[u8], root: &'static Message, mut edits: Edits) -> Result<Vec<u8>, Refused> {
-    lengths(body, root, &mut edits)?;
-    edits.list.sort_unstable_by_key(|edit| edit.range.start);
-    Ok(edits.splice(body))
+pub(super) fn protobuf(body: &[u8], root: &'static Message, edits: &Edits) -> Result<Vec<u8>, Refused> {
+    let (lengths, len) = lengths(body, root, edits)?;
+    Ok(edits.splice_with(body, &lengths, len))
+}
+
+/// The length of a message that holds edits.
+struct Length {
+    at: usize,
+    new: u64,
+    /// How many bytes it takes now.
+    old_len: u8,
 }
 
 /// A message that holds edits.
 struct Frame {
     message: &'static Message,
-    /// Its length.
-    head: Range<usize>,
+    /// Which of the lengths is its own; the request has none.
+    length: usize,
     start: usize,
     end: usize,
     /// How much longer it gets, and shorter.
@@ -98,29 +119,32 @@ struct Frame {
     less: usize,
 }
 
-/// Adds the new lengths of all messages that hold edits.
-fn lengths(body: &[u8], root: &'static Message, edits: &mut Edits) -> Result<(), Refused> {
+/// The new lengths of all messages that hold edits, in the order of their places, and that of the request.
+fn lengths(
+    body: &[u8],
+    root: &'static Message,
+    Edits { list: edits, .. }: &Edits,
+) -> Result<(Vec<Length>, usize), Refused> {
+    let mut lengths: Vec<Length> = Vec::new();
     let mut stack: Vec<Frame> = Vec::new();
-    let mut frame = Frame { message: root, head: 0..0, start: 0, end: body.len(), more: 0, less: 0 };
-    let count = edits.list.len();
+    let mut frame = Frame { message: root, length: usize::MAX, start: 0, end: body.len(), more: 0, less: 0 };
     let (mut next, mut at) = (0, 0);
     loop {
         // Nothing more is of interest in this message: go on behind it.
-        if edits.list[..count].get(next).is_none_or(|edit| edit.range.start >= frame.end) {
-            let Some(mut outer) = stack.pop() else { return Ok(()) };
+        if edits.get(next).is_none_or(|edit| edit.range.start >= frame.end) {
             let len = frame.end - frame.start + frame.more - frame.less;
-            outer.more += frame.more + varint_len(len as u64);
-            outer.less += frame.less + frame.head.len();
-            edits.push(frame.head, |texts| put_varint(len as u64, texts));
-            if edits.list.len() - count > MOST_LENGTHS {
-                return Err(Refused::TooMany { most: MOST_LENGTHS });
+            let Some(mut outer) = stack.pop() else { return Ok((lengths, len)) };
+            if let Some(length) = lengths.get_mut(frame.length) {
+                length.new = len as u64;
+                outer.more += frame.more + varint_len(length.new);
+                outer.less += frame.less + usize::from(length.old_len);
             }
             at = frame.end;
             frame = outer;
             continue;
         }
         let part = wire::part(body, at, frame.end)?;
-        let edit = &edits.list[next];
+        let edit = &edits[next];
         if edit.range.start >= part.end {
             at = part.end;
         } else if edit.range.start == at || edit.range.start == part.head {
@@ -129,14 +153,12 @@ fn lengths(body: &[u8], root: &'static Message, edits: &mut Edits) -> Result<(),
             next += 1;
             at = part.end;
         } else if let Kind::Message(message) = frame.message.field(part.number) {
-            let inner = Frame {
-                message,
-                head: part.head..part.start,
-                start: part.start,
-                end: part.end,
-                more: 0,
-                less: 0,
-            };
+            if lengths.len() == MOST_LENGTHS {
+                return Err(Refused::TooMany { most: MOST_LENGTHS });
+            }
+            let inner =
+                Frame { message, length: lengths.len(), start: part.start, end: part.end, more: 0, less: 0 };
+            lengths.push(Length { at: part.head, new: 0, old_len: (part.start - part.head) as u8 });
             stack.push(std::mem::replace(&mut frame, inner));
             at = part.start;
         } else {
