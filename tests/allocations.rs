@@ -11,16 +11,26 @@ use kasm_scrub::{Finding, Out, Sanitizer, Scrubber, Work};
 
 use crate::corpus;
 
-/// The system's allocator, and how often a thread has asked it for memory.
+/// The system's allocator, how often a thread has asked it for memory, and how much.
 struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+    /// Bytes that the thread holds, less than zero if it frees what others have asked for; and the most it has held.
+    static HELD: Cell<(isize, isize)> = const { Cell::new((0, 0)) };
 }
 
 fn count() {
     // A thread that ends may free memory and even ask for some after its counter has gone.
     let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+}
+
+fn hold(more: usize, less: usize) {
+    let _ = HELD.try_with(|held| {
+        let (now, most) = held.get();
+        let now = now + more as isize - less as isize;
+        held.set((now, most.max(now)));
+    });
 }
 
 #[allow(
@@ -31,23 +41,27 @@ fn count() {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
+        hold(layout.size(), 0);
         // SAFETY: as the caller promised.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count();
+        hold(layout.size(), 0);
         // SAFETY: as the caller promised.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count();
+        hold(size, layout.size());
         // SAFETY: as the caller promised.
         unsafe { System.realloc(pointer, layout, size) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        hold(0, layout.size());
         // SAFETY: as the caller promised.
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -61,6 +75,15 @@ fn allocations(work: impl FnOnce()) -> usize {
     let before = ALLOCATIONS.with(Cell::get);
     work();
     ALLOCATIONS.with(Cell::get) - before
+}
+
+/// How many bytes this thread has held more than before, while `work` was done at most, and behind it.
+pub(crate) fn held(work: impl FnOnce()) -> (usize, usize) {
+    let (before, _) = HELD.get();
+    HELD.set((before, before));
+    work();
+    let (after, most) = HELD.get();
+    ((most - before) as usize, (after - before).max(0) as usize)
 }
 
 /// Takes what comes and keeps nothing of it.

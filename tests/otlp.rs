@@ -6,6 +6,8 @@ mod answers;
 mod canary;
 #[path = "otlp/differential.rs"]
 mod differential;
+#[path = "otlp/memory.rs"]
+mod memory;
 #[path = "otlp/model.rs"]
 mod model;
 #[path = "otlp/payload.rs"]

@@ -1,6 +1,6 @@
 //! Which leaves change, and to what.
 //!
-//! First all leaves that were not seen before are written into one buffer, a line each with the key in front, and the
+//! First all leaves of a portion that were not seen before are written into one buffer, a line each with the key in front, and the
 //! scanner's prefilter passes over it once. Only where it stops, or where a rule knows the key, is a leaf scanned, as a
 //! record of its own.
 
@@ -15,9 +15,10 @@ use crate::sanitize::Sanitizer;
 use crate::scan::{LineStarts, Scanner, Work};
 
 /// How much of the batch is passed over at once.
-const BATCH: usize = 256 << 10;
-/// Buffers that have grown beyond this are given back.
-const KEPT: usize = 1 << 20;
+const BATCH: usize = 64 << 10;
+/// Bytes of text, and entries of other kinds, that room is kept for.
+const KEPT_TEXT: usize = 2 * BATCH;
+const KEPT: usize = 4 << 10;
 
 /// What becomes of a leaf.
 #[derive(Clone, Debug)]
@@ -53,7 +54,7 @@ impl std::fmt::Debug for Judge {
 }
 
 impl Judge {
-    /// Decides about all leaves. `strict`: unknown fields go, whatever is in them.
+    /// Decides about all leaves of a portion. `strict`: unknown fields go, whatever is in them.
     pub(super) fn judge(
         &mut self,
         sanitizer: &Sanitizer,
@@ -63,7 +64,8 @@ impl Judge {
         leaves: &mut Leaves,
         seen: &mut Seen,
     ) {
-        self.clear();
+        self.verdicts.clear();
+        self.written.clear();
         let scanner = sanitizer.scanner();
         self.keys(scanner, starts, body, leaves, seen);
         self.lines(scanner, starts, body, leaves, seen);
@@ -74,6 +76,7 @@ impl Judge {
         for &suspect in &suspects {
             self.scan(sanitizer, strict, body, leaves, suspect);
         }
+        suspects.clear();
         self.suspects = suspects;
         self.remember(body, leaves, seen);
     }
@@ -84,7 +87,9 @@ impl Judge {
         let mut next = 0;
         scanner.places(batch, work, |at| {
             next += marks[next..].partition_point(|&(start, _)| start as usize <= at);
-            if let Some(&(_, leaf)) = next.checked_sub(1).and_then(|last| marks.get(last)) {
+            if let Some(&(_, leaf)) = next.checked_sub(1).and_then(|last| marks.get(last))
+                && suspects.last() != Some(&leaf)
+            {
                 suspects.push(leaf);
             }
         });
@@ -92,16 +97,22 @@ impl Judge {
         marks.clear();
     }
 
-    fn clear(&mut self) {
-        let Self { batch, marks, suspects, written, verdicts, found, removed, .. } = self;
-        batch.clear();
-        batch.shrink_to(KEPT);
-        marks.clear();
-        suspects.clear();
-        written.clear();
-        written.shrink_to(KEPT);
-        verdicts.clear();
-        found.clear();
+    /// Forgets the request, and gives back memory that only an unusual one has needed.
+    pub(super) fn shrink(&mut self) {
+        let Self { work, batch, marks, suspects, findings, number, written, verdicts, found, removed } = self;
+        fn cut<T>(list: &mut Vec<T>, most: usize) {
+            list.clear();
+            list.shrink_to(most);
+        }
+        work.shrink(KEPT);
+        cut(batch, KEPT_TEXT);
+        cut(marks, KEPT);
+        cut(suspects, KEPT);
+        cut(findings, KEPT);
+        cut(number, KEPT);
+        cut(written, KEPT_TEXT);
+        cut(verdicts, KEPT);
+        cut(found, KEPT);
         *removed = 0;
     }
 
@@ -161,9 +172,6 @@ impl Judge {
                 }
                 What::Text | What::Bytes | What::Hex => {
                     let text = leaves.text(body, leaf.text);
-                    if text.is_empty() {
-                        continue;
-                    }
                     let mut keys = leaves.keys_of(body, leaf.pair);
                     let key = keys.next().unwrap_or_default();
                     let more = keys.next();

@@ -12,6 +12,9 @@ use crate::carrier::pair;
 pub(super) const NONE: u32 = u32::MAX;
 /// How many keys one attribute may have. It should have one; parsers take the last, or the first.
 const MOST_KEYS: u8 = 8;
+/// Entries of each kind, and bytes of decoded text, that room is kept for.
+const KEPT: usize = 4 << 10;
+const KEPT_DECODED: usize = 64 << 10;
 
 /// Where a text is: in the request, or decoded beside it.
 #[derive(Clone, Copy, Debug)]
@@ -124,7 +127,7 @@ pub(super) struct Member {
     pub(super) next: u32,
 }
 
-/// The leaves of one request, in the order of their places.
+/// The leaves of a portion of a request, in the order of their places.
 #[derive(Default)]
 pub(super) struct Leaves {
     pub(super) list: Vec<Leaf>,
@@ -158,16 +161,23 @@ impl Leaves {
         decoded.clear();
     }
 
-    /// Gives back memory that only an unusual request has needed.
-    pub(super) fn shrink(&mut self, most: usize) {
+    /// Forgets all, and gives back memory that only an unusual request has needed.
+    pub(super) fn shrink(&mut self) {
+        self.clear();
         let Self { list, keys, pairs, units, fresh, members, decoded, lists: _ } = self;
-        list.shrink_to(most);
-        keys.shrink_to(most);
-        pairs.shrink_to(most);
-        units.shrink_to(most);
-        fresh.shrink_to(most);
-        members.shrink_to(most);
-        decoded.shrink_to(most);
+        list.shrink_to(KEPT);
+        keys.shrink_to(KEPT);
+        pairs.shrink_to(KEPT);
+        units.shrink_to(KEPT);
+        fresh.shrink_to(KEPT);
+        members.shrink_to(KEPT);
+        decoded.shrink_to(KEPT_DECODED);
+    }
+
+    /// How much is noted.
+    #[inline]
+    pub(super) fn count(&self) -> usize {
+        self.list.len() + self.keys.len() + self.pairs.len() + self.units.len()
     }
 
     /// A text in the request.
@@ -194,22 +204,29 @@ impl Leaves {
         self.list.push(Leaf { what, text, start: range.start as u32, end: range.end as u32, pair, unit });
     }
 
-    /// Notes a text without a key, unless it was seen before.
+    /// Notes a text, if there is any in it; one without a key unless it was seen before.
     #[inline]
-    pub(super) fn push_alone(
+    pub(super) fn push_text(
         &mut self,
         seen: &Seen,
         body: &[u8],
         (what, text): (What, Place),
         range: Range<usize>,
+        pair: u32,
         unit: u32,
     ) {
-        let bytes = self.text(body, text);
-        let hash = Hash::of(As::Text, bytes);
-        if !seen.has(As::Text, hash, bytes) {
-            self.fresh.push(Fresh { leaf: self.list.len() as u32, kind: As::Text, hash });
-            self.push(what, text, range, NONE, unit);
+        if text.start == text.end {
+            return;
         }
+        if pair == NONE {
+            let bytes = self.text(body, text);
+            let hash = Hash::of(As::Text, bytes);
+            if seen.has(As::Text, hash, bytes) {
+                return;
+            }
+            self.fresh.push(Fresh { leaf: self.list.len() as u32, kind: As::Text, hash });
+        }
+        self.push(what, text, range, pair, unit);
     }
 
     /// A new list of pairs.

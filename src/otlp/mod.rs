@@ -28,6 +28,7 @@ mod json;
 mod judge;
 mod leaves;
 mod opaque;
+mod portion;
 mod refused;
 mod rewrite;
 mod schema;
@@ -49,13 +50,13 @@ pub use status::{retry_delay, status_message, write_status, write_status_json};
 
 use judge::Judge;
 use leaves::Leaves;
+use portion::{PORTION, Portions};
+use rewrite::Edits;
 use schema::Message;
 use seen::Seen;
 
 /// The most bytes of a request, when it is not said: what OTLP 1.11 recommends.
 pub const MOST_BYTES: usize = 64 << 20;
-/// Leaves that a scrubber keeps room for.
-const KEPT: usize = 64 << 10;
 
 /// What a request holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +144,8 @@ pub struct Scrubber {
     seen: Seen,
     leaves: Leaves,
     judge: Judge,
+    /// How much of a request is judged at once.
+    portion: usize,
 }
 
 impl Scrubber {
@@ -157,6 +160,7 @@ impl Scrubber {
             seen: Seen::default(),
             leaves: Leaves::default(),
             judge: Judge::default(),
+            portion: PORTION,
         }
     }
 
@@ -180,23 +184,45 @@ impl Scrubber {
         if body.len() > most {
             return Err(Refused::TooLarge { most });
         }
-        let strict = unknown == Unknown::Remove;
-        let Self { sanitizer, starts, stack, seen, leaves, judge, .. } = self;
-        leaves.clear();
-        leaves.shrink(KEPT);
+        let outcome = self.scrub_portions(root, encoding, unknown == Unknown::Remove, body);
+        // Also of what was refused nothing is kept.
+        self.leaves.shrink();
+        self.judge.shrink();
+        outcome
+    }
+
+    fn scrub_portions(
+        &mut self,
+        root: &'static Message,
+        encoding: Encoding,
+        strict: bool,
+        body: &[u8],
+    ) -> Result<Scrubbed, Refused> {
+        let Self { sanitizer, starts, stack, seen, leaves, judge, portion, .. } = self;
+        let mut edits = Edits::default();
+        let mut decide = |leaves: &mut Leaves, seen: &mut Seen| {
+            judge.judge(sanitizer, starts, strict, body, leaves, seen);
+            match encoding {
+                Encoding::Protobuf => rewrite::note(leaves, judge, &mut edits),
+                Encoding::Json => json::note(body, leaves, judge, &mut edits),
+            }
+            leaves.clear();
+            edits.check()
+        };
+        let mut portions = Portions { size: *portion, judge: &mut decide };
         match encoding {
-            Encoding::Protobuf => walk::walk(body, root, strict, stack, seen, leaves)?,
-            Encoding::Json => json::walk(body, root, seen, leaves)?,
+            Encoding::Protobuf => walk::walk(body, root, strict, stack, seen, leaves, &mut portions)?,
+            Encoding::Json => json::walk(body, root, seen, leaves, &mut portions)?,
         }
-        judge.judge(sanitizer, starts, strict, body, leaves, seen);
-        if judge.verdicts.is_empty() {
+        decide(leaves, seen)?;
+        if edits.is_empty() {
             return Ok(Scrubbed::Clean);
         }
         let body = match encoding {
-            Encoding::Protobuf => rewrite::protobuf(body, root, leaves, judge)?,
-            Encoding::Json => json::rewrite(body, leaves, judge),
+            Encoding::Protobuf => rewrite::protobuf(body, root, &edits)?,
+            Encoding::Json => edits.splice(body),
         };
-        let findings = judge.found.clone();
+        let findings = std::mem::take(&mut judge.found);
         Ok(Scrubbed::Changed(Changed { body, findings, removed: judge.removed }))
     }
 }

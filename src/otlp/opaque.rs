@@ -3,50 +3,60 @@
 
 use std::ops::Range;
 
-use super::wire::{self, Wire};
+use super::wire::{self, Part, Wire};
 use crate::scan::{Scanner, Work};
 
 /// How deep messages are looked into. What goes deeper is not taken for clean.
-const MOST_DEPTH: u8 = 24;
+const MOST_DEPTH: usize = 24;
 
-/// A piece that is to be looked at, with the key it may belong to.
-struct Piece {
-    range: Range<usize>,
+/// A message that is being looked into.
+struct Level {
+    /// Where its next field is, and where it ends.
+    at: usize,
+    end: usize,
+    /// What its fields may belong to.
     key: Range<usize>,
-    depth: u8,
 }
 
 /// Whether nothing is found in `bytes`.
 pub(super) fn is_clean(scanner: &Scanner, bytes: &[u8], work: &mut Work) -> bool {
-    let mut pieces = vec![Piece { range: 0..bytes.len(), key: 0..0, depth: 0 }];
-    while let Some(Piece { range, key, depth }) = pieces.pop() {
-        if !scanner.scan_keyed(&bytes[key.clone()], &bytes[range.clone()], work).is_empty() {
+    let mut levels: Vec<Level> = Vec::new();
+    let (mut piece, mut key) = (0..bytes.len(), 0..0);
+    loop {
+        if !scanner.scan_keyed(&bytes[key.clone()], &bytes[piece.clone()], work).is_empty() {
             return false;
         }
-        let known = pieces.len();
-        // The first field of an attribute is its key.
-        let Some(own) =
-            fields(bytes, range, |piece| pieces.push(Piece { range: piece, key: 0..0, depth: depth + 1 }))
-        else {
-            pieces.truncate(known);
-            continue;
-        };
-        if depth == MOST_DEPTH {
-            return false;
+        if let Some(own) = first_field(bytes, piece.clone()) {
+            if levels.len() == MOST_DEPTH {
+                return false;
+            }
+            // The first field of an attribute is its key.
+            let key = own.filter(|own| scanner.knows_key(&bytes[own.clone()])).unwrap_or(key);
+            levels.push(Level { at: piece.start, end: piece.end, key });
         }
-        let key = own.filter(|own| scanner.knows_key(&bytes[own.clone()])).unwrap_or(key);
-        pieces[known..].iter_mut().for_each(|piece| piece.key = key.clone());
+        loop {
+            let Some(level) = levels.last_mut() else { return true };
+            // That it is a message is known.
+            let Ok(part) = wire::part(bytes, level.at, level.end) else {
+                levels.pop();
+                continue;
+            };
+            level.at = part.end;
+            if has_text(&part) {
+                (piece, key) = (part.start..part.end, level.key.clone());
+                break;
+            }
+        }
     }
-    true
 }
 
-/// Calls `found` with what is in the fields of a message, numbers left out; gives the first field, if it is the first and
-/// has a length. `None`: it is no message.
-fn fields(
-    bytes: &[u8],
-    range: Range<usize>,
-    mut found: impl FnMut(Range<usize>),
-) -> Option<Option<Range<usize>>> {
+/// Whether a field holds what may be text; numbers are left out.
+fn has_text(part: &Part) -> bool {
+    part.wire == Wire::Len && part.start < part.end
+}
+
+/// What is in the field 1 of a message, if there is text in it; of several, in the first. `None`: it is no message.
+fn first_field(bytes: &[u8], range: Range<usize>) -> Option<Option<Range<usize>>> {
     let mut own = None;
     let mut at = range.start;
     if range.is_empty() {
@@ -54,11 +64,8 @@ fn fields(
     }
     while at < range.end {
         let part = wire::part(bytes, at, range.end).ok()?;
-        if part.wire == Wire::Len && part.start < part.end {
-            if part.number == 1 && own.is_none() {
-                own = Some(part.start..part.end);
-            }
-            found(part.start..part.end);
+        if part.number == 1 && own.is_none() && has_text(&part) {
+            own = Some(part.start..part.end);
         }
         at = part.end;
     }

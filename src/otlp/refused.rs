@@ -24,6 +24,11 @@ pub enum Refused {
         /// How many it may have.
         most: usize,
     },
+    /// One attribute, list, resource or scope holds more than this many strings, or this many are to be replaced.
+    TooMany {
+        /// How many there may be.
+        most: usize,
+    },
     /// Requests of this signal are not scrubbed.
     Profiles,
 }
@@ -71,6 +76,11 @@ impl fmt::Display for Refused {
             Self::TooLarge { most } => {
                 write!(f, "the request has over {most} bytes; let the exporter send smaller batches")
             }
+            Self::TooMany { most } => write!(
+                f,
+                "one attribute holds over {most} values, or so many are to be replaced; set limits for attributes, or \
+                 let the exporter send smaller batches"
+            ),
             Self::Profiles => {
                 f.write_str("profiles are not scrubbed and so not taken; send traces, logs or metrics")
             }

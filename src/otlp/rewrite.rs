@@ -3,64 +3,115 @@
 
 use std::ops::Range;
 
-use super::judge::Judge;
+use super::judge::{Judge, Verdict};
 use super::leaves::{Leaves, What};
 use super::refused::Refused;
 use super::schema::{Kind, Message, STRING_VALUE};
 use super::wire::{self, put_varint, varint_len};
 
+/// How many leaves of a request may change.
+const MOST_LEAVES: usize = 1 << 20;
+/// How many lengths of messages may change with them: two for each leaf, where it may have a hundred of its own.
+const MOST_LENGTHS: usize = 2 << 20;
+
 /// Bytes of the request, and what stands in their place.
-#[derive(Debug)]
-pub(super) struct Edit {
-    pub(super) range: Range<usize>,
+struct Edit {
+    range: Range<usize>,
     /// Of the new texts.
-    pub(super) text: Range<usize>,
+    text: Range<usize>,
 }
 
-/// Writes `body` with edits, which are in order and do not overlap.
-pub(super) fn splice(body: &[u8], edits: &[Edit], texts: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(body.len() + texts.len());
-    let mut done = 0;
-    for edit in edits {
-        out.extend_from_slice(&body[done..edit.range.start]);
-        out.extend_from_slice(&texts[edit.text.clone()]);
-        done = edit.range.end;
+/// What is to be changed in a request, in the order of its bytes. No two overlap.
+#[derive(Default)]
+pub(super) struct Edits {
+    list: Vec<Edit>,
+    texts: Vec<u8>,
+}
+
+impl Edits {
+    /// Adds one; `write` writes the new text.
+    pub(super) fn push(&mut self, range: Range<usize>, write: impl FnOnce(&mut Vec<u8>)) {
+        let from = self.texts.len();
+        write(&mut self.texts);
+        self.list.push(Edit { range, text: from..self.texts.len() });
     }
-    out.extend_from_slice(&body[done..]);
-    out
+
+    /// Refuses more than there is room for.
+    pub(super) fn check(&self) -> Result<(), Refused> {
+        if self.list.len() > MOST_LEAVES { Err(Refused::TooMany { most: MOST_LEAVES }) } else { Ok(()) }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Where the last one ends.
+    pub(super) fn end(&self) -> Option<usize> {
+        self.list.last().map(|edit| edit.range.end)
+    }
+
+    /// Writes `body` with the edits.
+    pub(super) fn splice(&self, body: &[u8]) -> Vec<u8> {
+        self.splice_with(body, &[], body.len() + self.texts.len())
+    }
+
+    /// Writes `body` with the edits and other lengths, which are in order as well. `len`: how long it gets at most.
+    fn splice_with(&self, body: &[u8], lengths: &[Length], len: usize) -> Vec<u8> {
+        let mut out = Vec::with_capacity(len);
+        let (mut edits, mut lengths) = (self.list.iter().peekable(), lengths.iter().peekable());
+        let mut done = 0;
+        loop {
+            let start = edits.peek().map_or(body.len(), |edit| edit.range.start);
+            if let Some(length) = lengths.next_if(|length| length.at < start) {
+                out.extend_from_slice(&body[done..length.at]);
+                put_varint(length.new, &mut out);
+                done = length.at + usize::from(length.old_len);
+            } else if let Some(edit) = edits.next() {
+                out.extend_from_slice(&body[done..edit.range.start]);
+                out.extend_from_slice(&self.texts[edit.text.clone()]);
+                done = edit.range.end;
+            } else {
+                out.extend_from_slice(&body[done..]);
+                return out;
+            }
+        }
+    }
 }
 
-/// A request of the wire with what was judged.
-pub(super) fn protobuf(
-    body: &[u8],
-    root: &'static Message,
-    leaves: &Leaves,
-    judge: &Judge,
-) -> Result<Vec<u8>, Refused> {
-    let (mut edits, mut texts) = (Vec::with_capacity(judge.verdicts.len()), Vec::new());
-    for verdict in &judge.verdicts {
-        let leaf = &leaves.list[verdict.leaf];
-        let from = texts.len();
-        if let Some(text) = verdict.text.clone() {
+/// Notes what is to be changed in a request of the wire by what was judged of a portion.
+pub(super) fn note(leaves: &Leaves, judge: &Judge, edits: &mut Edits) {
+    for Verdict { leaf, text } in &judge.verdicts {
+        let leaf = &leaves.list[*leaf];
+        edits.push(leaf.range(), |texts| {
+            let Some(text) = text.clone() else { return };
             if let What::Number(_) = leaf.what {
                 texts.push(STRING_VALUE);
             }
-            put_varint(text.len() as u64, &mut texts);
+            put_varint(text.len() as u64, texts);
             texts.extend_from_slice(judge.text(text));
-        }
-        edits.push(Edit { range: leaf.range(), text: from..texts.len() });
+        });
     }
-    edits.sort_unstable_by_key(|edit| edit.range.start);
-    lengths(body, root, &mut edits, &mut texts)?;
-    edits.sort_unstable_by_key(|edit| edit.range.start);
-    Ok(splice(body, &edits, &texts))
+}
+
+/// A request of the wire with its edits.
+pub(super) fn protobuf(body: &[u8], root: &'static Message, edits: &Edits) -> Result<Vec<u8>, Refused> {
+    let (lengths, len) = lengths(body, root, edits)?;
+    Ok(edits.splice_with(body, &lengths, len))
+}
+
+/// The length of a message that holds edits.
+struct Length {
+    at: usize,
+    new: u64,
+    /// How many bytes it takes now.
+    old_len: u8,
 }
 
 /// A message that holds edits.
 struct Frame {
     message: &'static Message,
-    /// Its length.
-    head: Range<usize>,
+    /// Which of the lengths is its own; the request has none.
+    length: usize,
     start: usize,
     end: usize,
     /// How much longer it gets, and shorter.
@@ -68,27 +119,26 @@ struct Frame {
     less: usize,
 }
 
-/// Adds the new lengths of all messages that hold edits.
+/// The new lengths of all messages that hold edits, in the order of their places, and that of the request.
 fn lengths(
     body: &[u8],
     root: &'static Message,
-    edits: &mut Vec<Edit>,
-    texts: &mut Vec<u8>,
-) -> Result<(), Refused> {
+    Edits { list: edits, .. }: &Edits,
+) -> Result<(Vec<Length>, usize), Refused> {
+    let mut lengths: Vec<Length> = Vec::new();
     let mut stack: Vec<Frame> = Vec::new();
-    let mut frame = Frame { message: root, head: 0..0, start: 0, end: body.len(), more: 0, less: 0 };
-    let count = edits.len();
+    let mut frame = Frame { message: root, length: usize::MAX, start: 0, end: body.len(), more: 0, less: 0 };
     let (mut next, mut at) = (0, 0);
     loop {
         // Nothing more is of interest in this message: go on behind it.
-        if edits[..count].get(next).is_none_or(|edit| edit.range.start >= frame.end) {
-            let Some(mut outer) = stack.pop() else { return Ok(()) };
+        if edits.get(next).is_none_or(|edit| edit.range.start >= frame.end) {
             let len = frame.end - frame.start + frame.more - frame.less;
-            let from = texts.len();
-            put_varint(len as u64, texts);
-            outer.more += frame.more + varint_len(len as u64);
-            outer.less += frame.less + frame.head.len();
-            edits.push(Edit { range: frame.head, text: from..texts.len() });
+            let Some(mut outer) = stack.pop() else { return Ok((lengths, len)) };
+            if let Some(length) = lengths.get_mut(frame.length) {
+                length.new = len as u64;
+                outer.more += frame.more + varint_len(length.new);
+                outer.less += frame.less + usize::from(length.old_len);
+            }
             at = frame.end;
             frame = outer;
             continue;
@@ -103,14 +153,12 @@ fn lengths(
             next += 1;
             at = part.end;
         } else if let Kind::Message(message) = frame.message.field(part.number) {
-            let inner = Frame {
-                message,
-                head: part.head..part.start,
-                start: part.start,
-                end: part.end,
-                more: 0,
-                less: 0,
-            };
+            if lengths.len() == MOST_LENGTHS {
+                return Err(Refused::TooMany { most: MOST_LENGTHS });
+            }
+            let inner =
+                Frame { message, length: lengths.len(), start: part.start, end: part.end, more: 0, less: 0 };
+            lengths.push(Length { at: part.head, new: 0, old_len: (part.start - part.head) as u8 });
             stack.push(std::mem::replace(&mut frame, inner));
             at = part.start;
         } else {

@@ -227,6 +227,8 @@ impl Seen {
         } else if bytes.len() <= LARGE {
             let slot = &mut self.large[hash.0 as usize % LARGE_SLOTS];
             slot.clear();
+            // No room for what never comes.
+            slot.reserve_exact(1 + bytes.len());
             slot.push(kind as u8);
             slot.extend_from_slice(bytes);
         }

@@ -4,6 +4,7 @@
 //! walk keeps a stack of its own, of bounded depth.
 
 use super::leaves::{Form, Leaves, NONE, Unit, What};
+use super::portion::Portions;
 use super::refused::{Malformed, Refused};
 use super::schema::{Kind, Message, NUMBERS, Role, STRING_VALUE};
 use super::seen::{As, Hash, Seen};
@@ -35,6 +36,7 @@ pub(super) fn walk(
     room: &mut Stack,
     seen: &mut Seen,
     leaves: &mut Leaves,
+    portions: &mut Portions<'_>,
 ) -> Result<(), Refused> {
     let mut stack = std::mem::take(&mut room.0);
     stack.clear();
@@ -53,6 +55,8 @@ pub(super) fn walk(
             at += len;
             continue;
         }
+        // Pairs and lists are in units.
+        portions.check(frame.unit != NONE, leaves, seen)?;
         let part = wire::part(body, at, frame.end)?;
         let kind = frame.message.field(part.number);
         if let Kind::Message(message) = kind
@@ -112,12 +116,7 @@ fn only_string(body: &[u8], value: &Part) -> Option<Part> {
 #[inline]
 fn push_text(body: &[u8], what: What, part: &Part, frame: &Frame, seen: &Seen, leaves: &mut Leaves) {
     let &Part { head, start, end, .. } = part;
-    let text = Leaves::place(start..end);
-    if frame.pair == NONE {
-        leaves.push_alone(seen, body, (what, text), head..end, frame.unit);
-    } else {
-        leaves.push(what, text, head..end, frame.pair, frame.unit);
-    }
+    leaves.push_text(seen, body, (what, Leaves::place(start..end)), head..end, frame.pair, frame.unit);
 }
 
 /// A field with a length that is no message; whether it may have one.
@@ -137,13 +136,15 @@ fn long_field(
         Kind::Text => push_text(body, What::Text, part, frame, seen, leaves),
         Kind::Id(len) => {
             // What is no id is no reason to let text through.
-            if end - start != usize::from(len) && start < end {
-                leaves.push_alone(seen, body, (What::Bytes, text), head..end, frame.unit);
+            if end - start != usize::from(len) {
+                leaves.push_text(seen, body, (What::Bytes, text), head..end, NONE, frame.unit);
             }
         }
         Kind::Key => {
             leaves.add_key(frame.pair, text, start)?;
-            leaves.push(What::Key, text, head..end, frame.pair, frame.unit);
+            if start < end {
+                leaves.push(What::Key, text, head..end, frame.pair, frame.unit);
+            }
         }
         Kind::Bytes => push_text(body, What::Bytes, part, frame, seen, leaves),
         Kind::Varints if wire::are_varints(&body[start..end]) => {}

@@ -83,6 +83,7 @@ impl Fault {
             Self::Refused(Refused::Malformed { .. }) | Self::Malformed(_) => "malformed",
             Self::Refused(Refused::TooDeep { .. }) => "too_deep",
             Self::Refused(Refused::TooLarge { .. }) | Self::TooLarge { .. } => "too_large",
+            Self::Refused(Refused::TooMany { .. }) => "too_many",
             Self::Refused(Refused::Profiles) | Self::Profiles => "profiles",
             Self::Compression => "compression",
             Self::ContentType => "content_type",

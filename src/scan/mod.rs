@@ -168,6 +168,31 @@ impl Work {
         self.open.is_nothing()
     }
 
+    /// Gives back memory that only unusual text has needed. `most`: entries of a list, and bytes of a text, that room is
+    /// kept for.
+    pub fn shrink(&mut self, most: usize) {
+        let Self { hits, findings, line, open: _, left: _, joined, apart } = self;
+        let LineWork { found, hits: line_hits, buffers, pieces, again } = line;
+        let Buffers { candidates, rules, view, view_hits, is_over_marker: _, costs: _ } = buffers;
+        for hits in [hits, line_hits, view_hits] {
+            hits.clear();
+            hits.shrink_to(most);
+        }
+        for findings in [findings, found, apart] {
+            findings.clear();
+            findings.shrink_to(most);
+        }
+        candidates.clear();
+        candidates.shrink_to(most);
+        rules.clear();
+        rules.shrink_to(most);
+        joined.shrink_to(most);
+        // Where they are needed, there is more to do than to make them.
+        *view = View::default();
+        *pieces = structure::Buffers::default();
+        *again = again::Buffers::default();
+    }
+
     /// Takes what `other` has left open, in place of what was open here: the next block is scanned as if `other` had
     /// scanned it.
     pub fn go_on_from(&mut self, other: &mut Self) {

@@ -10,10 +10,11 @@ mod transcode;
 
 use std::ops::Range;
 
-use super::judge::Judge;
+use super::judge::{Judge, Verdict};
 use super::leaves::{Form, Leaves, Member, NONE, Place, What};
+use super::portion::Portions;
 use super::refused::{Malformed, Refused};
-use super::rewrite::{Edit, splice};
+use super::rewrite::Edits;
 use super::schema::{Kind, Message, NUMBERS, Role};
 use super::seen::Seen;
 use super::wire::malformed;
@@ -52,8 +53,9 @@ struct Slot {
 pub(super) fn walk(
     body: &[u8],
     root: &'static Message,
-    seen: &Seen,
+    seen: &mut Seen,
     leaves: &mut Leaves,
+    portions: &mut Portions<'_>,
 ) -> Result<(), Refused> {
     let mut reader = Reader { body, seen, leaves, stack: Vec::with_capacity(32), plain: Vec::new() };
     let at = blanks(body, 0);
@@ -65,6 +67,7 @@ pub(super) fn walk(
     while let Some(frame) = reader.stack.last_mut() {
         let is_new = std::mem::replace(&mut frame.is_new, false);
         let Frame { holds, pair, list, .. } = *frame;
+        portions.check(pair != NONE || list != NONE, reader.leaves, reader.seen)?;
         let close = if let Holds::Fields(_) = holds { b'}' } else { b']' };
         at = blanks(body, at);
         if body.get(at) == Some(&close) {
@@ -90,7 +93,7 @@ pub(super) fn walk(
 
 struct Reader<'r> {
     body: &'r [u8],
-    seen: &'r Seen,
+    seen: &'r mut Seen,
     leaves: &'r mut Leaves,
     stack: Vec<Frame>,
     /// A string without its escapes.
@@ -217,7 +220,10 @@ impl Reader<'_> {
             Kind::Text => (What::Text, text, slot.pair),
             Kind::Key => {
                 self.leaves.add_key(slot.pair, text, range.start)?;
-                (What::Key, text, slot.pair)
+                if !source.is_empty() {
+                    self.leaves.push(What::Key, text, range, slot.pair, NONE);
+                }
+                return Ok(end);
             }
             Kind::Bytes => {
                 let mut is_base64 = false;
@@ -249,11 +255,7 @@ impl Reader<'_> {
             }
             _ => return Err(malformed(at, Malformed::JsonKind)),
         };
-        if pair == NONE {
-            self.leaves.push_alone(self.seen, self.body, (what, text), range, NONE);
-        } else {
-            self.leaves.push(what, text, range, pair, NONE);
-        }
+        self.leaves.push_text(self.seen, self.body, (what, text), range, pair, NONE);
         Ok(end)
     }
 }
@@ -262,39 +264,39 @@ fn is_numeric(kind: Kind) -> bool {
     matches!(kind, Kind::Varint | Kind::Fixed32 | Kind::Fixed64 | Kind::Varints | Kind::Fixed64s)
 }
 
-/// A request of JSON with what was judged.
-pub(super) fn rewrite(body: &[u8], leaves: &Leaves, judge: &Judge) -> Vec<u8> {
-    let (mut edits, mut texts) = (Vec::with_capacity(judge.verdicts.len()), Vec::new());
-    // Behind a first member that goes, the comma goes; behind others, the one in front.
+/// Notes what is to be changed by what was judged of a portion.
+pub(super) fn note(body: &[u8], leaves: &Leaves, judge: &Judge, edits: &mut Edits) {
     let mut from = 0;
-    let mut leading_to = NONE;
-    for verdict in &judge.verdicts {
-        let leaf = &leaves.list[verdict.leaf];
-        let mut range = leaf.range();
-        let start = texts.len();
-        match (verdict.text.clone().map(|text| judge.text(text)), leaf.what) {
-            (None, _) => {
-                from +=
-                    leaves.members[from..].partition_point(|member| (member.leaf as usize) < verdict.leaf);
-                if let Some(&Member { comma, next, .. }) = leaves.members.get(from) {
-                    if comma == NONE || comma.wrapping_add(1) == leading_to {
-                        range.end = if next == NONE { range.end } else { next as usize };
-                        leading_to = next;
-                    } else {
-                        range.start = comma as usize;
-                    }
-                }
-            }
-            (Some(new), What::Bytes) => text::to_base64(new, &mut texts),
-            (Some(new), What::Hex) => text::to_hex(new, &mut texts),
-            (Some(new), What::Number(_)) => {
+    for Verdict { leaf: index, text } in &judge.verdicts {
+        let leaf = &leaves.list[*index];
+        let range = leaf.range();
+        let Some(new) = text.clone().map(|text| judge.text(text)) else {
+            from += leaves.members[from..].partition_point(|member| (member.leaf as usize) < *index);
+            let member = leaves.members.get(from);
+            edits.push(member.map_or(range.clone(), |member| with_comma(member, range, edits)), |_| ());
+            continue;
+        };
+        edits.push(range.clone(), |texts| match leaf.what {
+            What::Bytes => text::to_base64(new, texts),
+            What::Hex => text::to_hex(new, texts),
+            What::Number(_) => {
                 texts.extend_from_slice(br#"stringValue":""#);
-                text::escape(new, &mut texts);
+                text::escape(new, texts);
                 texts.push(b'"');
             }
-            (Some(new), _) => text::replace(&body[range.clone()], new, &mut texts),
-        }
-        edits.push(Edit { range, text: start..texts.len() });
+            _ => text::replace(&body[range], new, texts),
+        });
     }
-    splice(body, &edits, &texts)
+}
+
+/// A member that goes, with a comma: behind a first member the one behind it, behind others the one in front.
+fn with_comma(member: &Member, range: Range<usize>, edits: &Edits) -> Range<usize> {
+    let &Member { comma, next, .. } = member;
+    // All in front of it has gone, with the comma.
+    let is_first = comma == NONE || edits.end() == Some(comma as usize + 1);
+    match (is_first, next) {
+        (true, NONE) => range,
+        (true, next) => range.start..next as usize,
+        (false, _) => comma as usize..range.end,
+    }
 }

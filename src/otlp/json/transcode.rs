@@ -8,7 +8,7 @@ use super::text;
 use super::token::{self, Bare, MOST_DEPTH, blanks, no_json};
 use crate::otlp::MOST_BYTES;
 use crate::otlp::refused::{Malformed, Refused};
-use crate::otlp::rewrite::{Edit, splice};
+use crate::otlp::rewrite::Edits;
 use crate::otlp::schema::Message;
 use crate::otlp::types::Type;
 use crate::otlp::walk;
@@ -301,16 +301,11 @@ impl Writer<'_> {
             return out;
         }
         lengths.sort_unstable_by_key(|&(head, _)| head);
-        let mut texts = Vec::new();
-        let edits: Vec<Edit> = lengths
-            .into_iter()
-            .map(|(head, len)| {
-                let from = texts.len();
-                put_varint(len as u64, &mut texts);
-                Edit { range: head..head + 1, text: from..texts.len() }
-            })
-            .collect();
-        splice(&out, &edits, &texts)
+        let mut edits = Edits::default();
+        for (head, len) in lengths {
+            edits.push(head..head + 1, |texts| put_varint(len as u64, texts));
+        }
+        edits.splice(&out)
     }
 }
 

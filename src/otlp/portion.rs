@@ -1,0 +1,135 @@
+//! How much of a request is noted before it is judged. A request may have millions of leaves in few bytes, and they take
+//! more room than the bytes do; so they are judged in portions, wherever nothing is open that the next ones belong to.
+
+use super::leaves::Leaves;
+use super::refused::Refused;
+use super::seen::Seen;
+
+/// How much makes a portion: enough for one pass of the prefilter, and little enough to stay in the processor's cache.
+pub(super) const PORTION: usize = 4 << 10;
+/// The most that is noted where no portion can end: in one attribute, list, resource or scope.
+const MOST: usize = 1 << 20;
+
+/// Ends portions.
+pub(super) struct Portions<'p> {
+    /// How much makes one.
+    pub(super) size: usize,
+    /// Decides about the leaves, and forgets them.
+    pub(super) judge: &'p mut dyn FnMut(&mut Leaves, &mut Seen) -> Result<(), Refused>,
+}
+
+impl Portions<'_> {
+    /// Ends the portion if it is one. `is_open`: what was noted last is not whole yet.
+    #[inline(always)]
+    pub(super) fn check(
+        &mut self,
+        is_open: bool,
+        leaves: &mut Leaves,
+        seen: &mut Seen,
+    ) -> Result<(), Refused> {
+        if leaves.count() < self.size { Ok(()) } else { self.end(is_open, leaves, seen) }
+    }
+
+    #[cold]
+    fn end(&mut self, is_open: bool, leaves: &mut Leaves, seen: &mut Seen) -> Result<(), Refused> {
+        if !is_open {
+            return (self.judge)(leaves, seen);
+        }
+        if leaves.count() > MOST { Err(Refused::TooMany { most: MOST }) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, LazyLock};
+
+    use proptest::prelude::*;
+
+    use crate::Sanitizer;
+    use crate::otlp::json::text;
+    use crate::otlp::schema::{Kind, Message};
+    use crate::otlp::wire::put_varint;
+    use crate::otlp::{Encoding, Policy, Refused, Scrubbed, Scrubber, Signal, root};
+
+    static SANITIZER: LazyLock<Arc<Sanitizer>> = LazyLock::new(|| Arc::new(Sanitizer::builtin()));
+
+    const TEXTS: [&str; 8] =
+        ["", "x", "password", "hunter2", "name", "value", "DB_PASSWORD", "password=hunter2"];
+
+    /// Fields of a message as the tape says, on the wire and in JSON.
+    fn fill(message: &Message, tape: &mut impl Iterator<Item = usize>, depth: usize) -> (Vec<u8>, Vec<u8>) {
+        let (mut wire, mut json) = (Vec::new(), b"{".to_vec());
+        let fields: Vec<_> = message.all().collect();
+        for _ in 0..tape.next().unwrap_or_default() % 5 {
+            let (Some(which), Some(text)) = (tape.next(), tape.next()) else { break };
+            let text = TEXTS[text % TEXTS.len()].as_bytes();
+            // One more, which is not known.
+            let (number, name, kind) = match fields.get(which % (fields.len() + 1)) {
+                Some((number, field)) => (*number, field.name, field.kind),
+                None => (19, "more", Kind::Unknown),
+            };
+            let (mut value, mut shown) = (text.to_vec(), b"\"".to_vec());
+            match kind {
+                Kind::Message(inner) if depth > 0 => (value, shown) = fill(inner, tape, depth - 1),
+                Kind::Text | Kind::Key | Kind::Unknown => shown.extend(text),
+                Kind::Bytes => text::to_base64(text, &mut shown),
+                Kind::Id(_) => text::to_hex(text, &mut shown),
+                Kind::Varint => {
+                    shown = b"4711".to_vec();
+                    value.clear();
+                    put_varint(4711, &mut value);
+                }
+                _ => continue,
+            }
+            let is_number = matches!(kind, Kind::Varint);
+            put_varint(u64::from(number << 3 | if is_number { 0 } else { 2 }), &mut wire);
+            if !is_number {
+                put_varint(value.len() as u64, &mut wire);
+            }
+            wire.extend(value);
+            if shown[0] == b'"' {
+                shown.push(b'"');
+            }
+            if json.len() > 1 {
+                json.push(b',');
+            }
+            json.extend([format!("\"{name}\":").as_bytes(), &shown].concat());
+        }
+        json.push(b'}');
+        (wire, json)
+    }
+
+    fn outcome(size: usize, signal: Signal, encoding: Encoding, body: &[u8]) -> Result<Scrubbed, Refused> {
+        let mut scrubber = Scrubber::new(SANITIZER.clone(), Policy::default());
+        scrubber.portion = size;
+        scrubber.scrub(signal, encoding, body)
+    }
+
+    #[test]
+    fn unknown_members_on_both_sides_of_an_end() {
+        let gone = r#""f":{"password":"hunter2"}"#;
+        let json = format!(
+            r#"{{"resourceLogs":[{{{gone},{gone},"schemaUrl":"x",{gone}}}, {{"schemaUrl":"x", {gone}, {gone}}}]}}"#
+        );
+        let want = outcome(usize::MAX, Signal::Logs, Encoding::Json, json.as_bytes());
+        assert!(matches!(&want, Ok(Scrubbed::Changed(changed)) if changed.removed == 5), "{want:?}");
+        assert_eq!(outcome(1, Signal::Logs, Encoding::Json, json.as_bytes()), want);
+    }
+
+    proptest! {
+        #[test]
+        fn where_portions_end_does_not_show(
+            tape in prop::collection::vec(0..1000usize, 0..600),
+            signal in prop::sample::select(vec![Signal::Traces, Signal::Logs, Signal::Metrics]),
+            size in 1..10usize,
+        ) {
+            let message = root(signal).expect("a signal");
+            let (wire, json) = fill(message, &mut tape.into_iter(), 12);
+            for (encoding, body) in [(Encoding::Protobuf, wire), (Encoding::Json, json)] {
+                let want = outcome(usize::MAX, signal, encoding, &body);
+                prop_assert!(!matches!(want, Err(Refused::Malformed { what: crate::otlp::Malformed::Json, .. })));
+                prop_assert_eq!(outcome(size, signal, encoding, &body), want);
+            }
+        }
+    }
+}
