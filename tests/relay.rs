@@ -4,26 +4,38 @@
 
 #[path = "relay/answers.rs"]
 mod answers;
+#[path = "relay/canary.rs"]
+mod canary;
 #[path = "relay/certificates.rs"]
 mod certificates;
 #[path = "relay/client.rs"]
 mod client;
+#[path = "relay/compression.rs"]
+mod compression;
 #[path = "relay/connections.rs"]
 mod connections;
 #[path = "relay/crosses.rs"]
 mod crosses;
+#[path = "relay/deadlines.rs"]
+mod deadlines;
 #[path = "relay/drain.rs"]
 mod drain;
 #[path = "relay/faults.rs"]
 mod faults;
+#[path = "relay/headers.rs"]
+mod headers;
 #[path = "relay/identity.rs"]
 mod identity;
 #[path = "relay/leaks.rs"]
 mod leaks;
 #[path = "relay/limits.rs"]
 mod limits;
+#[path = "relay/memory.rs"]
+mod memory;
 #[path = "relay/operations.rs"]
 mod operations;
+#[path = "relay/redirects.rs"]
+mod redirects;
 #[path = "relay/refusals.rs"]
 mod refusals;
 #[path = "relay/reload.rs"]
@@ -34,12 +46,18 @@ mod replies;
 mod requests;
 #[path = "relay/sidecar.rs"]
 mod sidecar;
+#[path = "relay/slow.rs"]
+mod slow;
 #[path = "relay/soak.rs"]
 mod soak;
 #[path = "relay/stage.rs"]
 mod stage;
 #[path = "relay/tls.rs"]
 mod tls;
+#[path = "relay/trailers.rs"]
+mod trailers;
+#[path = "relay/unwanted.rs"]
+mod unwanted;
 #[path = "relay/upstream.rs"]
 mod upstream;
 

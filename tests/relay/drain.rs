@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use kasm_scrub::otlp::Signal;
 use rustix::process::Signal as Process;
+use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
@@ -75,6 +76,32 @@ async fn idle_connections_hold_up_no_end() {
 }
 
 #[tokio::test]
+async fn half_a_head_holds_up_no_end() {
+    let mut stage = Stage::new(Spoken::Grpc, taking(), &[]).await;
+    let mut open_ones = Vec::new();
+    for at in [&stage.sidecar.grpc, &stage.sidecar.http] {
+        for half in [
+            &b"POST /v1/logs HTTP/1.1\r\nhost: localhost\r\nx-note: "[..],
+            b"PRI * HTTP",
+            // All of the preface, and a frame of a head that is not the last.
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\x01\x01\0\0\0\0\x01\x83",
+        ] {
+            let mut stream = open(at).await.expect("a connection");
+            stream.write_all(half).await.expect("half a head");
+            open_ones.push(stream);
+        }
+    }
+    let all = open_ones.len() as u64;
+    stage.sidecar.counts("kasm_scrub_connections", all).await;
+    let start = std::time::Instant::now();
+    stage.sidecar.signal(Process::TERM);
+    assert_eq!(stage.sidecar.ended().await, Some(0));
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    drop(open_ones);
+    stage.close_ended();
+}
+
+#[tokio::test]
 async fn a_stuck_upstream_holds_up_no_end() {
     let mut stage = Stage::new(Spoken::Grpc, never(), &["--drain", "1s", "--timeout", "1h"]).await;
     let mut client = stage.connect(Wire::Grpc).await;
@@ -98,6 +125,7 @@ async fn a_second_signal_ends_it_at_once() {
     stage.sidecar.says("\"draining\"", 1).await;
     stage.sidecar.signal(Process::TERM);
     assert_eq!(stage.sidecar.ended().await, Some(2));
+    stage.sidecar.says("ended by a second signal", 1).await;
     stage.close_ended();
 }
 

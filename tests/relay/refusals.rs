@@ -55,9 +55,10 @@ async fn broken_compression() {
     for pack in [Pack::Gzip, Pack::Zstd] {
         let whole = pack.pack(&message());
         let behind = [&whole[..], PLANTED.as_bytes()].concat();
+        // In the checksum: gzip has its length behind it.
         let mut flipped = whole.clone();
-        let last = flipped.len() - 6;
-        flipped[last] ^= 0xFF;
+        let at = flipped.len() - if pack == Pack::Gzip { 6 } else { 1 };
+        flipped[at] ^= 0xFF;
         for wire in Wire::ALL {
             let ask = |body: &[u8]| {
                 let body = if wire == Wire::Grpc { frame(body, true) } else { body.to_vec() };
@@ -67,9 +68,7 @@ async fn broken_compression() {
             asks.push(("bytes behind", ask(&behind)));
             asks.push(("not compressed", ask(&message())));
             asks.push(("nothing", ask(b"")));
-            if pack == Pack::Gzip {
-                asks.push(("a bit is wrong", ask(&flipped)));
-            }
+            asks.push(("the checksum is another one", ask(&flipped)));
         }
     }
     refused(asks, (3, 400)).await;
@@ -169,18 +168,6 @@ async fn other_compressions() {
         assert!(!is_leak(&answer.all()));
     }
     assert_eq!(stage.upstream.begun(), 0);
-    stage.close().await;
-}
-
-#[tokio::test]
-async fn more_than_one_header_of_compression() {
-    let stage = Stage::new(Spoken::Http, taking(), &[]).await;
-    let mut ask = Ask::new(Wire::Protobuf, Signal::Logs, Pack::None, &message());
-    for name in ["identity", "gzip"] {
-        ask.headers.append("content-encoding", name.parse().expect("a value"));
-    }
-    let answer = stage.send(&ask).await;
-    assert!([400, 415].contains(&answer.says(Wire::Protobuf)), "what it is cannot be told: {answer:?}");
     stage.close().await;
 }
 

@@ -1,4 +1,4 @@
-//! Rules that change while it runs, by every way that files change, and the canary that tells when they no longer work.
+//! Rules that change while it runs, by every way that files change.
 
 use std::path::Path;
 
@@ -10,7 +10,6 @@ use super::certificates::write;
 use super::client::{Ask, Wire};
 use super::replies::taking;
 use super::requests::{Pack, clean};
-use super::sidecar::Sidecar;
 use super::stage::{PLANTED, Spoken, Stage, secret};
 use super::{holds, until};
 
@@ -198,39 +197,4 @@ async fn our_own_log_is_scrubbed() {
     stage.sidecar.says("password=[REDACTED:password]", 1).await;
     assert!(!stage.sidecar.log().contains(PLANTED));
     stage.close().await;
-}
-
-#[tokio::test]
-async fn the_canary_tells_when_rules_no_longer_work() {
-    let folder = folder();
-    let config = write(folder.path(), "scrub.yaml", "profile: default\n");
-    for spoken in Spoken::ALL {
-        std::fs::write(&config, "profile: default\n").expect("a file");
-        let stage = Stage::new(spoken, taking(), &["--config", &config, "--canary", "1s"]).await;
-        let is_ready = async || stage.sidecar.admin("/readyz").await.status == 200;
-        stage.sidecar.counts("kasm_scrub_events_total{what=\"canary_scrubbed\"}", 1).await;
-        assert!(is_ready().await);
-        std::fs::write(&config, "profile: default\ndisable: [password]\n").expect("a file");
-        until("it is not ready", async || !is_ready().await).await;
-        assert!(stage.sidecar.count("kasm_scrub_events_total{what=\"canary_failed\"}").await >= 1);
-        assert_eq!(stage.sidecar.count("kasm_scrub_ready").await, 0);
-        stage.sidecar.says("the canary failed", 1).await;
-        std::fs::write(&config, "profile: default\n").expect("a file");
-        until("it is ready", is_ready).await;
-        // It goes to no upstream, and is none of the requests of clients.
-        assert_eq!(stage.upstream.begun(), 0);
-        assert!(!stage.sidecar.metrics().await.contains("kasm_scrub_requests_total{"));
-        stage.close().await;
-    }
-}
-
-#[tokio::test]
-async fn the_canary_needs_no_token_and_no_upstream() {
-    let folder = folder();
-    let tokens = write(folder.path(), "tokens", "DeadDeadDeadDeadDead\n");
-    let options = ["--upstream", "http://127.0.0.1:1", "--bearer-tokens", &tokens, "--canary", "1s"];
-    let sidecar = Sidecar::start(&options).await;
-    sidecar.counts("kasm_scrub_events_total{what=\"canary_scrubbed\"}", 2).await;
-    assert_eq!(sidecar.count("kasm_scrub_events_total{what=\"canary_failed\"}").await, 0);
-    assert_eq!(sidecar.admin("/readyz").await.status, 200);
 }

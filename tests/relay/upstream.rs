@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
@@ -104,14 +104,38 @@ impl Upstream {
         Self::serve(Socket::Tcp(listener), url, Some(config), behaviour)
     }
 
-    /// One that reads a little of each connection, writes these bytes, and closes.
+    /// One that reads a little of each connection, writes these bytes, and says no more.
     pub(crate) async fn start_raw(answer: &'static [u8]) -> Self {
+        Self::start_by(move |mut stream| async move {
+            let _ = stream.read(&mut [0; 1024]).await;
+            let _ = stream.write_all(answer).await;
+            let _ = stream.shutdown().await;
+            // What was not read would break the connection before the other side has read all.
+            while stream.read(&mut [0; 1024]).await.is_ok_and(|len| len > 0) {}
+        })
+        .await
+    }
+
+    /// One that takes connections and never reads.
+    pub(crate) async fn start_deaf() -> Self {
+        Self::start_by(|stream| async move {
+            let () = std::future::pending().await;
+            drop(stream);
+        })
+        .await
+    }
+
+    /// One that does this with each connection.
+    async fn start_by<F>(each: impl Fn(TcpStream) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let server = tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let _ = stream.read(&mut [0; 1024]).await;
-                let _ = stream.write_all(answer).await;
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                connections.spawn(each(stream));
             }
         });
         Self { shared: Arc::default(), url, server }
@@ -183,7 +207,8 @@ impl Upstream {
     pub(crate) fn has_no_leak(&self) {
         for seen in self.seen() {
             let message = seen.message();
-            let is_clean = !is_leak(&seen.body) && !is_leak(&message);
+            let head = format!("{} {:?}", seen.path, seen.headers);
+            let is_clean = !is_leak(&seen.body) && !is_leak(&message) && !is_leak(head.as_bytes());
             assert!(is_clean, "{} {:?} {}", seen.path, seen.headers, message.escape_ascii());
         }
     }

@@ -1,0 +1,102 @@
+//! Headers on their way up: what an application says in them is scrubbed, credentials and tenants go as they came.
+
+use kasm_scrub::otlp::Signal;
+
+use super::client::{Ask, Wire, check};
+use super::holds;
+use super::replies::taking;
+use super::requests::{Pack, clean};
+use super::stage::{PLANTED, Spoken, Stage, secret};
+
+fn ask(wire: Wire) -> Ask {
+    Ask::new(wire, Signal::Logs, Pack::None, &clean(wire, Signal::Logs, "session is created"))
+}
+
+#[tokio::test]
+async fn what_an_application_says_is_scrubbed() {
+    for spoken in Spoken::ALL {
+        let stage = Stage::new(spoken, taking(), &[]).await;
+        let said = |number: usize| {
+            let secret = secret(number);
+            [
+                ("baggage", format!("zone=default,password={secret},tenant=kasm"), "zone=default"),
+                ("tracestate", format!("kasm=t61rcWkgMzE,password={secret}"), "kasm=t61rcWkgMzE"),
+                ("referer", format!("https://kasm.example.com/zones?token={secret}"), "kasm.example.com"),
+                ("cookie", format!("theme=dark; session_token={secret}"), "theme=dark"),
+                ("user-agent", format!("agent/1.27 (password={secret})"), "agent/1.27"),
+            ]
+        };
+        for wire in Wire::ALL {
+            for (name, value, harmless) in said(1) {
+                assert!(stage.send(&ask(wire).with(name, &value)).await.is_taken(wire), "{name}");
+                let came = stage.upstream.last();
+                let value = came.header(name);
+                assert!(value.contains(harmless), "{spoken:?} {wire:?} {name}: {value}");
+                assert!(!value.contains(PLANTED), "{spoken:?} {wire:?} {name}: {value}");
+            }
+        }
+        stage.close().await;
+    }
+}
+
+#[tokio::test]
+async fn each_of_several_is_scrubbed() {
+    let stage = Stage::new(Spoken::Http, taking(), &[]).await;
+    let mut ask = ask(Wire::Grpc);
+    for number in 0..3 {
+        let value = format!("zone={number},password={}", secret(number));
+        ask.headers.append("baggage", value.parse().expect("a value"));
+    }
+    assert!(stage.send(&ask).await.is_taken(Wire::Grpc));
+    let came = format!("{:?}", stage.upstream.last().headers);
+    assert!((0..3).all(|number| holds(came.as_bytes(), format!("zone={number}").as_bytes())), "{came}");
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn what_is_clean_goes_as_it_came() {
+    let own = [
+        ("authorization", "Bearer DeadDeadDeadDeadDeadDead"),
+        ("x-tenant", "password=DeadDeadDead"),
+        ("x-api-key", "DeadDeadDeadDeadDead"),
+        ("traceparent", "00-5b8efff798038103d269b633813fc60c-eee19b7ec3c1b174-01"),
+        ("tracestate", "kasm=t61rcWkgMzE,other=00f067aa0ba902b7"),
+        ("baggage", "zone=default,user.tier=gold"),
+        ("user-agent", "OTel-OTLP-Exporter-Python/1.27.0"),
+    ];
+    for spoken in Spoken::ALL {
+        let stage = Stage::new(spoken, taking(), &[]).await;
+        for wire in Wire::BOTH {
+            let ask = own.iter().fold(ask(wire), |ask, (name, value)| ask.with(name, value));
+            assert!(stage.send(&ask).await.is_taken(wire));
+            let came = stage.upstream.last();
+            for (name, value) in own {
+                assert_eq!(came.header(name), value, "{spoken:?} {wire:?} {name}");
+            }
+        }
+        stage.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_may_stand_once_may_not_stand_twice() {
+    let stage = Stage::new(Spoken::Http, taking(), &[]).await;
+    for (wire, name, more) in [
+        (Wire::Protobuf, "content-type", "application/json"),
+        (Wire::Protobuf, "content-type", "application/x-protobuf"),
+        (Wire::Json, "content-type", "text/plain"),
+        (Wire::Grpc, "content-type", "application/grpc"),
+        (Wire::Protobuf, "content-encoding", "gzip"),
+        (Wire::Json, "content-encoding", "identity"),
+        (Wire::Grpc, "grpc-encoding", "gzip"),
+    ] {
+        let mut ask = ask(wire);
+        if !ask.headers.contains_key(name) {
+            ask = ask.with(name, "identity");
+        }
+        ask.headers.append(hyper::header::HeaderName::from_static(name), more.parse().expect("a value"));
+        check(&format!("{name} {more}"), wire, &stage.send(&ask).await, (3, 400));
+    }
+    assert_eq!(stage.upstream.begun(), 0);
+    stage.close().await;
+}
