@@ -75,6 +75,8 @@ pub(super) struct Bounds {
     pub(super) piece: Duration,
     /// When all of it must be there.
     pub(super) until: Instant,
+    /// What the first bytes say of its length, if they say it.
+    pub(super) said: fn(&[u8]) -> Option<usize>,
 }
 
 /// A body that was read, and its trailers.
@@ -92,12 +94,12 @@ pub(super) async fn read<B>(mut body: B, bounds: Bounds, share: &mut Share) -> R
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let Bounds { most, piece, until } = bounds;
-    let said = body.size_hint();
-    if said.lower() > most as u64 {
+    let Bounds { most, piece, until, said } = bounds;
+    let hint = body.size_hint();
+    if hint.lower() > most as u64 {
         return Err(Unread::TooLarge);
     }
-    let expected = said.exact().unwrap_or(0) as usize;
+    let mut expected = hint.exact().unwrap_or(0) as usize;
     let (mut first, mut all) = (Bytes::new(), Vec::new());
     let mut trailers = None;
     let mut len = 0;
@@ -124,6 +126,9 @@ where
         if first.is_empty() && all.is_empty() {
             if !share.grow(data.len()) {
                 return Err(Unread::NoRoom);
+            }
+            if expected == 0 {
+                expected = said(&data).unwrap_or(0);
             }
             first = data;
             continue;
@@ -183,7 +188,7 @@ mod tests {
         let budget = Budget::new(room);
         let got = runtime.block_on(async {
             let hour = Duration::from_secs(3600);
-            let bounds = Bounds { most, piece: hour, until: Instant::now() + hour };
+            let bounds = Bounds { most, piece: hour, until: Instant::now() + hour, said: |_| Some(6) };
             read(Pieces(pieces.iter().copied().collect()), bounds, &mut budget.share()).await
         });
         assert_eq!(got.as_ref().map(|read| &read.bytes[..]).map_err(|unread| *unread), want);
@@ -207,12 +212,8 @@ mod tests {
         let trailers = HeaderMap::from_iter([(super::super::grpc::STATUS, 0.into())]);
         let body =
             Whole::new(Bytes::from_static(b"he"), Bytes::from_static(b"ad")).with_trailers(trailers.clone());
-        let bounds = Bounds { most: 4, piece: Duration::MAX / 4, until: Instant::now() };
-        let bounds = Bounds {
-            until: bounds.until + Duration::from_secs(60),
-            piece: Duration::from_secs(60),
-            ..bounds
-        };
+        let minute = Duration::from_secs(60);
+        let bounds = Bounds { most: 4, piece: minute, until: Instant::now() + minute, said: |_| None };
         let got = runtime.block_on(read(body, bounds, &mut Budget::new(9).share())).expect("fits");
         assert_eq!((&got.bytes[..], got.trailers), (&b"head"[..], Some(trailers)));
     }

@@ -160,8 +160,11 @@ impl Exchange {
         // What does not compress is a little longer compressed.
         let more = if head.compression == Compression::None { 0 } else { most / 64 + 1024 };
         let Limits { head: piece, read, .. } = self.limits;
-        let framing = if head.protocol == Protocol::Grpc { grpc::PREFIX } else { 0 };
-        let bounds = Bounds { most: most + more + framing, piece, until: Instant::now() + read };
+        let (framing, said): (usize, fn(&[u8]) -> Option<usize>) = match head.protocol {
+            Protocol::Grpc => (grpc::PREFIX, grpc::frame_len),
+            Protocol::Http(_) => (0, |_| None),
+        };
+        let bounds = Bounds { most: most + more + framing, piece, until: Instant::now() + read, said };
         body::read(body, bounds, share).await.map(|read| read.bytes).map_err(|unread| match unread {
             Unread::TooLarge => Fault::TooLarge { most },
             Unread::NoRoom => Fault::Overloaded,

@@ -44,6 +44,12 @@ pub(super) fn is_content_type(value: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"application/grpc") || name.eq_ignore_ascii_case(b"application/grpc+proto")
 }
 
+/// How long the frame is that a body begins with.
+pub(super) fn frame_len(body: &[u8]) -> Option<usize> {
+    let [_, a, b, c, d] = *body.first_chunk()?;
+    Some(PREFIX + u32::from_be_bytes([a, b, c, d]) as usize)
+}
+
 /// The one message of a body, and whether it is compressed.
 pub(super) fn message(body: &Bytes) -> Result<(Bytes, bool), Fault> {
     let Some((&[flag, a, b, c, d], rest)) = body.split_first_chunk() else {

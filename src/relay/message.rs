@@ -119,9 +119,11 @@ fn scrub_opened(
         let frame = (head.protocol == Protocol::Grpc).then_some(body);
         return Ok(Message { encoding, bytes: came, compression, frame, has_changed });
     }
-    let text = outcome.changed.as_deref().unwrap_or(text);
-    take(share, text.len())?;
-    let bytes = compression::compress(upward, text).into();
+    let bytes: Bytes = match (upward, outcome.changed) {
+        (Compression::None, Some(changed)) => changed.into(),
+        (how, changed) => compression::compress(how, changed.as_deref().unwrap_or(text)).into(),
+    };
+    take(share, bytes.len())?;
     Ok(Message { encoding, bytes, compression: upward, frame: None, has_changed })
 }
 

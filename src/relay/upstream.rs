@@ -198,7 +198,7 @@ impl Upstream {
             Ok(Ok(response)) => response,
         };
         let (parts, body) = response.into_parts();
-        let bounds = Bounds { most: MOST_ANSWER, piece: self.settings.timeout, until };
+        let bounds = Bounds { most: MOST_ANSWER, piece: self.settings.timeout, until, said: |_| None };
         // Answers are few bytes and bounded each: they are not counted with requests.
         let read = match body::read(body, bounds, &mut Budget::new(2 * MOST_ANSWER).share()).await {
             Ok(read) => read,
