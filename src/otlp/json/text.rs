@@ -127,7 +127,7 @@ pub(in crate::otlp) fn from_base64(text: &[u8], out: &mut Vec<u8>) -> bool {
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// Writes bytes in hexadecimal.
-pub(super) fn to_hex(bytes: &[u8], out: &mut Vec<u8>) {
+pub(in crate::otlp) fn to_hex(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend(
         bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]),
     );
