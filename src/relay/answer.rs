@@ -159,6 +159,7 @@ fn from_http(engine: &Engine, incoming: Incoming, signal: Signal) -> Result<Clea
             Encoding::Json => otlp::answer_to_protobuf(Answer::Status, message).unwrap_or_default(),
         };
         clean.text = cut(otlp::status_message(&status).unwrap_or_default().to_vec());
+        clean.delay = clean.delay.or_else(|| otlp::retry_delay(&status));
     }
     if clean.code != Code::OK && clean.text.is_empty() {
         clean.text = format!("the upstream answered with HTTP status {}", status.as_u16()).into_bytes();

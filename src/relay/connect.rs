@@ -20,13 +20,17 @@ use tokio_rustls::TlsConnector;
 
 use super::address::Place;
 use super::listen::Stream;
+use super::stall::Stall;
 use super::tls::Reread;
 
 /// How long a connection may take to be made.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A connection to an upstream.
-pub(super) struct Upward(TokioIo<Box<dyn Stream>>);
+pub(super) struct Upward {
+    io: TokioIo<Box<dyn Stream>>,
+    stall: Stall,
+}
 
 impl Connection for Upward {
     fn connected(&self) -> Connected {
@@ -40,7 +44,7 @@ impl hyper::rt::Read for Upward {
         context: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
+        Pin::new(&mut self.io).poll_read(context, buffer)
     }
 }
 
@@ -50,19 +54,22 @@ impl hyper::rt::Write for Upward {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
+        let polled = Pin::new(&mut self.io).poll_write(context, bytes);
+        self.stall.watch(context, polled)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
+        let polled = Pin::new(&mut self.io).poll_flush(context);
+        self.stall.watch(context, polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
+        let polled = Pin::new(&mut self.io).poll_shutdown(context);
+        self.stall.watch(context, polled)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.io.is_write_vectored()
     }
 
     fn poll_write_vectored(
@@ -70,7 +77,8 @@ impl hyper::rt::Write for Upward {
         context: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(context, pieces)
+        let polled = Pin::new(&mut self.io).poll_write_vectored(context, pieces);
+        self.stall.watch(context, polled)
     }
 }
 
@@ -86,19 +94,27 @@ pub(super) struct Connector {
     place: Place,
     tls: Option<Arc<Reread<ClientConfig>>>,
     sink: Option<Sinks>,
+    /// How long a write may make no progress.
+    stall: Duration,
 }
 
 impl Connector {
     /// `tls` is for a place with TLS. With `sink`, connections lead there in place of the place.
-    pub(super) fn new(place: Place, tls: Option<Arc<Reread<ClientConfig>>>, sink: Option<Sinks>) -> Self {
-        Self { place, tls, sink }
+    /// Writes that make no progress for `stall` end a connection.
+    pub(super) fn new(
+        place: Place,
+        tls: Option<Arc<Reread<ClientConfig>>>,
+        sink: Option<Sinks>,
+        stall: Duration,
+    ) -> Self {
+        Self { place, tls, sink, stall }
     }
 
     async fn connect(self) -> io::Result<Upward> {
         if let Some(sink) = &self.sink {
             let (ours, theirs) = duplex(DUPLEX);
             sink.send(theirs).await.map_err(io::Error::other)?;
-            return Ok(Upward(TokioIo::new(Box::new(ours))));
+            return Ok(self.upward(Box::new(ours)));
         }
         let stream: Box<dyn Stream> = match &self.place {
             Place::Unix(path) => Box::new(UnixStream::connect(path).await?),
@@ -114,7 +130,11 @@ impl Connector {
                 }
             }
         };
-        Ok(Upward(TokioIo::new(stream)))
+        Ok(self.upward(stream))
+    }
+
+    fn upward(&self, stream: Box<dyn Stream>) -> Upward {
+        Upward { io: TokioIo::new(stream), stall: Stall::new(self.stall) }
     }
 }
 

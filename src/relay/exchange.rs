@@ -127,6 +127,10 @@ impl Exchange {
             Some(until) => timeout_at(until, scrubbed).await.map_err(|_| Fault::UpstreamTimeout)??,
             None => scrubbed.await?,
         };
+        // The client has gone; what is asked too late is not sent.
+        if until.is_some_and(|until| until <= Instant::now()) {
+            return Err(Fault::UpstreamTimeout);
+        }
         let Message { encoding, bytes, compression, frame, has_changed } = message;
         let len = bytes.len();
         let outgoing = Outgoing {

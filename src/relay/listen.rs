@@ -27,6 +27,7 @@ use super::address::Address;
 use super::body::Whole;
 use super::metrics::{Event, Metrics};
 use super::settings::Limits;
+use super::stall::Stall;
 use super::tls::Reread;
 
 /// What answers requests.
@@ -181,7 +182,7 @@ impl Listener {
 
     /// Serves one connection to its end.
     pub(super) async fn serve(&self, stream: impl Stream) {
-        let Limits { head, idle, keep_alive, streams, .. } = self.limits;
+        let Limits { head, read, idle, keep_alive, streams, .. } = self.limits;
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder.http1().timer(TokioTimer::new()).header_read_timeout(idle).max_buf_size(HEAD);
         builder
@@ -198,7 +199,7 @@ impl Listener {
             let answer = (self.handler)(request);
             async { Ok::<_, Infallible>(answer.await) }
         });
-        let io = TokioIo::new(Punctual::new(stream, head));
+        let io = TokioIo::new(Punctual::new(stream, head, read));
         let mut connection = pin!(builder.serve_connection(io, service));
         let mut draining = self.draining.clone();
         // How a connection ends is its client's affair; requests have their own counts.
@@ -242,20 +243,22 @@ fn is_of_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-/// A stream whose first bytes must be there in time: which version of HTTP it speaks is told by them.
+/// A stream whose first bytes must be there in time (which version of HTTP it speaks is told by them), and whose other
+/// side must read.
 struct Punctual<S> {
     stream: S,
     /// How many of the first bytes are still to come.
     missing: usize,
     until: Pin<Box<Sleep>>,
+    stall: Stall,
 }
 
 /// The length of HTTP/2's preface.
 const PREFACE: usize = 24;
 
 impl<S> Punctual<S> {
-    fn new(stream: S, within: Duration) -> Self {
-        Self { stream, missing: PREFACE, until: Box::pin(sleep(within)) }
+    fn new(stream: S, within: Duration, stall: Duration) -> Self {
+        Self { stream, missing: PREFACE, until: Box::pin(sleep(within)), stall: Stall::new(stall) }
     }
 }
 
@@ -283,15 +286,18 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Punctual<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.stall.watch(context, polled)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let polled = Pin::new(&mut self.stream).poll_flush(context);
+        self.stall.watch(context, polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let polled = Pin::new(&mut self.stream).poll_shutdown(context);
+        self.stall.watch(context, polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -303,6 +309,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Punctual<S> {
         context: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, pieces)
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, pieces);
+        self.stall.watch(context, polled)
     }
 }

@@ -35,6 +35,7 @@ mod metrics;
 mod reload;
 mod settings;
 mod sink;
+mod stall;
 mod tls;
 mod upstream;
 

@@ -109,7 +109,7 @@ impl Upstream {
         let uri = settings.place.uri(path).map_err(BadUpstream::Address)?;
         let host = HeaderValue::from_str(&settings.place.authority())
             .map_err(|_| BadUpstream::Address(BadAddress("the host has letters that HTTP does not allow")))?;
-        let connector = Connector::new(settings.place.clone(), tls.clone(), sink);
+        let connector = Connector::new(settings.place.clone(), tls.clone(), sink, settings.timeout);
         Ok(Self {
             settings: settings.clone(),
             uri,
@@ -155,7 +155,10 @@ impl Upstream {
     /// the request can be tried once more.
     pub(super) fn forget_zstd(&self, sent: Compression) -> bool {
         let is_ours = sent == Compression::Zstd && self.settings.compression == UpstreamCompression::AsCame;
-        is_ours && self.takes_zstd.swap(false, Ordering::Relaxed)
+        if is_ours {
+            self.takes_zstd.store(false, Ordering::Relaxed);
+        }
+        is_ours
     }
 
     /// Sends a request and waits for the whole answer. Says so when the upstream goes away, and when it is back.
