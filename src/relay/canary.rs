@@ -14,6 +14,7 @@ use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderValue};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use sha2::{Digest, Sha256};
 use tokio::io::duplex;
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::admin::Readiness;
@@ -51,6 +52,10 @@ const DRESSES: [Dress; 4] = [
 pub(super) struct Canary {
     /// A listener with the same handler as the real one, but the sink for an upstream; for each port.
     pub(super) ports: Vec<(Port, Listener)>,
+    /// Becomes `true` when the relay ends. Its own listeners do not hear of it: a flight under way arrives.
+    pub(super) draining: watch::Receiver<bool>,
+    /// Held, so that they hear nothing.
+    pub(super) _never: watch::Sender<bool>,
     pub(super) sink: Arc<Sink>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) readiness: Arc<Readiness>,
@@ -111,10 +116,9 @@ struct Flight {
 impl Canary {
     /// Sends the canary again and again, until the relay ends.
     pub(super) async fn run(self, every: Duration) {
-        let Some(mut draining) = self.ports.first().map(|(_, listener)| listener.draining.clone()) else {
-            return;
-        };
+        let mut draining = self.draining.clone();
         tokio::select! {
+            biased;
             _ = draining.wait_for(|draining| *draining) => {}
             () = self.fly_for_ever(every) => {}
         }

@@ -337,8 +337,10 @@ fn canary(
         scrubbing: exchange.scrubbing.clone(),
     });
     let (alive, _) = mpsc::channel(1);
+    let (never, always) = watch::channel(false);
     let listen = |port| Listener {
         name: "canary",
+        draining: always.clone(),
         handler: handler(own.clone(), port),
         tls: None,
         metrics: own.metrics.clone(),
@@ -353,6 +355,8 @@ fn canary(
     }
     Ok(Canary {
         ports: kinds.into_iter().map(|port| (port, listen(port))).collect(),
+        draining: listener.draining.clone(),
+        _never: never,
         sink,
         metrics: exchange.metrics.clone(),
         readiness: readiness.clone(),
