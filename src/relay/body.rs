@@ -66,6 +66,9 @@ pub(super) enum Unread {
     Broken,
 }
 
+/// Tells from the first bytes of a body how long it is, if they say it.
+pub(super) type SaidLen = fn(&[u8]) -> Option<usize>;
+
 /// Limits on a body that is read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
@@ -76,7 +79,7 @@ pub(super) struct Bounds {
     /// When all of it must be there.
     pub(super) until: Instant,
     /// What the first bytes say of its length, if they say it.
-    pub(super) said: fn(&[u8]) -> Option<usize>,
+    pub(super) said: SaidLen,
 }
 
 /// A body that was read, and its trailers.

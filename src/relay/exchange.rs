@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::answer::{self, Answered, Protocol};
 use super::auth::Tokens;
-use super::body::{self, Bounds, Unread, Whole};
+use super::body::{self, Bounds, SaidLen, Unread, Whole};
 use super::budget::{Budget, Share};
 use super::compression::Compression;
 use super::engine::Engine;
@@ -164,7 +164,7 @@ impl Exchange {
         // What does not compress is a little longer compressed.
         let more = if head.compression == Compression::None { 0 } else { most / 64 + 1024 };
         let Limits { head: piece, read, .. } = self.limits;
-        let (framing, said): (usize, fn(&[u8]) -> Option<usize>) = match head.protocol {
+        let (framing, said): (usize, SaidLen) = match head.protocol {
             Protocol::Grpc => (grpc::PREFIX, grpc::frame_len),
             Protocol::Http(_) => (0, |_| None),
         };
