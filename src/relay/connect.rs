@@ -8,8 +8,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::Uri;
-use hyper::rt::ReadBufCursor;
-use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -20,67 +18,14 @@ use tokio_rustls::TlsConnector;
 
 use super::address::Place;
 use super::listen::Stream;
-use super::stall::Stall;
+use super::punctual::Punctual;
 use super::tls::Reread;
 
 /// How long a connection may take to be made.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A connection to an upstream.
-pub(super) struct Upward {
-    io: TokioIo<Box<dyn Stream>>,
-    stall: Stall,
-}
-
-impl Connection for Upward {
-    fn connected(&self) -> Connected {
-        Connected::new()
-    }
-}
-
-impl hyper::rt::Read for Upward {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(context, buffer)
-    }
-}
-
-impl hyper::rt::Write for Upward {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.io).poll_write(context, bytes);
-        self.stall.watch(context, polled)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.io).poll_flush(context);
-        self.stall.watch(context, polled)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.io).poll_shutdown(context);
-        self.stall.watch(context, polled)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        pieces: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.io).poll_write_vectored(context, pieces);
-        self.stall.watch(context, polled)
-    }
-}
+pub(super) type Upward = TokioIo<Punctual<Box<dyn Stream>>>;
 
 /// Where the other ends of connections go that are no sockets.
 pub(super) type Sinks = mpsc::Sender<DuplexStream>;
@@ -134,7 +79,7 @@ impl Connector {
     }
 
     fn upward(&self, stream: Box<dyn Stream>) -> Upward {
-        Upward { io: TokioIo::new(stream), stall: Stall::new(self.stall) }
+        TokioIo::new(Punctual::upward(stream, self.stall))
     }
 }
 

@@ -8,7 +8,6 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -17,17 +16,17 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::address::Address;
 use super::body::Whole;
 use super::metrics::{Event, Metrics};
+use super::punctual::Punctual;
 use super::settings::Limits;
-use super::stall::Stall;
 use super::tls::Reread;
 
 /// What answers requests.
@@ -199,7 +198,7 @@ impl Listener {
             let answer = (self.handler)(request);
             async { Ok::<_, Infallible>(answer.await) }
         });
-        let io = TokioIo::new(Punctual::new(stream, head, read));
+        let io = TokioIo::new(Punctual::downward(stream, head, read));
         let mut connection = pin!(builder.serve_connection(io, service));
         let mut draining = self.draining.clone();
         // How a connection ends is its client's affair; requests have their own counts.
@@ -241,75 +240,4 @@ impl Drop for Counted {
 fn is_of_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
-}
-
-/// A stream whose first bytes must be there in time (which version of HTTP it speaks is told by them), and whose other
-/// side must read.
-struct Punctual<S> {
-    stream: S,
-    /// How many of the first bytes are still to come.
-    missing: usize,
-    until: Pin<Box<Sleep>>,
-    stall: Stall,
-}
-
-/// The length of HTTP/2's preface.
-const PREFACE: usize = 24;
-
-impl<S> Punctual<S> {
-    fn new(stream: S, within: Duration, stall: Duration) -> Self {
-        Self { stream, missing: PREFACE, until: Box::pin(sleep(within)), stall: Stall::new(stall) }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Punctual<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if self.missing > 0 {
-            self.missing = self.missing.saturating_sub(buffer.filled().len() - before);
-            if self.missing > 0 && polled.is_pending() && self.until.as_mut().poll(context).is_ready() {
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-            }
-        }
-        polled
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Punctual<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.stall.watch(context, polled)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.stream).poll_flush(context);
-        self.stall.watch(context, polled)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.stall.watch(context, polled)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        pieces: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, pieces);
-        self.stall.watch(context, polled)
-    }
 }

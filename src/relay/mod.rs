@@ -32,6 +32,7 @@ mod http;
 mod listen;
 mod message;
 mod metrics;
+mod punctual;
 mod reload;
 mod settings;
 mod sink;
