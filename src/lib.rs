@@ -25,6 +25,8 @@ pub mod config;
 pub mod finding;
 pub mod otlp;
 pub mod parallel;
+#[cfg(feature = "pod")]
+pub mod pod;
 mod redact;
 #[cfg(feature = "otlp")]
 pub mod relay;

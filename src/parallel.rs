@@ -183,7 +183,7 @@ struct Turn<'s, T> {
     /// The number of the first that will not be.
     end: u64,
     /// What the stream has left open so far.
-    scrubber: Scrubber<'s>,
+    scrubber: Scrubber<&'s Sanitizer>,
     target: &'s mut T,
 }
 

@@ -9,6 +9,8 @@
 //! and bytes after it to look ahead. What begins in a segment and is still going on at the end of the look-ahead
 //! cannot be decided: a marker takes its place, and all that follows without a break is dropped.
 
+use std::ops::Deref;
+
 use crate::finding::Finding;
 use crate::sanitize::{Pen, Sanitizer};
 use crate::scan::Work;
@@ -39,10 +41,10 @@ impl Out for Vec<u8> {
     }
 }
 
-/// Cleans one stream.
+/// Cleans one stream. Holds its sanitizer by reference or by `Arc`.
 #[derive(Debug)]
-pub struct Scrubber<'s> {
-    sanitizer: &'s Sanitizer,
+pub struct Scrubber<S: Deref<Target = Sanitizer>> {
+    sanitizer: S,
     work: Work,
     /// The start of a line whose newline has not come; in a long line, its context before that.
     held: Vec<u8>,
@@ -53,9 +55,9 @@ pub struct Scrubber<'s> {
     pen: Pen,
 }
 
-impl<'s> Scrubber<'s> {
+impl<S: Deref<Target = Sanitizer>> Scrubber<S> {
     /// A scrubber for a new stream.
-    pub fn new(sanitizer: &'s Sanitizer) -> Self {
+    pub fn new(sanitizer: S) -> Self {
         Self {
             sanitizer,
             work: Work::default(),
@@ -100,7 +102,7 @@ impl<'s> Scrubber<'s> {
     }
 
     /// Whether the stream could as well begin here: no line has begun and nothing is open.
-    pub(crate) fn is_settled(&self) -> bool {
+    pub fn is_settled(&self) -> bool {
         self.held.is_empty() && !self.swallowing && self.work.is_settled()
     }
 

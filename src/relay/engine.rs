@@ -136,7 +136,7 @@ impl Engine {
         let sanitizer = self.sanitizer();
         let clean = || {
             let mut out = Vec::with_capacity(text.len());
-            let mut scrubber = stream::Scrubber::new(&sanitizer);
+            let mut scrubber = stream::Scrubber::new(sanitizer.clone());
             scrubber.push(text, &mut out);
             scrubber.finish(&mut out);
             out

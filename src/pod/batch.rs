@@ -1,0 +1,135 @@
+//! Clean records on their way from an input to an output, and where they come from.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::finding::{Finding, RuleIndex};
+use crate::sanitize::Sanitizer;
+use crate::stream::Out;
+
+/// A source of records, as its records are labelled. Labels are clean: whoever makes an origin has them scrubbed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The kind of input: `file`, `fifo`, `syslog`, `cri`.
+    pub input: &'static str,
+    /// Names and values: `file.path`, `k8s.pod.name` … as the semantic conventions of OpenTelemetry have them.
+    pub labels: Vec<(Cow<'static, str>, String)>,
+}
+
+/// What is known of a record beside its text. Clean, as the text is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Details {
+    /// When it was made, in nanoseconds since 1970, if its carrier says so.
+    pub time: Option<u64>,
+    /// How severe it is: a number of OTLP's `SeverityNumber`, 0 where nothing is said.
+    pub severity: u8,
+    /// Labels of this record alone.
+    pub labels: Vec<(Cow<'static, str>, String)>,
+}
+
+/// One record of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Where its text ends in the text of the batch; it begins where the one before it ends.
+    pub end: usize,
+    /// What else is known of it.
+    pub details: Details,
+}
+
+/// Records of one origin, scrubbed, in order.
+#[derive(Debug)]
+pub struct Batch {
+    /// Where they come from.
+    pub origin: Arc<Origin>,
+    /// Whose rules the findings are.
+    pub sanitizer: Arc<Sanitizer>,
+    text: Vec<u8>,
+    records: Vec<Record>,
+    found: Vec<RuleIndex>,
+}
+
+impl Batch {
+    /// A batch of nothing yet.
+    pub fn new(origin: Arc<Origin>, sanitizer: Arc<Sanitizer>) -> Self {
+        Self { origin, sanitizer, text: Vec::new(), records: Vec::new(), found: Vec::new() }
+    }
+
+    /// Whether there is nothing in it: no record, and none that has begun.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.records.is_empty()
+    }
+
+    /// How many bytes of text it holds.
+    pub fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Its records and their texts, without newlines at their ends.
+    pub fn records(&self) -> impl Iterator<Item = (&Record, &[u8])> {
+        let mut start = 0;
+        self.records.iter().map(move |record| {
+            let text = &self.text[start..record.end];
+            start = record.end;
+            (record, text)
+        })
+    }
+
+    /// The rules that found something, once for each finding, in order.
+    pub fn found(&self) -> &[RuleIndex] {
+        &self.found
+    }
+
+    /// Ends the record that has begun, even if it is empty.
+    pub fn end_record(&mut self, details: Details) {
+        self.records.push(Record { end: self.text.len(), details });
+    }
+
+    /// Whether the text of a record has begun and not ended.
+    pub fn is_in_record(&self) -> bool {
+        self.records.last().map_or(0, |record| record.end) < self.text.len()
+    }
+
+    /// Forgets its records; origin and rules stay.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.records.clear();
+        self.found.clear();
+    }
+}
+
+/// Clean lines become records.
+impl Out for Batch {
+    fn write(&mut self, bytes: &[u8]) {
+        let mut done = 0;
+        for newline in memchr::memchr_iter(b'\n', bytes) {
+            self.text.extend_from_slice(&bytes[done..newline]);
+            self.end_record(Details::default());
+            done = newline + 1;
+        }
+        self.text.extend_from_slice(&bytes[done..]);
+    }
+
+    fn found(&mut self, finding: &Finding) {
+        self.found.push(finding.rule);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_become_records() {
+        let origin = Arc::new(Origin { input: "file", labels: Vec::new() });
+        let mut batch = Batch::new(origin, Arc::new(Sanitizer::builtin()));
+        for piece in ["one\n", "", "tw", "o\n\nthree"] {
+            batch.write(piece.as_bytes());
+        }
+        assert!(batch.is_in_record());
+        batch.end_record(Details { severity: 9, ..Details::default() });
+        assert!(!batch.is_in_record());
+        let got: Vec<(&[u8], u8)> =
+            batch.records().map(|(record, text)| (text, record.details.severity)).collect();
+        assert_eq!(got, [(&b"one"[..], 0), (b"two", 0), (b"", 0), (b"three", 9)]);
+    }
+}

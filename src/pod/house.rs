@@ -1,0 +1,123 @@
+//! What all inputs are given: the rules in use, the output, the word to stop, and where things are counted.
+
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use super::batch::Batch;
+use crate::sanitize::Sanitizer;
+
+/// The output takes nothing more: the time to drain is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped;
+
+/// Where records go.
+pub trait Output: Send + Sync {
+    /// Takes all records of a batch: returns when they are where they are kept (written, or acknowledged by who is
+    /// upstream). What fails meanwhile is tried again, said and counted; that may take long, and holds the input up.
+    /// # Errors
+    /// The time to drain is over (`stopping`), and not all of it is kept.
+    fn deliver(&self, batch: &Batch, stopping: &Stopping) -> Result<(), Stopped>;
+}
+
+/// What is counted of inputs and outputs. Labels are few, and never text of a record.
+pub trait Counts: Send + Sync {
+    /// A batch was delivered.
+    fn delivered(&self, batch: &Batch);
+
+    /// Something happened to an input or output as a whole: a word of our own, such as `rotated` or `output_failed`.
+    fn event(&self, what: &'static str);
+}
+
+/// The word to stop: inputs take what is there and end, until the deadline at the latest.
+#[derive(Debug, Default)]
+pub struct Stopping {
+    deadline: Mutex<Option<Instant>>,
+    said: Condvar,
+}
+
+impl Stopping {
+    /// Says the word; what is not done in `most` is left.
+    pub fn start(&self, most: Duration) {
+        let mut deadline = self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        deadline.get_or_insert(Instant::now() + most);
+        self.said.notify_all();
+    }
+
+    /// Whether the word was said.
+    pub fn is_draining(&self) -> bool {
+        self.deadline.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Whether the time to drain is over.
+    pub fn is_over(&self) -> bool {
+        let deadline = self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        deadline.is_some_and(|deadline| deadline <= Instant::now())
+    }
+
+    /// Waits for so long, less if the word is said meanwhile or the time to drain ends. While draining it waits no longer
+    /// than to the deadline.
+    pub fn wait(&self, most: Duration) {
+        let until = Instant::now() + most;
+        let mut deadline = self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_said = deadline.is_some();
+        loop {
+            let until = deadline.map_or(until, |deadline| deadline.min(until));
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || deadline.is_some() != was_said {
+                return;
+            }
+            deadline = self.said.wait_timeout(deadline, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// What all inputs are given.
+pub struct House {
+    sanitizer: RwLock<Arc<Sanitizer>>,
+    output: Box<dyn Output>,
+    counts: Box<dyn Counts>,
+    /// The word to stop.
+    pub stopping: Stopping,
+}
+
+impl fmt::Debug for House {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("House").field("stopping", &self.stopping).finish_non_exhaustive()
+    }
+}
+
+impl House {
+    /// A house with these rules and this output.
+    pub fn new(sanitizer: Arc<Sanitizer>, output: Box<dyn Output>, counts: Box<dyn Counts>) -> Self {
+        Self { sanitizer: RwLock::new(sanitizer), output, counts, stopping: Stopping::default() }
+    }
+
+    /// The rules in use. An input asks for them again whenever its stream is settled.
+    pub fn sanitizer(&self) -> Arc<Sanitizer> {
+        self.sanitizer.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Goes over to other rules.
+    pub fn replace(&self, sanitizer: Arc<Sanitizer>) {
+        *self.sanitizer.write().unwrap_or_else(PoisonError::into_inner) = sanitizer;
+    }
+
+    /// Gives a batch to the output, counts it, and empties it. An empty one is nothing to do.
+    /// # Errors
+    /// The time to drain is over; the batch stays as it is and was not delivered, or not known to be.
+    pub fn deliver(&self, batch: &mut Batch) -> Result<(), Stopped> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.output.deliver(batch, &self.stopping)?;
+        self.counts.delivered(batch);
+        batch.clear();
+        Ok(())
+    }
+
+    /// Counts an event.
+    pub fn event(&self, what: &'static str) {
+        self.counts.event(what);
+    }
+}

@@ -1,0 +1,19 @@
+//! How what a container says reaches us: files, FIFOs and syslog, and the program itself, whose parent we are.
+//!
+//! The path of a byte: an input reads it (one thread each), [`Lines`] scrubs it and fills a [`Batch`], [`House::deliver`]
+//! gives that to the [`Output`] and returns when it is where it is kept. Only then may an input forget it: a tail moves its
+//! checkpoint, a socket reads on. So whatever holds the output up holds the inputs up too, and nothing is dropped.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "files, pipes, sockets and clocks are dealt with here"
+)]
+
+mod batch;
+mod house;
+mod lines;
+
+pub use batch::{Batch, Details, Origin, Record};
+pub use house::{Counts, House, Output, Stopped, Stopping};
+pub use lines::Lines;
