@@ -221,8 +221,9 @@ impl Entry {
             oldest,
             key,
             mac,
-            hash: _,
+            hash,
         } = fields;
+        Hash::parse(&hash)?;
         let kind = match kind.as_str() {
             "start" => form.and(version).map(|version| Kind::Start { version }),
             "open" => Some(Kind::Open),

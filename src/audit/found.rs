@@ -1,6 +1,10 @@
 //! Findings of one stream, counted beside it: no lock and no allocation for each, so that the trail costs next to nothing
 //! where there is one, and nothing where there is none.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::trail::{Held, Trail};
 use crate::finding::{Finding, RuleIndex};
 use crate::redact::Pseudonym;
 use crate::sanitize::Sanitizer;
@@ -42,6 +46,23 @@ impl Found {
         }
     }
 
+    /// Of findings and the pseudonyms that some of them got.
+    pub fn of(findings: &[RuleIndex], pseudonyms: &[(RuleIndex, Pseudonym)]) -> Self {
+        let mut own = Self::default();
+        let mut with = HashMap::new();
+        for &(rule, pseudonym) in pseudonyms {
+            own.named(rule, pseudonym);
+            *with.entry(rule).or_insert(0_u64) += 1;
+        }
+        for rule in findings {
+            match with.get_mut(rule) {
+                Some(left @ 1..) => *left -= 1,
+                _ => own.found(*rule),
+            }
+        }
+        own
+    }
+
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
         self.touched.is_empty() && self.named.is_empty()
@@ -76,5 +97,38 @@ impl Found {
     /// The pseudonyms, one for each finding.
     pub(super) fn pseudonyms(&mut self) -> &mut [(RuleIndex, Pseudonym)] {
         &mut self.named
+    }
+}
+
+/// One stream's share in a trail: counts beside the stream, noted block by block.
+#[derive(Debug)]
+pub struct Stream {
+    trail: Arc<Trail>,
+    source: Box<str>,
+    sanitizer: Arc<Sanitizer>,
+    found: Found,
+}
+
+impl Stream {
+    /// The share of a stream with this label, which is clean, scrubbed by these rules.
+    pub fn new(trail: Arc<Trail>, source: &str, sanitizer: Arc<Sanitizer>) -> Self {
+        Self { trail, source: source.into(), sanitizer, found: Found::default() }
+    }
+
+    /// Counts a finding: for [`Out::replaced`](crate::Out::replaced).
+    pub fn replaced(&mut self, finding: &Finding, marker: &[u8]) {
+        self.found.replaced(&self.sanitizer, finding, marker);
+    }
+
+    /// Notes what was counted. A block is over.
+    pub fn end_block(&mut self) {
+        self.trail.take(&self.source, &self.sanitizer, &mut self.found);
+    }
+
+    /// Whether records may pass.
+    /// # Errors
+    /// They may not; see [`Trail::pass`].
+    pub fn pass(&self) -> Result<(), Held> {
+        self.trail.pass()
     }
 }

@@ -23,7 +23,7 @@ mod verify;
 pub use chain::{Hash, Key};
 pub use entry::{Entry, Kind, MOST_LINE, Name};
 pub use file::{CannotOpen, Limits};
-pub use found::Found;
+pub use found::{Found, Stream};
 pub use time::Time;
 pub use trail::{Held, Listener, Options, Told, Trail, WhenFull};
 pub use verify::{Broken, Fault, Summary, Verifier, Wanted};

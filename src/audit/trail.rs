@@ -27,6 +27,8 @@ const PERIOD: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(300);
 /// How often it is said again that nothing can be written.
 const REMIND: Duration = Duration::from_secs(60);
+/// How long a write may take before it counts as failed, as far as records are concerned: a disk that hangs says nothing.
+const STALLED: Duration = Duration::from_secs(10);
 /// The stack of the thread that writes.
 const STACK: usize = 512 << 10;
 
@@ -92,6 +94,9 @@ struct Shared {
     writing: Mutex<Writing>,
     is_failing: AtomicBool,
     is_ending: AtomicBool,
+    /// When it was opened, and how many milliseconds later a write began that has not ended; 0: none.
+    opened: Instant,
+    began: AtomicU64,
     written: AtomicU64,
     failures: AtomicU64,
 }
@@ -125,6 +130,8 @@ impl Trail {
             writing: Mutex::new(Writing { writer, failing: None, is_closed: false }),
             is_failing: AtomicBool::new(false),
             is_ending: AtomicBool::new(false),
+            opened: Instant::now(),
+            began: AtomicU64::new(0),
             written: AtomicU64::new(0),
             failures: AtomicU64::new(0),
         });
@@ -164,7 +171,9 @@ impl Trail {
     /// # Errors
     /// They may not: what is found could not be written, and the trail was not set to go on without.
     pub fn pass(&self) -> Result<(), Held> {
-        let is_held = self.shared.when_full == WhenFull::Stop && self.shared.is_failing.load(Ordering::Relaxed);
+        let shared = &*self.shared;
+        let is_held = shared.when_full == WhenFull::Stop
+            && (shared.is_failing.load(Ordering::Relaxed) || shared.is_stalled());
         if is_held { Err(Held) } else { Ok(()) }
     }
 
@@ -225,6 +234,16 @@ impl Shared {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn millis(&self) -> u64 {
+        self.opened.elapsed().as_millis() as u64
+    }
+
+    /// Whether a write takes too long.
+    fn is_stalled(&self) -> bool {
+        let began = self.began.load(Ordering::Relaxed);
+        began > 0 && self.millis() > began + STALLED.as_millis() as u64
+    }
+
     fn cannot(&self, why: &str) -> String {
         format!("cannot write the audit trail {}: {why}", self.path.display())
     }
@@ -269,7 +288,10 @@ impl Shared {
         if kinds.is_empty() {
             return Ok(());
         }
-        match writing.writer.write(&kinds) {
+        self.began.store(self.millis().max(1), Ordering::Relaxed);
+        let wrote = writing.writer.write(&kinds);
+        self.began.store(0, Ordering::Relaxed);
+        match wrote {
             Ok(count) => {
                 writing.is_closed = more.contains(&Kind::Close);
                 self.written.fetch_add(count, Ordering::Relaxed);

@@ -9,6 +9,8 @@
     reason = "files, pipes and the terminal are dealt with here"
 )]
 
+mod audit;
+mod auditing;
 mod completions;
 mod explain;
 mod filter;
@@ -38,7 +40,7 @@ Examples:
   kasm-scrub explain < app.log
   kasm-scrub rules list --profile secrets
 
-Exit codes: 0 done, 1 findings (with --fail-on-finding) or failed examples, 2 could not do it.";
+Exit codes: 0 done, 1 findings (with --fail-on-finding), failed examples or a broken audit trail, 2 could not do it.";
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -55,6 +57,7 @@ enum Command {
     Sidecar(Box<sidecar::Args>),
     Explain(explain::Args),
     Rules(rules::Args),
+    Audit(audit::Args),
     Completions(completions::Args),
 }
 
@@ -90,6 +93,7 @@ pub fn main() -> ExitCode {
             Command::Sidecar(args) => sidecar::run(*args),
             Command::Explain(args) => explain::run(args),
             Command::Rules(args) => rules::run(args),
+            Command::Audit(args) => audit::run(args),
             Command::Completions(args) => completions::run(args),
         }
     };

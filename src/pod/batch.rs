@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::audit::Found;
 use crate::finding::{Finding, RuleIndex};
 use crate::sanitize::Sanitizer;
 use crate::stream::Out;
@@ -14,6 +15,16 @@ pub struct Origin {
     pub input: &'static str,
     /// Names and values: `file.path`, `k8s.pod.name` … as the semantic conventions of OpenTelemetry have them.
     pub labels: Vec<(Cow<'static, str>, String)>,
+}
+
+impl Origin {
+    /// What an audit trail calls it: the input, and what its first label says.
+    pub fn source(&self) -> Cow<'static, str> {
+        match self.labels.first() {
+            Some((_, value)) => format!("{}:{value}", self.input).into(),
+            None => self.input.into(),
+        }
+    }
 }
 
 /// What is known of a record beside its text. Clean, as the text is.
@@ -46,12 +57,13 @@ pub struct Batch {
     text: Vec<u8>,
     records: Vec<Record>,
     found: Vec<RuleIndex>,
+    noted: Found,
 }
 
 impl Batch {
     /// A batch of nothing yet.
     pub fn new(origin: Arc<Origin>, sanitizer: Arc<Sanitizer>) -> Self {
-        Self { origin, sanitizer, text: Vec::new(), records: Vec::new(), found: Vec::new() }
+        Self { origin, sanitizer, text: Vec::new(), records: Vec::new(), found: Vec::new(), noted: Found::default() }
     }
 
     /// Whether there is nothing in it: no record, and none that has begun.
@@ -79,6 +91,11 @@ impl Batch {
         &self.found
     }
 
+    /// The same for an audit trail.
+    pub(super) fn noted(&mut self) -> &mut Found {
+        &mut self.noted
+    }
+
     /// Ends the record that has begun, even if it is empty.
     pub fn end_record(&mut self, details: Details) {
         self.records.push(Record { end: self.text.len(), details });
@@ -94,6 +111,7 @@ impl Batch {
         self.text.clear();
         self.records.clear();
         self.found.clear();
+        self.noted.clear();
     }
 }
 
@@ -109,8 +127,9 @@ impl Out for Batch {
         self.text.extend_from_slice(&bytes[done..]);
     }
 
-    fn found(&mut self, finding: &Finding) {
+    fn replaced(&mut self, finding: &Finding, marker: &[u8]) {
         self.found.push(finding.rule);
+        self.noted.replaced(&self.sanitizer, finding, marker);
     }
 }
 

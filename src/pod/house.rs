@@ -5,7 +5,11 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::batch::Batch;
+use crate::audit::Trail;
 use crate::sanitize::Sanitizer;
+
+/// How often it is looked whether the audit trail can be written again.
+const HOLD: Duration = Duration::from_millis(100);
 
 /// The output takes nothing more: the time to drain is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +81,7 @@ pub struct House {
     sanitizer: RwLock<Arc<Sanitizer>>,
     output: Box<dyn Output>,
     counts: Box<dyn Counts>,
+    audit: Option<Arc<Trail>>,
     /// The word to stop.
     pub stopping: Stopping,
 }
@@ -90,7 +95,12 @@ impl fmt::Debug for House {
 impl House {
     /// A house with these rules and this output.
     pub fn new(sanitizer: Arc<Sanitizer>, output: Box<dyn Output>, counts: Box<dyn Counts>) -> Self {
-        Self { sanitizer: RwLock::new(sanitizer), output, counts, stopping: Stopping::default() }
+        Self { sanitizer: RwLock::new(sanitizer), output, counts, audit: None, stopping: Stopping::default() }
+    }
+
+    /// A house that keeps an audit trail.
+    pub fn with_audit(self, audit: Option<Arc<Trail>>) -> Self {
+        Self { audit, ..self }
     }
 
     /// The rules in use. An input asks for them again whenever its stream is settled.
@@ -110,9 +120,26 @@ impl House {
         if batch.is_empty() {
             return Ok(());
         }
+        self.hold()?;
         self.output.deliver(batch, &self.stopping)?;
         self.counts.delivered(batch);
+        if let Some(trail) = &self.audit {
+            let (source, sanitizer) = (batch.origin.source(), batch.sanitizer.clone());
+            trail.take(&source, &sanitizer, batch.noted());
+        }
         batch.clear();
+        Ok(())
+    }
+
+    /// Waits while what is found cannot be written to the audit trail.
+    fn hold(&self) -> Result<(), Stopped> {
+        let Some(trail) = &self.audit else { return Ok(()) };
+        while trail.pass().is_err() {
+            if self.stopping.is_over() {
+                return Err(Stopped);
+            }
+            self.stopping.wait(HOLD);
+        }
         Ok(())
     }
 
