@@ -17,6 +17,7 @@ use super::auth::Tokens;
 use super::body::{self, Bounds, SaidLen, Unread, Whole};
 use super::budget::{Budget, Share};
 use super::compression::Compression;
+use super::crew::Crew;
 use super::engine::Engine;
 use super::fault::{Code, Fault};
 use super::grpc;
@@ -44,8 +45,8 @@ pub(super) struct Exchange {
     pub(super) budget: Budget,
     /// Places for requests that were read.
     pub(super) in_flight: Arc<Semaphore>,
-    /// Places for large messages that are scrubbed.
-    pub(super) scrubbing: Arc<Semaphore>,
+    /// Who scrubs large messages.
+    pub(super) crew: Crew,
 }
 
 impl Exchange {
@@ -191,16 +192,14 @@ impl Exchange {
             let message = message::scrub(head, opened, &self.engine, &self.metrics, upstream, &mut share)?;
             return Ok((message, share));
         }
-        let place = self.scrubbing.clone().acquire_owned().await.map_err(|_| Fault::Overloaded)?;
         let (exchange, upstream) = (self.clone(), upstream.clone());
         let work = move || {
-            let _place = place;
             let most = exchange.engine.most_bytes();
             let opened = message::open(head, &bytes, most, &mut share)?.ok_or(Fault::TooLarge { most })?;
             let Exchange { engine, metrics, .. } = &*exchange;
             Ok((message::scrub(head, opened, engine, metrics, &upstream, &mut share)?, share))
         };
-        tokio::task::spawn_blocking(work).await.map_err(|_| Fault::Internal)?
+        self.crew.work(work).await.ok_or(Fault::Internal)?
     }
 }
 

@@ -23,6 +23,7 @@ mod budget;
 mod canary;
 mod compression;
 mod connect;
+mod crew;
 mod engine;
 mod exchange;
 mod fault;
@@ -66,6 +67,7 @@ use admin::Readiness;
 use auth::Tokens;
 use budget::Budget;
 use canary::Canary;
+use crew::Crew;
 use engine::Engine;
 use exchange::Exchange;
 use head::Port;
@@ -160,9 +162,8 @@ pub fn run(settings: Settings, rules: impl Rules + 'static) -> Result<End, Canno
     } else {
         runtime::Builder::new_current_thread()
     };
-    // Large requests are scrubbed there, and files read again.
-    // Names are looked up there, too, by what may take long to answer.
-    builder.enable_all().max_blocking_threads(settings.threads.max(1) + 8).thread_name("kasm-scrub");
+    // Files are read again there, and names looked up, by what may take long to answer.
+    builder.enable_all().max_blocking_threads(8).thread_name("kasm-scrub");
     let runtime = builder.build().map_err(CannotStart::System)?;
     let end = runtime.block_on(serve(settings, Arc::new(rules)));
     // What is still being scrubbed is not waited for.
@@ -198,7 +199,7 @@ async fn serve(mut settings: Settings, rules: Arc<dyn Rules>) -> Result<End, Can
         limits: settings.limits,
         budget: budget.clone(),
         in_flight: Arc::new(Semaphore::new(settings.limits.in_flight)),
-        scrubbing: Arc::new(Semaphore::new(settings.threads.max(1))),
+        crew: Crew::start(settings.threads.max(1)).map_err(CannotStart::System)?,
     });
     let readiness = Arc::new(Readiness::default());
     let (drain, draining) = watch::channel(false);
@@ -335,7 +336,7 @@ fn canary(
         limits: exchange.limits,
         budget: Budget::new(1 << 20),
         in_flight: Arc::new(Semaphore::new(1)),
-        scrubbing: exchange.scrubbing.clone(),
+        crew: exchange.crew.clone(),
     });
     let (alive, _) = mpsc::channel(1);
     let (never, always) = watch::channel(false);
