@@ -86,7 +86,12 @@ impl Sanitizer {
     pub fn builtin() -> Self {
         let rules = Ruleset::builtin().into_profile(crate::Profile::Default, |_| true);
         let actions = vec![Action::Replace; rules.rules().len()];
-        Self { scanner: Scanner::new(rules, Vec::new(), Format::Auto), actions, key: None, digest: OnceLock::new() }
+        Self {
+            scanner: Scanner::new(rules, Vec::new(), Format::Auto),
+            actions,
+            key: None,
+            digest: OnceLock::new(),
+        }
     }
 
     /// The rules it cleans by.

@@ -22,3 +22,4 @@ mod properties;
 mod relay;
 mod rules;
 mod structure;
+mod trail;

@@ -185,6 +185,9 @@ mod tests {
     fn keys_that_can_be_guessed_are_refused() {
         assert_eq!(Key::new("a1", b"0123456789abcde\n").err(), Some(BadKey::TooShort));
         assert_eq!(Key::new("a 1", b"0123456789abcdef").err(), Some(BadKey::BadId));
-        assert_eq!(format!("{:?}", Key::new("a1", b"0123456789abcdef").expect("a key")), "Key { id: \"a1\", .. }");
+        assert_eq!(
+            format!("{:?}", Key::new("a1", b"0123456789abcdef").expect("a key")),
+            "Key { id: \"a1\", .. }"
+        );
     }
 }

@@ -59,7 +59,11 @@ impl fmt::Display for CannotOpen {
         match self {
             Self::File(path, error) => write!(f, "cannot write the audit trail {}: {error}", path.display()),
             Self::NotAFile(path) => {
-                write!(f, "audit trail {}: is no regular file; name one, in a folder of its own", path.display())
+                write!(
+                    f,
+                    "audit trail {}: is no regular file; name one, in a folder of its own",
+                    path.display()
+                )
             }
             Self::InUse(path) => write!(
                 f,
@@ -145,7 +149,8 @@ impl Writer {
             (Some(last), _) => {
                 let mut start = vec![0; MOST_LINE];
                 let read = self.file.read_at(&mut start, 0).map_err(CannotOpen::System)?;
-                self.first = tail::first_seq(&start[..read]).ok_or_else(|| unfit("its first line is no entry"))?;
+                self.first =
+                    tail::first_seq(&start[..read]).ok_or_else(|| unfit("its first line is no entry"))?;
                 (last, true)
             }
             // The crash came between two files.
@@ -240,7 +245,10 @@ impl Writer {
         if self.is_at_path()? {
             let full = full_name(&self.path, self.first);
             if full.try_exists()? {
-                return Err(io::Error::new(ErrorKind::AlreadyExists, format!("{} is in the way", full.display())));
+                return Err(io::Error::new(
+                    ErrorKind::AlreadyExists,
+                    format!("{} is in the way", full.display()),
+                ));
             }
             fs::rename(&self.path, full)?;
         }

@@ -8,7 +8,11 @@
 //! `chain` ties lines together, `entry` says what is in them, `verify` reads them again: these know bytes only. `file` and
 //! `trail` deal with files, clocks and a thread.
 
-#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a file is written, with times, by a thread")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a file is written, with times, by a thread"
+)]
 
 mod chain;
 mod entry;

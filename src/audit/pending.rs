@@ -81,9 +81,10 @@ impl Pending {
 
     /// The counts of a rule in a source; of another source if there are too many.
     fn count(&mut self, source: &str, rules: &[u8; 32], rule: &str) -> &mut Count {
-        let is_known = self.sources.get(source).is_some_and(|all| {
-            all.iter().any(|by| by.rules == *rules && by.counts.contains_key(rule))
-        });
+        let is_known = self
+            .sources
+            .get(source)
+            .is_some_and(|all| all.iter().any(|by| by.rules == *rules && by.counts.contains_key(rule)));
         let source = if is_known || self.kinds < MOST_KINDS { source } else { OTHERS };
         if !self.sources.contains_key(source) {
             self.sources.insert(source.into(), Vec::new());

@@ -62,7 +62,8 @@ pub(super) fn read(end: &[u8], is_all: bool, key: &Key) -> Result<Tail, Unfit> {
     if lines.is_empty() {
         return if is_all { Ok(Tail { torn, last: None }) } else { Err(Unfit::Short) };
     }
-    let lines: Vec<&[u8]> = lines.split_inclusive(|&b| b == b'\n').map(|line| &line[..line.len() - 1]).collect();
+    let lines: Vec<&[u8]> =
+        lines.split_inclusive(|&b| b == b'\n').map(|line| &line[..line.len() - 1]).collect();
     // Back to a line that the key covers and whose line before is known.
     let mut from = lines.len();
     let before = loop {

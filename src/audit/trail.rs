@@ -318,8 +318,11 @@ impl Shared {
         if !is_old {
             (self.listener)(Told::Failed(&self.cannot(&why)));
         }
-        let failing =
-            writing.failing.get_or_insert_with(|| Failing { since: super::now(), why: String::new(), said: now });
+        let failing = writing.failing.get_or_insert_with(|| Failing {
+            since: super::now(),
+            why: String::new(),
+            said: now,
+        });
         failing.why = why;
         if !is_old {
             failing.said = now;

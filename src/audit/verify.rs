@@ -224,7 +224,7 @@ impl<'k> Verifier<'k> {
     }
 
     fn read(&mut self, line: &[u8]) -> Result<Entry, Fault> {
-        let line = line.strip_suffix(b"\n").ok_or(Fault::Torn)?;
+        let line = line.strip_suffix(b"\n").filter(|_| self.summary.torn == 0).ok_or(Fault::Torn)?;
         if line.len() > MOST_LINE {
             return Err(Fault::NotAnEntry);
         }
@@ -244,7 +244,8 @@ impl<'k> Verifier<'k> {
         if let Some(id) = &entry.key
             && !self.keys.is_empty()
         {
-            let key = if self.any_name { self.keys.first() } else { self.keys.iter().find(|key| key.id() == id) };
+            let key =
+                if self.any_name { self.keys.first() } else { self.keys.iter().find(|key| key.id() == id) };
             let key = key.ok_or_else(|| Fault::UnknownKey(id.clone()))?;
             if !sealed.is_by(key, &before) {
                 return Err(Fault::Forged);
@@ -338,6 +339,7 @@ impl<'k> Verifier<'k> {
         let fault = match torn {
             0 if self.line == 0 => Fault::Empty,
             0 => return Ok(()),
+            _ if torn > MOST_LINE as u64 => Fault::NotAnEntry,
             _ if self.wanted.live => {
                 self.summary.torn = torn;
                 return Ok(());

@@ -101,7 +101,10 @@ fn scrub(mut input: Input, sanitizer: &Sanitizer, threads: usize, sink: &mut Sin
 
 fn verdict(read: Option<io::Error>, sink: &Sink, fail_on_finding: bool) -> Exit {
     if sink.is_held {
-        say(&format!("stopped: the audit trail cannot be written; {} bytes were written to stdout", sink.tally.bytes_out));
+        say(&format!(
+            "stopped: the audit trail cannot be written; {} bytes were written to stdout",
+            sink.tally.bytes_out
+        ));
         return Exit::Unable;
     }
     match (sink.error(), read) {

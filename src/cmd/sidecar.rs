@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::auditing::AuditOptions;
 use super::logs::{self, Scrubbed};
 use super::otel::Variables;
 use super::setup::{SanitizerOptions, duration};
 use super::{Exit, Refusal};
 use crate::Sanitizer;
+use crate::audit::{Told, WhenFull};
 use crate::otlp::{Policy, Unknown};
 use crate::relay::{
     self, Address, ClientTls, Compression, End, Limits, PerSignal, Rules, Scrubbing, ServerTls, Settings,
@@ -132,13 +134,24 @@ pub(super) struct Args {
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = ["error", "warn", "info", "debug"],
         help_heading = "Operation")]
     log_level: String,
+    #[command(flatten)]
+    audit: AuditOptions,
 }
 
 pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
-    let settings = settings(&args, &Variables::of_process())?;
+    let mut settings = settings(&args, &Variables::of_process())?;
     let scrubbed = Scrubbed::default();
     logs::start(&args.log_format, &args.log_level, scrubbed.clone());
-    match relay::run(settings, Files { options: args.sanitizer, scrubbed })? {
+    let trail = args.audit.open(Box::new(tell))?;
+    settings.audit.clone_from(&trail);
+    let end = relay::run(settings, Files { options: args.sanitizer, scrubbed })?;
+    if let Some(trail) = trail
+        && trail.close().is_err()
+        && args.audit.when_full() == WhenFull::Stop
+    {
+        return Err(Refusal(trail.fault().unwrap_or_default()));
+    }
+    match end {
         End::Drained => Ok(Exit::Done),
         End::Interrupted => {
             Err(Refusal("ended by a second signal, before all requests were answered".to_owned()))
@@ -147,6 +160,14 @@ pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
             "requests were still under way at the deadline and were cut off; give --drain more time"
                 .to_owned(),
         )),
+    }
+}
+
+/// Says in our log what becomes of the audit trail.
+fn tell(told: Told<'_>) {
+    match told {
+        Told::Failed(why) => tracing::error!("{why}"),
+        Told::Recovered => tracing::info!("the audit trail can be written again"),
     }
 }
 
@@ -217,6 +238,7 @@ fn settings(args: &Args, variables: &Variables) -> Result<Settings, Refusal> {
         canary: args.canary,
         drain: args.drain,
         threads: usize::from(args.threads),
+        audit: None,
         scrubbing: Scrubbing::On,
     })
 }

@@ -63,7 +63,14 @@ pub struct Batch {
 impl Batch {
     /// A batch of nothing yet.
     pub fn new(origin: Arc<Origin>, sanitizer: Arc<Sanitizer>) -> Self {
-        Self { origin, sanitizer, text: Vec::new(), records: Vec::new(), found: Vec::new(), noted: Found::default() }
+        Self {
+            origin,
+            sanitizer,
+            text: Vec::new(),
+            records: Vec::new(),
+            found: Vec::new(),
+            noted: Found::default(),
+        }
     }
 
     /// Whether there is nothing in it: no record, and none that has begun.

@@ -194,6 +194,7 @@ async fn serve(mut settings: Settings, rules: Arc<dyn Rules>) -> Result<End, Can
     let exchange = Arc::new(Exchange {
         engine: engine.clone(),
         metrics: metrics.clone(),
+        audit: settings.audit.clone(),
         upstreams: upstreams.clone(),
         tokens: tokens.clone(),
         limits: settings.limits,
@@ -206,7 +207,7 @@ async fn serve(mut settings: Settings, rules: Arc<dyn Rules>) -> Result<End, Can
     let (alive, mut all_gone) = mpsc::channel(1);
     let listener = Listener {
         name: "admin",
-        handler: admin::handler(metrics.clone(), readiness.clone(), budget),
+        handler: admin::handler(metrics.clone(), readiness.clone(), budget, settings.audit.clone()),
         tls: None,
         limits: settings.limits,
         metrics: metrics.clone(),
@@ -331,6 +332,7 @@ fn canary(
     let own = Arc::new(Exchange {
         engine: exchange.engine.clone(),
         metrics: Arc::new(Metrics::new()),
+        audit: None,
         upstreams,
         tokens: None,
         limits: exchange.limits,

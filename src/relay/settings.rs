@@ -1,6 +1,7 @@
 //! What a relay is told: where it listens, where requests go, and its limits.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::HeaderMap;
@@ -8,6 +9,7 @@ use hyper::HeaderMap;
 use super::address::{Address, Place, Url};
 use super::compression::Compression;
 use super::engine::Scrubbing;
+use crate::audit::Trail;
 use crate::otlp::{Policy, Signal};
 
 /// Everything that a relay is told.
@@ -35,6 +37,8 @@ pub struct Settings {
     pub drain: Duration,
     /// How many threads move requests; scrubbing of large ones has as many of its own.
     pub threads: usize,
+    /// Where what was found is noted; none: nowhere.
+    pub audit: Option<Arc<Trail>>,
     /// Whether requests are scrubbed.
     pub scrubbing: Scrubbing,
 }
