@@ -166,7 +166,7 @@ impl Writer {
             }
             (None, None) => return Ok((torn > 0).then_some(Kind::Resume { torn, unkeyed: 0 })),
         };
-        let Last { seq, hash, kind, unkeyed } = last;
+        let Last { seq, hash, kind, unkeyed, .. } = last;
         (self.seq, self.head) = (seq + 1, hash);
         self.is_full = is_here && kind == Kind::Rotate;
         Ok(Some(match kind {
@@ -297,11 +297,11 @@ fn end_of(file: &File, path: &Path, key: &Key) -> Result<Tail, CannotOpen> {
         file.read_exact_at(&mut end, from).map_err(cannot)?;
         let why = match tail::read(&end, from == 0, key) {
             Ok(tail) => return Ok(tail),
-            Err(Unfit::Short) => {
+            Err(Unfit::Short) if from > 0 => {
                 size *= 4;
                 continue;
             }
-            Err(Unfit::NoTrail) => "it is no audit trail",
+            Err(Unfit::Short | Unfit::NoTrail) => "it is no audit trail",
             Err(Unfit::Changed) => "its last entries do not follow from each other",
             Err(Unfit::OtherKey) => "its last checkpoint was not made with this key",
         };

@@ -23,6 +23,8 @@ pub(super) struct Last {
     pub(super) kind: Kind,
     /// Entries at the end that no HMAC covers.
     pub(super) unkeyed: u64,
+    /// Whether one covers the entries before those.
+    is_covered: bool,
 }
 
 /// Why nothing is written behind an end.
@@ -62,30 +64,29 @@ pub(super) fn read(end: &[u8], is_all: bool, key: &Key) -> Result<Tail, Unfit> {
     if lines.is_empty() {
         return if is_all { Ok(Tail { torn, last: None }) } else { Err(Unfit::Short) };
     }
-    let lines: Vec<&[u8]> =
-        lines.split_inclusive(|&b| b == b'\n').map(|line| &line[..line.len() - 1]).collect();
-    // Back to a line that the key covers and whose line before is known.
-    let mut from = lines.len();
-    let before = loop {
-        from = from.checked_sub(1).ok_or(if is_all { Unfit::NoTrail } else { Unfit::Short })?;
-        let entry = Entry::read(lines[from]).map_err(|_| Unfit::NoTrail)?;
-        if !entry.kind.is_keyed() {
-            continue;
-        }
-        match (from.checked_sub(1), entry.kind) {
-            (Some(line), _) => break Sealed::of(lines[line]).ok_or(Unfit::NoTrail)?.hash,
-            (None, Kind::Start { .. }) => break Hash::default(),
-            (None, Kind::Continue { head, .. }) => break head,
-            (None, _) if is_all => return Err(Unfit::NoTrail),
-            (None, _) => return Err(Unfit::Short),
-        }
+    let mut lines = lines.split_inclusive(|&b| b == b'\n').map(|line| &line[..line.len() - 1]).peekable();
+    // From the first line whose line before is known.
+    let before = match lines.peek().map(|line| Entry::read(line)) {
+        Some(Ok(Entry { kind: Kind::Start { .. }, .. })) if is_all => Hash::default(),
+        Some(Ok(Entry { kind: Kind::Continue { head, .. }, .. })) if is_all => head,
+        Some(Ok(_)) if !is_all => match lines.next().and_then(Sealed::of) {
+            Some(sealed) => sealed.hash,
+            None => return Err(Unfit::NoTrail),
+        },
+        _ => return Err(Unfit::NoTrail),
     };
-    let last = follow(&lines[from..], before, key)?;
+    let last = follow(lines, before, key)?;
+    // A file begins with a line that has an HMAC, so there is one further up.
+    let last = last.filter(|last| last.is_covered).ok_or(Unfit::Short)?;
     Ok(Tail { torn, last: Some(last) })
 }
 
-/// Follows the chain from a line that has an HMAC to the last.
-fn follow(lines: &[&[u8]], mut before: Hash, key: &Key) -> Result<Last, Unfit> {
+/// Follows the chain to the last line.
+fn follow<'l>(
+    lines: impl Iterator<Item = &'l [u8]>,
+    mut before: Hash,
+    key: &Key,
+) -> Result<Option<Last>, Unfit> {
     let mut last: Option<Last> = None;
     for line in lines {
         let entry = Entry::read(line).map_err(|_| Unfit::NoTrail)?;
@@ -98,10 +99,13 @@ fn follow(lines: &[&[u8]], mut before: Hash, key: &Key) -> Result<Last, Unfit> {
         if entry.key.is_some_and(|id| id == key.id()) && !sealed.is_by(key, &before) {
             return Err(Unfit::OtherKey);
         }
-        let unkeyed = last.map_or(0, |last| last.unkeyed + 1);
-        let unkeyed = if entry.kind.is_keyed() { 0 } else { unkeyed };
+        let (unkeyed, is_covered) = match last {
+            _ if entry.kind.is_keyed() => (0, true),
+            Some(last) => (last.unkeyed + 1, last.is_covered),
+            None => (1, false),
+        };
         before = sealed.hash;
-        last = Some(Last { seq: entry.seq, hash: sealed.hash, kind: entry.kind, unkeyed });
+        last = Some(Last { seq: entry.seq, hash: sealed.hash, kind: entry.kind, unkeyed, is_covered });
     }
-    last.ok_or(Unfit::NoTrail)
+    Ok(last)
 }

@@ -359,6 +359,9 @@ impl<'k> Verifier<'k> {
         let (Some((first, _)), Some((last, ..))) = (summary.first, summary.last) else {
             return broken(0, Fault::Empty);
         };
+        if !summary.is_closed && !wanted.live {
+            return broken(line, Fault::Open);
+        }
         if first > oldest && !wanted.part {
             return broken(0, Fault::Removed { from: oldest, to: first - 1 });
         }
@@ -367,9 +370,6 @@ impl<'k> Verifier<'k> {
         }
         if wanted.head.is_some() && !has_head {
             return broken(line, Fault::NoHead);
-        }
-        if !summary.is_closed && !wanted.live {
-            return broken(line, Fault::Open);
         }
         Ok(summary)
     }

@@ -1,5 +1,7 @@
 //! Every single change of a trail is found.
 
+use std::sync::LazyLock;
+
 use kasm_scrub::audit::{Fault, Hash, Wanted};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
@@ -15,7 +17,7 @@ fn what_was_written_is_that() {
     let dir = tempfile::tempdir().expect("a folder");
     let text = written(dir.path());
     let summary = verify(&[&text], Wanted::default()).expect("as it was written");
-    assert_eq!((summary.entries, summary.findings, summary.first.map(|(seq, _)| seq)), (7, 5, Some(0)));
+    assert_eq!((summary.entries, summary.findings, summary.first.map(|(seq, _)| seq)), (6, 5, Some(0)));
     assert!(summary.is_closed && summary.resumed == 0 && summary.unkeyed == 0);
     let (last, _, head) = summary.last.expect("a last entry");
     for (wanted, want) in [
@@ -78,25 +80,26 @@ fn hashes_made_anew_without_the_key_are_found() {
     }
 }
 
+static TEXT: LazyLock<Vec<u8>> = LazyLock::new(|| written(tempfile::tempdir().expect("a folder").path()));
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn lines_in_another_order_are_found(first in 0_usize..7, second in 0_usize..8, what in 0..4) {
-        let dir = tempfile::tempdir().expect("a folder");
-        let text = written(dir.path());
-        let mut changed = lines(&text);
+    fn lines_in_another_order_are_found(first in 0_usize..6, second in 0_usize..7, what in 0..4) {
+        let text = &*TEXT;
+        let mut changed = lines(text);
         match what {
             0 => drop(changed.remove(first)),
-            1 => changed.swap(first, second.min(6)),
+            1 => changed.swap(first, second.min(5)),
             2 => changed.insert(second, changed[first].clone()),
             _ => changed.insert(second, b"{}\n".to_vec()),
         }
         let changed = changed.concat();
-        prop_assume!(changed != text);
+        prop_assume!(changed != *text);
         prop_assert!(verify(&[&changed], Wanted::default()).is_err());
         // Who reads a trail that is being written may see no close, but nothing else of this.
-        let at_the_end = what == 0 && first == 6;
+        let at_the_end = what == 0 && first == 5;
         let live = Wanted { live: true, ..Wanted::default() };
         prop_assert_eq!(verify(&[&changed], live).is_err(), !at_the_end);
     }
@@ -114,11 +117,14 @@ fn faults_say_what_was_done() {
     };
     check("cut out", 3, Fault::Missing { from: 2, to: 2 }, &|lines| drop(lines.remove(2)));
     check("doubled", 4, Fault::Moved { seq: 2 }, &|lines| lines.insert(3, lines[2].clone()));
-    check("no close", 6, Fault::Open, &|lines| drop(lines.pop()));
+    check("no close", 5, Fault::Open, &|lines| drop(lines.pop()));
     check("no start", 1, Fault::Misplaced("found"), &|lines| drop(lines.remove(0)));
     check("an empty line", 2, Fault::NotAnEntry, &|lines| lines.insert(1, b"\n".to_vec()));
-    check("a carriage return", 1, Fault::NotAnEntry, &|lines| lines[0].insert(lines[0].len() - 1, b'\r'));
-    check("a long line", 0, Fault::Empty, &|lines| lines.clear());
+    check("a carriage return", 1, Fault::NotAnEntry, &|lines| {
+        lines[0].pop();
+        lines[0].extend_from_slice(b"\r\n");
+    });
+    check("no line", 0, Fault::Empty, &|lines| lines.clear());
     check("edited", 3, Fault::Edited, &|lines| {
         let text = String::from_utf8(lines[2].clone()).expect("text");
         lines[2] = text.replace("\"count\":3", "\"count\":4").into_bytes();

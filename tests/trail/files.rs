@@ -10,6 +10,11 @@ use super::{RULES, fault, files, open, texts, verify, verify_by, written};
 
 const SMALL: Limits = Limits { max_size: 1500, keep: 3 };
 
+/// A folder that is written to thousands of times: in memory, where there is such a place.
+fn quick() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder")
+}
+
 /// Goes on with a trail; notes one finding and closes it.
 fn go_on(path: &Path, limits: Limits) {
     let trail = open(path, limits).expect("a trail to go on with");
@@ -19,7 +24,7 @@ fn go_on(path: &Path, limits: Limits) {
 
 #[test]
 fn a_trail_goes_on_from_a_cut_at_any_byte() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = quick();
     let text = written(dir.path());
     let path = dir.path().join("cut");
     for len in 0..=text.len() {
@@ -37,7 +42,7 @@ fn a_trail_goes_on_from_a_cut_at_any_byte() {
 
 #[test]
 fn a_crash_between_two_files_is_gone_on_from() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = quick();
     let path = dir.path().join("audit.jsonl");
     let (before, second) = two_files(&path);
     let first_line = memchr::memchr(b'\n', &second).expect("a line") + 1;
@@ -92,7 +97,7 @@ fn full_files_are_kept_and_removed_as_it_was_said() {
         let found = fault(verify(&rest, Wanted::default()));
         match missing {
             0 => assert!(matches!(found, Some(Fault::Removed { .. })), "{found:?}"),
-            3 => assert_eq!(found, Some(Fault::Open)),
+            3 => assert_eq!(found, Some(Fault::Open), "{missing}"),
             _ => assert!(matches!(found, Some(Fault::Missing { .. })), "{found:?}"),
         }
     }
@@ -156,8 +161,8 @@ fn what_others_did_to_the_file_holds_records_up() {
     let path = dir.path().join("audit.jsonl");
     for harm in [
         |path: &Path| fs::remove_file(path),
-        |path| fs::write(path, "{\"seq\":0"),
-        |path| fs::rename(path, path.with_extension("old")),
+        |path: &Path| fs::write(path, "{\"seq\":0"),
+        |path: &Path| fs::rename(path, path.with_extension("old")),
     ] {
         let _ = fs::remove_file(&path);
         let trail = open(&path, Limits::default()).expect("a new trail");

@@ -78,7 +78,8 @@ fn what_is_written_is_as_the_schema_says() {
     assert!(trail.flush().is_err());
     std::fs::rename(dir.path().join("away"), &path).expect("rename");
     trail.close().expect("room");
-    drop(open(&path, Limits::default()));
+    drop(trail);
+    drop(open(&path, Limits::default()).expect("a trail to go on with"));
     let all = texts(&files(&path)).concat();
     let mut kinds = std::collections::BTreeSet::new();
     for line in std::str::from_utf8(&all).expect("text").lines() {
