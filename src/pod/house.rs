@@ -148,3 +148,58 @@ impl House {
         self.counts.event(what);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Scrubber;
+    use crate::audit::{Key, Limits, Options, WhenFull};
+    use crate::pod::Origin;
+
+    struct Everything;
+
+    impl Output for Everything {
+        fn deliver(&self, _: &Batch, _: &Stopping) -> Result<(), Stopped> {
+            Ok(())
+        }
+    }
+
+    impl Counts for Everything {
+        fn delivered(&self, _: &Batch) {}
+        fn event(&self, _: &'static str) {}
+    }
+
+    #[test]
+    fn what_was_delivered_is_noted_and_nothing_passes_that_cannot_be() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("audit.jsonl");
+        let key = Key::new("a1", b"dead beef dead beef").expect("a key");
+        let options =
+            Options { path: path.clone(), key, limits: Limits::default(), when_full: WhenFull::Stop };
+        let trail = Arc::new(Trail::open(options, Box::new(|_| {})).expect("a trail"));
+        let sanitizer = Arc::new(Sanitizer::builtin());
+        let house = House::new(sanitizer.clone(), Box::new(Everything), Box::new(Everything))
+            .with_audit(Some(trail.clone()));
+        let labels = vec![("file.path".into(), "/var/log/a.log".to_owned())];
+        let mut batch = Batch::new(Arc::new(Origin { input: "file", labels }), sanitizer.clone());
+        let fill = |batch: &mut Batch| {
+            let mut scrubber = Scrubber::new(sanitizer.clone());
+            scrubber.push(b"password=deadBeef1\npassword=deadBeef2\n", batch);
+            scrubber.finish(batch);
+        };
+        fill(&mut batch);
+        house.deliver(&mut batch).expect("delivered");
+        trail.flush().expect("room");
+        let text = std::fs::read_to_string(&path).expect("a trail");
+        assert!(text.contains("\"source\":\"file:/var/log/a.log\",\"rule\":\"password\""), "{text}");
+        assert!(text.contains("\"count\":2") && !text.contains("deadBeef"), "{text}");
+        std::fs::remove_file(&path).expect("a file");
+        fill(&mut batch);
+        house.deliver(&mut batch).expect("it does not know yet");
+        assert!(trail.flush().is_err());
+        fill(&mut batch);
+        house.stopping.start(Duration::ZERO);
+        assert_eq!(house.deliver(&mut batch), Err(Stopped));
+        assert_eq!(batch.records().count(), 2, "what was not delivered stays");
+    }
+}
