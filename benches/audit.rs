@@ -1,7 +1,7 @@
 //! What an audit trail costs: `filter` on a log with and without one, turn by turn, the best run of each and the ratio of
 //! the two.
 //!
-//! `MIB=256 ROUNDS=9 cargo bench --bench audit`
+//! `KASM_SCRUB_BENCH_MIB=256 KASM_SCRUB_BENCH_RUNS=9 cargo bench --bench audit`
 
 #![allow(
     clippy::disallowed_methods,
@@ -33,7 +33,7 @@ fn run(input: &Path, args: &[&str]) -> Duration {
 }
 
 fn main() {
-    let (size, rounds) = (setting("MIB", 128) << 20, setting("ROUNDS", 7));
+    let (size, rounds) = (setting("KASM_SCRUB_BENCH_MIB", 128) << 20, setting("KASM_SCRUB_BENCH_RUNS", 7));
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).display().to_string();
     for key in ["key", "hash-key"] {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use kasm_scrub::audit::{Key, Verifier, Wanted};
+use kasm_scrub::audit::{self as trail, Verifier, Wanted};
 use kasm_scrub::otlp::{self, Answer, Encoding, Malformed, Policy, Refused, Scrubbed, Signal};
 use kasm_scrub::rules::anchor::{Anchor, Reach};
 use kasm_scrub::rules::byte_set::ByteSet;
@@ -249,8 +249,8 @@ pub(crate) fn transcode(sanitizer: &Arc<Sanitizer>, signal: u8, json: &[u8]) -> 
 /// # Errors
 /// It was taken.
 pub(crate) fn audit(text: &[u8]) -> Result<(), String> {
-    for key in [None, Key::new("a1", b"the dead key of nobody").ok()] {
-        let keys: Vec<Key> = key.into_iter().collect();
+    for key in [None, trail::Key::new("a1", b"the dead key of nobody").ok()] {
+        let keys: Vec<trail::Key> = key.into_iter().collect();
         let wanted = Wanted { live: true, part: true, ..Wanted::default() };
         let mut verifier = Verifier::new(&keys, true, wanted);
         verifier.file("0");
