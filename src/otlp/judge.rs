@@ -144,6 +144,7 @@ impl Judge {
                 leaves.fresh.push(Fresh { leaf: index as u32, kind: As::Key, hash });
             }
         }
+        leaves.inherit_keys();
         leaves.name_pairs(body, |name| scanner.knows_key(name));
     }
 

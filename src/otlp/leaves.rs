@@ -94,6 +94,8 @@ struct Pair {
     is_known: bool,
     /// The list it is in, if one of its other pairs may name this one.
     list: u32,
+    /// The pair around it, whose keys it has if it has none of its own.
+    around: u32,
 }
 
 /// A message that need not be looked at again if it is clean.
@@ -235,9 +237,9 @@ impl Leaves {
         self.lists - 1
     }
 
-    /// A new pair, without keys, of this list.
-    pub(super) fn new_pair(&mut self, list: u32) -> u32 {
-        self.pairs.push(Pair { last: NONE, count: 0, is_known: false, list });
+    /// A new pair, without keys, of this list, in the pair `around`.
+    pub(super) fn new_pair(&mut self, list: u32, around: u32) -> u32 {
+        self.pairs.push(Pair { last: NONE, count: 0, is_known: false, list, around });
         self.pairs.len() as u32 - 1
     }
 
@@ -248,8 +250,11 @@ impl Leaves {
         if known.count > MOST_KEYS {
             return Err(malformed(at, Malformed::Keys));
         }
-        self.keys.push(Key { text, next: known.last });
-        known.last = self.keys.len() as u32 - 1;
+        // An empty key is none.
+        if text.start < text.end {
+            self.keys.push(Key { text, next: known.last });
+            known.last = self.keys.len() as u32 - 1;
+        }
         Ok(())
     }
 
@@ -261,6 +266,22 @@ impl Leaves {
             next = key.next;
             Some(self.text(body, key.text))
         })
+    }
+
+    /// Gives pairs without keys those of the pair around them.
+    pub(super) fn inherit_keys(&mut self) {
+        if self.lists == 0 {
+            return;
+        }
+        // Those around others come before them.
+        for pair in 0..self.pairs.len() {
+            let Pair { last, around, .. } = self.pairs[pair];
+            if last == NONE && around != NONE {
+                let Pair { last, is_known, .. } = self.pairs[around as usize];
+                self.pairs[pair].last = last;
+                self.pairs[pair].is_known |= is_known;
+            }
+        }
     }
 
     /// Where one pair of a list names another, and `knows` the name, the other has the name as a further key.

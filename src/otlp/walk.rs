@@ -211,7 +211,7 @@ fn enter(
         Role::Plain | Role::Value => return Some(frame),
         // Its neighbours may name it.
         Role::Pair if outer.list != NONE => {
-            frame.pair = leaves.new_pair(outer.list);
+            frame.pair = leaves.new_pair(outer.list, outer.pair);
             return Some(frame);
         }
         Role::Pair => As::Pair,
@@ -239,7 +239,7 @@ fn enter(
     });
     frame.unit = leaves.units.len() as u32 - 1;
     match message.role {
-        Role::Pair => frame.pair = leaves.new_pair(NONE),
+        Role::Pair => frame.pair = leaves.new_pair(NONE, NONE),
         Role::List => frame.list = leaves.new_list(),
         _ => frame.pair = NONE,
     }

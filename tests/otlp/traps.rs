@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use kasm_scrub::otlp::{Encoding, Malformed, Policy, Refused, Scrubbed, Scrubber, Signal, Unknown};
+use kasm_scrub::otlp::{
+    Encoding, Malformed, Policy, Refused, Scrubbed, Scrubber, Signal, Unknown, to_protobuf,
+};
 use kasm_scrub::sanitize::Parts;
 use kasm_scrub::{Action, HashKey, Profile, Ruleset, Sanitizer};
 
@@ -364,6 +366,28 @@ fn a_pair_may_name_another() {
         let out =
             forwarded(&mut scrubber, Signal::Logs, Encoding::Json, json("DB_PASSWORD", "hunter2").as_bytes());
         assert_eq!(out.map(String::from_utf8), Ok(Ok(json("DB_PASSWORD", "[REDACTED:password]"))));
+    }
+}
+
+#[test]
+fn a_pair_without_a_key_has_that_of_the_pair_around_it() {
+    let json = |key: &str, inner: &str, text: &str| {
+        format!(
+            r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"attributes":[{{"key":"{key}","value":{{"kvlistValue":{{"values":[{{{inner}"value":{{"stringValue":"{text}"}}}}]}}}}}}]}}]}}]}}]}}"#
+        )
+    };
+    let mut scrubber = scrubber();
+    for inner in ["", r#""key":"","#] {
+        for encoding in [Encoding::Json, Encoding::Protobuf] {
+            let request = |key, text| match (json(key, inner, text), encoding) {
+                (json, Encoding::Json) => json.into_bytes(),
+                (json, Encoding::Protobuf) => to_protobuf(Signal::Logs, json.as_bytes()).expect("a request"),
+            };
+            let clean = request("zone", "hunter2");
+            assert_eq!(scrubber.scrub(Signal::Logs, encoding, &clean), Ok(Scrubbed::Clean));
+            let out = forwarded(&mut scrubber, Signal::Logs, encoding, &request("password", "hunter2"));
+            assert_eq!(out, Ok(request("password", "[REDACTED:password]")), "{encoding:?} {inner}");
+        }
     }
 }
 

@@ -151,7 +151,7 @@ impl Reader<'_> {
                     return Err(malformed(at, Malformed::JsonKind));
                 };
                 let (pair, list) = match message.role {
-                    Role::Pair => (self.leaves.new_pair(slot.list), NONE),
+                    Role::Pair => (self.leaves.new_pair(slot.list, slot.pair), NONE),
                     Role::Resource | Role::Scope => (NONE, NONE),
                     Role::List => (slot.pair, self.leaves.new_list()),
                     Role::Plain | Role::Value => (slot.pair, NONE),
