@@ -21,4 +21,6 @@ mod properties;
 #[cfg(feature = "otlp")]
 mod relay;
 mod rules;
+#[cfg(all(feature = "pod", target_os = "linux"))]
+mod run;
 mod structure;
