@@ -13,6 +13,7 @@
 mod batch;
 mod house;
 mod lines;
+pub mod tail;
 
 pub use batch::{Batch, Details, Origin, Record};
 pub use house::{Counts, House, Output, Stopped, Stopping};
