@@ -86,7 +86,11 @@ impl fmt::Display for CannotStart {
                 file.display()
             ),
             Self::Checkpoint(file, error) => {
-                write!(f, "checkpoint {}: {error}; name a file in a folder that can be written to", file.display())
+                write!(
+                    f,
+                    "checkpoint {}: {error}; name a file in a folder that can be written to",
+                    file.display()
+                )
             }
         }
     }
