@@ -22,3 +22,5 @@ mod properties;
 mod relay;
 mod rules;
 mod structure;
+#[cfg(feature = "pod")]
+mod tail;
