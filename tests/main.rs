@@ -24,3 +24,5 @@ mod rules;
 #[cfg(all(feature = "pod", target_os = "linux"))]
 mod run;
 mod structure;
+#[cfg(feature = "pod")]
+mod tail;

@@ -16,7 +16,12 @@ pub struct Lines {
 impl Lines {
     /// A new stream, by the rules in use.
     pub fn new(house: &House) -> Self {
-        Self { guard: Guard::new(house.sanitizer()) }
+        Self::by(house.sanitizer())
+    }
+
+    /// A new stream, by these rules.
+    pub fn by(sanitizer: Arc<Sanitizer>) -> Self {
+        Self { guard: Guard::new(sanitizer) }
     }
 
     /// The rules that it works by.

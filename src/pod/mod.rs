@@ -16,6 +16,7 @@ mod house;
 mod lines;
 #[cfg(target_os = "linux")]
 pub mod run;
+pub mod tail;
 
 pub use batch::{Batch, Details, Origin, Record};
 pub use guard::{Draft, Guard};
