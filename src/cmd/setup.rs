@@ -119,17 +119,17 @@ impl SanitizerOptions {
         files
     }
 
+    /// What the configuration says, if one is named.
+    pub(super) fn configuration(&self) -> Result<Config, Refusal> {
+        let Some(path) = &self.config else { return Ok(Config::default()) };
+        Ok(Config::read(&path.display().to_string(), &read_text("configuration", path)?)?)
+    }
+
     /// The sanitizer, and the profile it works by.
     pub(super) fn sanitizer(&self, format: Option<Format>) -> Result<(Sanitizer, Profile), Refusal> {
-        let (config, base) = match &self.config {
-            Some(path) => {
-                let text = read_text("configuration", path)?;
-                let config = Config::read(&path.display().to_string(), &text)?;
-                config.check_dates(today())?;
-                (config, path.parent().unwrap_or(Path::new("")))
-            }
-            None => (Config::default(), Path::new("")),
-        };
+        let base = self.config.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+        let config = self.configuration()?;
+        config.check_dates(today())?;
         let builtin = !self.rules.no_builtin && config.builtin.unwrap_or(true);
         let files: Vec<PathBuf> =
             config.rules.iter().map(|file| base.join(file)).chain(self.rules.rules.iter().cloned()).collect();

@@ -211,7 +211,7 @@ fn settings(args: &Args, variables: &Variables) -> Result<Settings, Refusal> {
         admin,
         tls,
         tokens: args.bearer_tokens.clone(),
-        upstreams: PerSignal::try_new(|signal| upstream(args, &variables.of(signal), signal))?,
+        upstreams: Some(PerSignal::try_new(|signal| upstream(args, &variables.of(signal), signal))?),
         limits,
         policy: Policy { unknown, most_bytes: usize::from(args.max_request) << 20 },
         canary: args.canary,

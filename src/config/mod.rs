@@ -5,6 +5,8 @@
 //! value that must not be shown. The published schema is `deploy/config.schema.json`; a test compares the two.
 
 mod date;
+pub mod inputs;
+pub mod output;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,9 +21,12 @@ use crate::sanitize::Parts;
 use crate::scan::Format;
 
 pub use date::Date;
+pub use inputs::Input;
+pub use output::Output;
 
 /// The keys of the file.
-pub const KEYS: [&str; 8] = ["profile", "rules", "builtin", "disable", "actions", "allow", "hash", "format"];
+pub const KEYS: [&str; 10] =
+    ["profile", "rules", "builtin", "disable", "actions", "allow", "hash", "format", "inputs", "output"];
 /// The keys of `actions`.
 pub const ACTION_KEYS: [&str; 4] = ["default", "profiles", "tags", "rules"];
 /// The keys of an entry of `allow`.
@@ -46,6 +51,10 @@ pub struct Config {
     pub key_file: Option<String>,
     /// The id of that key.
     pub key_id: Option<String>,
+    /// Where records come from.
+    pub inputs: Vec<Input>,
+    /// Where they go.
+    pub output: Option<Output>,
     disable: Vec<Named>,
     default_action: Option<Action>,
     by_profile: Vec<(Profile, Action)>,
@@ -234,6 +243,8 @@ impl Reader {
                 "disable" => config.disable = self.names(value, "disable"),
                 "actions" => self.actions(value, config),
                 "allow" => self.allow(value, config),
+                "inputs" => config.inputs = self.inputs(value),
+                "output" => config.output = self.output(value),
                 _ => self.hash(value, config),
             }
         }

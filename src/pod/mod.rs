@@ -11,9 +11,19 @@
 )]
 
 mod batch;
+pub mod fifo;
 mod house;
+mod inputs;
 mod lines;
+mod metrics;
+pub mod output;
+pub mod syslog;
+pub mod time;
+mod whole;
 
 pub use batch::{Batch, Details, Origin, Record};
 pub use house::{Counts, House, Output, Stopped, Stopping};
+pub use inputs::{Input, Inputs, Settings, Unfinished};
 pub use lines::Lines;
+pub use metrics::Metrics;
+pub use whole::{Piece, Whole};
