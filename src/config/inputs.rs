@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use saphyr::{Scalar, YamlData};
 
-use super::{Node, Reader, line, text};
+use super::reader::{Node, Reader, line, text};
 use crate::rules::{Fault, Faults, unknown};
 
 /// The kinds of inputs.

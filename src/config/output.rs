@@ -3,7 +3,7 @@
 use saphyr::{Scalar, YamlData};
 
 use super::inputs::Address;
-use super::{Node, Reader, text};
+use super::reader::{Node, Reader, text};
 use crate::rules::unknown;
 
 /// The kinds of outputs.
