@@ -12,15 +12,17 @@
 mod completions;
 mod explain;
 mod filter;
-#[cfg(feature = "otlp")]
+#[cfg(feature = "pod")]
+mod inputs;
+#[cfg(feature = "pod")]
 mod logs;
-#[cfg(feature = "otlp")]
+#[cfg(feature = "pod")]
 mod otel;
 mod pipe;
 mod rule_costs;
 mod rules;
 mod setup;
-#[cfg(feature = "otlp")]
+#[cfg(feature = "pod")]
 mod sidecar;
 
 use std::io::Write;
@@ -51,7 +53,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Filter(filter::Args),
-    #[cfg(feature = "otlp")]
+    #[cfg(feature = "pod")]
     Sidecar(Box<sidecar::Args>),
     Explain(explain::Args),
     Rules(rules::Args),
@@ -86,7 +88,7 @@ pub fn main() -> ExitCode {
         let Cli { command } = Cli::parse();
         match command {
             Command::Filter(args) => filter::run(args),
-            #[cfg(feature = "otlp")]
+            #[cfg(feature = "pod")]
             Command::Sidecar(args) => sidecar::run(*args),
             Command::Explain(args) => explain::run(args),
             Command::Rules(args) => rules::run(args),

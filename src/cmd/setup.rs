@@ -69,7 +69,7 @@ fn actions() -> impl TypedValueParser<Value = Action> {
 }
 
 /// A time as it is written on the command line: `10s`, `500ms`, `2m`, `1h`.
-#[cfg(feature = "otlp")]
+#[cfg(feature = "pod")]
 pub(super) fn duration(text: &str) -> Result<std::time::Duration, String> {
     let at = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(at);
@@ -104,7 +104,7 @@ impl RuleOptions {
 
 impl SanitizerOptions {
     /// The files that the sanitizer is made of, as far as they can be told now.
-    #[cfg(feature = "otlp")]
+    #[cfg(feature = "pod")]
     pub(super) fn files(&self) -> Vec<PathBuf> {
         let mut files = self.rules.rules.clone();
         files.extend(self.hash_key.clone());

@@ -12,7 +12,9 @@ use super::reader::{Node, Reader, line, text};
 use crate::rules::{Fault, Faults, unknown};
 
 /// The kinds of inputs.
-pub const INPUT_KEYS: [&str; 3] = ["fifo", "syslog", "otlp"];
+pub const INPUT_KEYS: [&str; 5] = ["tail", "cri", "fifo", "syslog", "otlp"];
+/// The keys of `tail` and `cri`.
+pub const TAIL_KEYS: [&str; 4] = ["paths", "exclude", "from_start", "checkpoint"];
 /// The keys of `fifo`.
 pub const FIFO_KEYS: [&str; 2] = ["path", "mode"];
 /// The keys of `syslog`.
@@ -23,6 +25,10 @@ pub const OTLP_INPUT_KEYS: [&str; 2] = ["grpc", "http"];
 /// An input.
 #[derive(Clone, Debug)]
 pub enum Input {
+    /// Files that grow.
+    Tail(Tail),
+    /// Files that grow, as container runtimes write them.
+    Cri(Tail),
     /// A FIFO.
     Fifo {
         /// Where it is.
@@ -42,6 +48,19 @@ pub enum Input {
         /// Where OTLP/HTTP is taken.
         http: Option<Address>,
     },
+}
+
+/// Files that grow. What is `None` is not said.
+#[derive(Clone, Debug)]
+pub struct Tail {
+    /// Which files.
+    pub paths: Vec<String>,
+    /// Which of them not.
+    pub exclude: Option<Vec<String>>,
+    /// Whether they are read from their beginning at the very first start.
+    pub from_start: Option<bool>,
+    /// The file that says how far each has been delivered.
+    pub checkpoint: Option<String>,
 }
 
 /// An address or a URL, as it is written.
@@ -65,7 +84,8 @@ impl Address {
             match variable(name).filter(|value| !value.is_empty()).or(default.map(str::to_owned)) {
                 Some(value) => out.push_str(&value),
                 None => {
-                    let what = format!("the variable {name} is not set; set it, or write ${{{name}:-default}}");
+                    let what =
+                        format!("the variable {name} is not set; set it, or write ${{{name}:-default}}");
                     return Err(self.fault(what));
                 }
             }
@@ -102,7 +122,9 @@ fn is_well_formed(mut text: &str) -> bool {
     while text.contains("${") {
         let Some((_, name, _, behind)) = placeholder(text) else { return false };
         let is_letter = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-        if name.is_empty() || name.starts_with(|first: char| first.is_ascii_digit()) || !name.chars().all(is_letter)
+        if name.is_empty()
+            || name.starts_with(|first: char| first.is_ascii_digit())
+            || !name.chars().all(is_letter)
         {
             return false;
         }
@@ -129,6 +151,8 @@ impl Reader {
             return None;
         };
         match kind {
+            "tail" => self.tail(value, "inputs.tail").map(Input::Tail),
+            "cri" => self.tail(value, "inputs.cri").map(Input::Cri),
             "fifo" => self.fifo(value),
             "syslog" => {
                 let mut address = None;
@@ -150,6 +174,36 @@ impl Reader {
             _ => {
                 self.fault(at, "inputs", unknown(kind, "input", &INPUT_KEYS));
                 None
+            }
+        }
+    }
+
+    fn tail(&mut self, node: &Node<'_>, item: &'static str) -> Option<Tail> {
+        let mut tail = Tail { paths: Vec::new(), exclude: None, from_start: None, checkpoint: None };
+        let mut has_paths = false;
+        for (key, value) in self.section(node, item, &TAIL_KEYS) {
+            match key {
+                "paths" => (tail.paths, has_paths) = (self.texts(value, &format!("{item}.paths")), true),
+                "exclude" => tail.exclude = Some(self.texts(value, &format!("{item}.exclude"))),
+                "from_start" => tail.from_start = self.boolean(value, &format!("{item}.from_start")),
+                _ => tail.checkpoint = self.path(value, &format!("{item}.checkpoint")),
+            }
+        }
+        if !has_paths {
+            self.fault(node, item, "needs paths");
+        }
+        (!tail.paths.is_empty()).then_some(tail)
+    }
+
+    /// A list of strings in which no variable may be named.
+    fn texts(&mut self, node: &Node<'_>, item: &str) -> Vec<String> {
+        match &node.data {
+            YamlData::Sequence(entries) if !entries.is_empty() => {
+                entries.iter().filter_map(|entry| self.plain(entry, item)).collect()
+            }
+            _ => {
+                self.fault(node, item, "is a list of strings, and not empty");
+                Vec::new()
             }
         }
     }

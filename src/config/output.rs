@@ -144,7 +144,11 @@ impl Reader {
         };
         let size = size.filter(|&bytes| bytes >= 1 << 10);
         if size.is_none() {
-            self.fault(node, item, "is a number of bytes, or of KiB, MiB or GiB (as 100MiB), and at least 1KiB");
+            self.fault(
+                node,
+                item,
+                "is a number of bytes, or of KiB, MiB or GiB (as 100MiB), and at least 1KiB",
+            );
         }
         size
     }

@@ -57,11 +57,7 @@ impl Records {
     }
 
     /// Adds a record with attributes of its own.
-    pub fn push<'a>(
-        &mut self,
-        record: &LogRecord<'_>,
-        attributes: impl Iterator<Item = (&'a str, &'a str)>,
-    ) {
+    pub fn push<'a>(&mut self, record: &LogRecord<'_>, attributes: impl Iterator<Item = (&'a str, &'a str)>) {
         let LogRecord { time, observed, severity, body } = *record;
         let mut message = Vec::with_capacity(body.len() + 64);
         fixed64(1, time, &mut message);

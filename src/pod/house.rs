@@ -1,7 +1,7 @@
 //! What all inputs are given: the rules in use, the output, the word to stop, and where things are counted.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -123,6 +123,8 @@ pub struct House {
     sanitizer: RwLock<Arc<Sanitizer>>,
     output: Box<dyn Output>,
     counts: Box<dyn Counts>,
+    /// Something was not delivered when the time to drain was over.
+    has_left: AtomicBool,
     /// The word to stop.
     pub stopping: Stopping,
 }
@@ -136,7 +138,13 @@ impl fmt::Debug for House {
 impl House {
     /// A house with these rules and this output.
     pub fn new(sanitizer: Arc<Sanitizer>, output: Box<dyn Output>, counts: Box<dyn Counts>) -> Self {
-        Self { sanitizer: RwLock::new(sanitizer), output, counts, stopping: Stopping::default() }
+        Self {
+            sanitizer: RwLock::new(sanitizer),
+            output,
+            counts,
+            has_left: AtomicBool::new(false),
+            stopping: Stopping::default(),
+        }
     }
 
     /// The rules in use. An input asks for them again whenever its stream is settled.
@@ -164,11 +172,17 @@ impl House {
         self.counts.given(batch);
         if let Err(stopped) = self.output.deliver(batch, &self.stopping) {
             self.counts.left(batch);
+            self.has_left.store(true, Ordering::Relaxed);
             return Err(stopped);
         }
         self.counts.delivered(batch);
         batch.clear();
         Ok(())
+    }
+
+    /// Whether something was not delivered when the time to drain was over.
+    pub fn has_left(&self) -> bool {
+        self.has_left.load(Ordering::Relaxed)
     }
 
     /// Says how much an input of a kind knows of and has not delivered.

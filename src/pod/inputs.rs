@@ -19,12 +19,15 @@ use super::house::{House, Stopped};
 use super::metrics::Metrics;
 use super::output;
 use super::syslog::{Syslog, SyslogSettings};
+use super::tail::{self, TailSettings};
 use crate::relay::{Companion, Ended, Ending, Host};
 use crate::sanitize::Sanitizer;
 
 /// An input, as it is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Input {
+    /// Files that grow.
+    Tail(TailSettings),
     /// A FIFO.
     Fifo(FifoSettings),
     /// A socket for syslog.
@@ -32,7 +35,7 @@ pub enum Input {
 }
 
 /// What inputs and their output are told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// The inputs, at least one.
     pub inputs: Vec<Input>,
@@ -58,7 +61,7 @@ impl From<Stopped> for Unfinished {
 }
 
 /// An input that is open: runs until it is told to end and everything is delivered.
-type Work = Box<dyn FnOnce(&House) -> Result<(), Unfinished> + Send>;
+type Work = Box<dyn FnOnce(&Arc<House>) -> Result<(), Unfinished> + Send>;
 
 /// All inputs of a process.
 pub struct Inputs {
@@ -130,20 +133,28 @@ impl Companion for Inputs {
 
 fn open(input: Input) -> Result<(&'static str, Work), String> {
     Ok(match input {
+        Input::Tail(settings) => {
+            let name = if settings.format == tail::Format::Cri { "cri" } else { "tail" };
+            let run = move |house: &Arc<House>| {
+                tail::run(settings, house.clone()).map_err(|error| Unfinished::Failed(error.to_string()))
+            };
+            (name, Box::new(run))
+        }
         Input::Fifo(settings) => {
             let fifo = Fifo::open(settings)?;
-            ("fifo", Box::new(move |house: &House| fifo.run(house)))
+            ("fifo", Box::new(move |house: &Arc<House>| fifo.run(house)))
         }
         Input::Syslog(settings) => {
             let syslog = Syslog::open(settings)?;
-            ("syslog", Box::new(move |house: &House| syslog.run(house)))
+            ("syslog", Box::new(move |house: &Arc<House>| syslog.run(house)))
         }
     })
 }
 
 /// Runs an input to its end, and says how that was.
-fn run(name: &'static str, work: Work, house: &House, drain: Duration, say: &Sender<Ending>) {
+fn run(name: &'static str, work: Work, house: &Arc<House>, drain: Duration, say: &Sender<Ending>) {
     let ending = match catch_unwind(AssertUnwindSafe(|| work(house))) {
+        Ok(Ok(())) if house.has_left() => Ending::Undelivered,
         Ok(Ok(())) if house.stopping.is_draining() => Ending::Drained,
         Ok(Err(Unfinished::Stopped)) => Ending::Undelivered,
         Ok(Ok(())) => failed(name, "it has ended by itself", house, drain),

@@ -18,6 +18,7 @@ mod lines;
 mod metrics;
 pub mod output;
 pub mod syslog;
+pub mod tail;
 pub mod time;
 mod whole;
 

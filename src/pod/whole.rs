@@ -176,7 +176,11 @@ mod tests {
     #[test]
     fn a_text_is_one_record_and_its_head_counts() {
         check("", "one\ntwo\n", "one\ntwo\n");
-        check("", "Traceback\n  password=deadBeefdead1\nend", "Traceback\n  password=[REDACTED:password]\nend");
+        check(
+            "",
+            "Traceback\n  password=deadBeefdead1\nend",
+            "Traceback\n  password=[REDACTED:password]\nend",
+        );
         check("app", "session opened", "session opened");
         check("password", "deadBeefdead1", "[REDACTED:password]");
         check("password", "deadBeefdead1 is wrong", "[REDACTED:password] is wrong");

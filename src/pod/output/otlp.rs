@@ -119,7 +119,11 @@ impl Otlp {
             );
             return Ok(());
         };
-        tracing::error!(records, why, "the upstream refuses records for good; they are in the dead-letter file");
+        tracing::error!(
+            records,
+            why,
+            "the upstream refuses records for good; they are in the dead-letter file"
+        );
         file.write(stopping, |out| {
             for (record, text) in part {
                 line::write_record(Format::Json, batch, &record.details, text, read, out);

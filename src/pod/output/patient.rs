@@ -46,7 +46,9 @@ pub(super) fn write_all(
             Err(Errno::INTR) => {}
             // A pipe whose reader is slow: that is what holds inputs up, and nothing to be said.
             Err(Errno::AGAIN) => readied(to, stopping)?,
-            Err(error @ (Errno::PIPE | Errno::BADF | Errno::INVAL)) => return Err(Broken::Gone(error.into())),
+            Err(error @ (Errno::PIPE | Errno::BADF | Errno::INVAL)) => {
+                return Err(Broken::Gone(error.into()));
+            }
             Err(error) => wait(error, name, &mut is_waiting, stopping, metrics)?,
         }
     }

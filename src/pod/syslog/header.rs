@@ -182,7 +182,8 @@ mod tests {
 
     /// Severity, facility, host, app, process, id, structured data and text, as one line.
     fn shown(message: &Message<'_>) -> String {
-        let texts = [message.host, message.app, message.process, message.id, message.structured, message.text];
+        let texts =
+            [message.host, message.app, message.process, message.id, message.structured, message.text];
         let texts = texts.map(|text| text.escape_ascii().to_string());
         let time = message.time.map_or(0, |time| time / 1_000_000_000);
         format!("{} {} {time} | {}", message.severity, message.facility.unwrap_or("-"), texts.join(" | "))
@@ -207,18 +208,30 @@ mod tests {
         check(b"<165>1 - - - - - -", "10 local4 0 |  |  |  |  |  | ");
         // What is none of it is text.
         check(b"<165>1 soon h app 7 - - text", "10 local4 0 |  |  |  |  |  | 1 soon h app 7 - - text");
-        check(b"<165>1 - h app 7 - [a@1 k=\"v text", "10 local4 0 |  |  |  |  |  | 1 - h app 7 - [a@1 k=\\\"v text");
+        check(
+            b"<165>1 - h app 7 - [a@1 k=\"v text",
+            "10 local4 0 |  |  |  |  |  | 1 - h app 7 - [a@1 k=\\\"v text",
+        );
         check(b"<165>2 - h app 7 - - text", "10 local4 0 |  |  |  |  |  | 2 - h app 7 - - text");
     }
 
     #[test]
     fn rfc_3164() {
-        check(b"<13>Oct 11 22:14:15 host su[42]: text: x\n", "10 user 1791756855 | host | su | 42 |  |  | text: x");
+        check(
+            b"<13>Oct 11 22:14:15 host su[42]: text: x\n",
+            "10 user 1791756855 | host | su | 42 |  |  | text: x",
+        );
         check(b"<13>Oct 11 22:14:15 su: text", "10 user 1791756855 |  | su |  |  |  | text");
         check(b"<13>Oct  1 22:14:15 host no tag", "10 user 1790892855 | host |  |  |  |  | no tag");
-        check(b"<13>2026-10-11T22:14:15+00:00 fe80::1 a-b/c[x]: ", "10 user 1791756855 | fe80::1 | a-b/c | x |  |  | ");
+        check(
+            b"<13>2026-10-11T22:14:15+00:00 fe80::1 a-b/c[x]: ",
+            "10 user 1791756855 | fe80::1 | a-b/c | x |  |  | ",
+        );
         check(b"<13>Oct 11 22:14:15 \"x\" y", "10 user 1791756855 |  |  |  |  |  | \\\"x\\\" y");
-        check(b"<13>Oct 41 22:14:15 host su: text", "10 user 0 |  |  |  |  |  | Oct 41 22:14:15 host su: text");
+        check(
+            b"<13>Oct 41 22:14:15 host su: text",
+            "10 user 0 |  |  |  |  |  | Oct 41 22:14:15 host su: text",
+        );
     }
 
     #[test]

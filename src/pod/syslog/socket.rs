@@ -33,14 +33,14 @@ pub(super) enum Socket {
 #[derive(Debug)]
 pub(super) enum Datagrams {
     Udp(UdpSocket),
-    Unix(UnixDatagram, Bound),
+    Unix { socket: UnixDatagram, _bound: Bound },
 }
 
 /// A socket for connections.
 #[derive(Debug)]
 pub(super) enum Streams {
     Tcp(TcpListener),
-    Unix(UnixListener, Bound),
+    Unix { listener: UnixListener, _bound: Bound },
 }
 
 /// The path of a socket; it is removed with it.
@@ -81,13 +81,13 @@ impl Socket {
                 let socket = UnixDatagram::bind(path)?;
                 socket.set_nonblocking(true)?;
                 let _ = sockopt::set_socket_recv_buffer_size(&socket, BUFFER);
-                Self::Datagrams(Datagrams::Unix(socket, bound(path)?))
+                Self::Datagrams(Datagrams::Unix { socket, _bound: bound(path)? })
             }
             SyslogAddress::UnixStream(path) => {
                 remove_left(path, |path| UnixStream::connect(path).map(drop))?;
                 let listener = UnixListener::bind(path)?;
                 listener.set_nonblocking(true)?;
-                Self::Streams(Streams::Unix(listener, bound(path)?))
+                Self::Streams(Streams::Unix { listener, _bound: bound(path)? })
             }
         })
     }
@@ -127,7 +127,7 @@ impl Datagrams {
     pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Udp(socket) => socket.as_fd(),
-            Self::Unix(socket, _) => socket.as_fd(),
+            Self::Unix { socket, .. } => socket.as_fd(),
         }
     }
 
@@ -136,7 +136,7 @@ impl Datagrams {
         for _ in 0..16 {
             let received = match self {
                 Self::Udp(socket) => socket.recv(buffer),
-                Self::Unix(socket, _) => socket.recv(buffer),
+                Self::Unix { socket, .. } => socket.recv(buffer),
             };
             match received {
                 Ok(len) => return Some(len),
@@ -153,7 +153,7 @@ impl Streams {
     pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Tcp(listener) => listener.as_fd(),
-            Self::Unix(listener, _) => listener.as_fd(),
+            Self::Unix { listener, .. } => listener.as_fd(),
         }
     }
 
@@ -168,7 +168,7 @@ impl Streams {
                 let _ = sockopt::set_tcp_keepidle(&stream, KEEP_ALIVE);
                 Some(Box::new(stream))
             }
-            Self::Unix(listener, _) => {
+            Self::Unix { listener, .. } => {
                 let (stream, _) = listener.accept().ok()?;
                 stream.set_nonblocking(true).ok()?;
                 Some(Box::new(stream))
@@ -201,7 +201,7 @@ impl Drops {
         let inode = match socket {
             Datagrams::Udp(_) => rustix::fs::fstat(socket.as_fd()).ok().map(|socket| socket.st_ino),
             // Who sends there waits.
-            Datagrams::Unix(..) => None,
+            Datagrams::Unix { .. } => None,
         };
         Self { inode, told: 0 }
     }
@@ -214,7 +214,10 @@ impl Drops {
         let Some(now) = tables.find_map(|table| dropped(&table, inode)) else { return };
         if now > self.told {
             let dropped = now - self.told;
-            tracing::warn!(dropped, "datagrams of syslog came faster than the output takes them; the system dropped some");
+            tracing::warn!(
+                dropped,
+                "datagrams of syslog came faster than the output takes them; the system dropped some"
+            );
             house.events("syslog_dropped", dropped);
             self.told = now;
         }
