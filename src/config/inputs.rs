@@ -294,6 +294,66 @@ mod tests {
     }
 
     #[test]
+    fn every_mistake_is_named_with_its_line() {
+        let check = |text: &str, want: &[&str]| {
+            let faults = crate::config::Config::read("c.yaml", text).err();
+            let got = faults.map_or(Vec::new(), |faults| faults.0.iter().map(Fault::to_string).collect());
+            assert_eq!(got, want, "{text}");
+        };
+        check(
+            "inputs:\n- fifo: {path: /a, mode: \"0622\"}\n- syslog:\n- tail: {paths: [/a]}\noutput: stdout\n",
+            &[],
+        );
+        check("inputs: {}", &["c.yaml:1: inputs: is a list of inputs, as `- fifo: {path: /run/logs}`"]);
+        check("inputs:\n- fif: {path: /a}", &["c.yaml:2: inputs: `fif` is no input; did you mean `fifo`?"]);
+        check(
+            "inputs:\n- fifo: {path: /a}\n  syslog:\n",
+            &["c.yaml:2: inputs: has more than one kind; begin each input with `- `"],
+        );
+        check("inputs:\n- fifo: {}\n", &["c.yaml:2: inputs.fifo: needs a path"]);
+        check(
+            "inputs:\n- fifo:\n    path: a\n    mode: 622\n    pat: x\n",
+            &[
+                "c.yaml:5: inputs.fifo: `pat` is no key; did you mean `path`?",
+                "c.yaml:3: inputs.fifo.path: is a path that begins with /",
+                "c.yaml:4: inputs.fifo.mode: is a mode in quotes, as \"0622\"",
+            ],
+        );
+        check(
+            "inputs:\n- fifo: {path: '/a/${HOSTNAME}'}\n",
+            &["c.yaml:2: inputs.fifo.path: names a variable; only addresses and URLs may"],
+        );
+        check(
+            "inputs:\n- syslog: {address: 'udp:${HOST:514'}\n",
+            &[
+                "c.yaml:2: inputs.syslog.address: has a `${` that is no variable; write ${NAME} or ${NAME:-default}",
+            ],
+        );
+        check(
+            "inputs:\n- tail: {paths: []}\n- cri:\n",
+            &[
+                "c.yaml:2: inputs.tail.paths: is a list of strings, and not empty",
+                "c.yaml:3: inputs.cri: needs paths",
+            ],
+        );
+        check("output: nowhere\n", &["c.yaml:1: output: is a mapping of keys to values"]);
+        check("output: {stdot: }\n", &["c.yaml:1: output: `stdot` is no output; did you mean `stdout`?"]);
+        check(
+            "output:\n  file:\n    path: /a\n    max_size: 1023\n    keep: 0\n    format: xml\n    sync: 1\n",
+            &[
+                "c.yaml:4: output.file.max_size: is a number of bytes, or of KiB, MiB or GiB (as 100MiB), and at least 1KiB",
+                "c.yaml:5: output.file.keep: is a whole number from 1 to 1000",
+                "c.yaml:6: output.file.format: `xml` is no choice here; known: json, raw",
+                "c.yaml:7: output.file.sync: is true or false",
+            ],
+        );
+        check(
+            "output: {stdout: , file: {path: /a}}\n",
+            &["c.yaml:1: output: has more than one kind; there is one output"],
+        );
+    }
+
+    #[test]
     fn variables_in_addresses() {
         let known = |name: &str| (name == "HOST").then(|| "db".to_owned());
         let check = |text: &str, want: &str| {

@@ -333,5 +333,16 @@ mod tests {
         check("/properties/actions/properties", &ACTION_KEYS);
         check("/properties/allow/items/properties", &ALLOW_KEYS);
         check("/properties/hash/properties", &HASH_KEYS);
+        let of_input = |kind: &str| format!("/properties/inputs/items/properties{kind}");
+        check(&of_input(""), &inputs::INPUT_KEYS);
+        check("/$defs/tail/properties", &inputs::TAIL_KEYS);
+        check(&of_input("/fifo/properties"), &inputs::FIFO_KEYS);
+        check(&of_input("/syslog/properties"), &inputs::SYSLOG_KEYS);
+        check(&of_input("/otlp/properties"), &inputs::OTLP_INPUT_KEYS);
+        let of_output = |kind: &str| format!("/properties/output/oneOf/1/properties{kind}");
+        check(&of_output(""), &output::OUTPUT_KEYS);
+        check(&of_output("/stdout/properties"), &output::STDOUT_KEYS);
+        check(&of_output("/file/properties"), &output::FILE_KEYS);
+        check(&of_output("/otlp/properties"), &output::OTLP_OUTPUT_KEYS);
     }
 }

@@ -96,6 +96,17 @@ impl Batch {
         self.records.last().map_or(0, |record| record.end) < self.text.len()
     }
 
+    /// How many records have ended.
+    pub fn count(&self) -> usize {
+        self.records.len()
+    }
+
+    /// What is known of the records from the one with this number on, to be filled in.
+    pub fn details_mut(&mut self, from: usize) -> impl ExactSizeIterator<Item = &mut Details> {
+        let from = from.min(self.records.len());
+        self.records[from..].iter_mut().map(|record| &mut record.details)
+    }
+
     /// Forgets its records; origin and rules stay, and so does what has begun of a record.
     pub fn clear(&mut self) {
         let begun = self.records.last().map_or(0, |record| record.end);

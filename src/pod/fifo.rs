@@ -142,7 +142,7 @@ impl Fifo {
     fn batch(&self, lines: &Lines, house: &House) -> Batch {
         let mut whole = Whole::new(lines.sanitizer().clone());
         let path = whole.label(self.settings.path.as_os_str().as_encoded_bytes(), house);
-        let origin = Origin { input: "fifo", labels: vec![("file.path".into(), path)] };
+        let origin = Origin { input: "fifo", labels: vec![("log.file.path".into(), path)] };
         Batch::new(Arc::new(origin), lines.sanitizer().clone())
     }
 }

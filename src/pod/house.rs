@@ -164,7 +164,8 @@ impl House {
     pub fn deliver(&self, batch: &mut Batch) -> Result<(), Stopped> {
         if batch.begun() > MOST_BEGUN {
             self.counts.event("record_cut");
-            batch.end_record(Details::default());
+            let labels = vec![("log.line.continues".into(), "true".to_owned())];
+            batch.end_record(Details { labels, ..Details::default() });
         }
         if batch.records().next().is_none() {
             return Ok(());

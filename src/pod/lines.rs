@@ -23,7 +23,11 @@ pub struct Lines {
 impl Lines {
     /// A new stream, by the rules in use.
     pub fn new(house: &House) -> Self {
-        let sanitizer = house.sanitizer();
+        Self::by(house.sanitizer())
+    }
+
+    /// A new stream, by these rules.
+    pub fn by(sanitizer: Arc<Sanitizer>) -> Self {
         Self { scrubber: Scrubber::new(sanitizer.clone()), sanitizer }
     }
 
