@@ -102,8 +102,7 @@ impl Start {
     }
 
     pub(crate) fn start(mut self) -> Process {
-        let folder =
-            self.folder.take().unwrap_or_else(|| Arc::new(tempfile::tempdir().expect("a folder")));
+        let folder = self.folder.take().unwrap_or_else(|| Arc::new(tempfile::tempdir().expect("a folder")));
         let mut command = self.command(folder.path());
         command.stdout(self.stdout.take().unwrap_or_else(Stdio::piped));
         let mut child = command.spawn().expect("the program starts");
