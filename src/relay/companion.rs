@@ -10,7 +10,7 @@ use hyper::HeaderMap;
 use prometheus_client::registry::Registry;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::answer;
 use super::budget::Budget;
@@ -61,10 +61,7 @@ pub struct Host {
 }
 
 impl Host {
-    pub(super) fn new(
-        sanitizer: Arc<Sanitizer>,
-        upstream: Option<LogsUpstream>,
-    ) -> (Self, oneshot::Receiver<Ending>) {
+    fn new(sanitizer: Arc<Sanitizer>, upstream: Option<LogsUpstream>) -> (Self, oneshot::Receiver<Ending>) {
         let (say, said) = oneshot::channel();
         (Self { sanitizer, upstream, ended: Ended(Arc::new(Mutex::new(Some(say)))) }, said)
     }
@@ -86,6 +83,49 @@ impl Ended {
             // The process may be ending.
             let _ = say.send(ending);
         }
+    }
+}
+
+/// What runs beside the relay, as long as it does.
+pub(super) struct Beside {
+    companion: Option<Arc<dyn Companion>>,
+    said: Option<oneshot::Receiver<Ending>>,
+    ending: Option<Ending>,
+}
+
+/// How much longer than told a companion is waited for: it ends by itself then, and says what is left.
+const LATE: Duration = Duration::from_secs(1);
+
+impl Beside {
+    /// Starts it, if there is one.
+    pub(super) fn start(
+        companion: Option<Arc<dyn Companion>>,
+        sanitizer: Arc<Sanitizer>,
+        upstream: Option<LogsUpstream>,
+    ) -> Result<Self, String> {
+        let Some(own) = &companion else { return Ok(Self { companion, said: None, ending: None }) };
+        let (host, said) = Host::new(sanitizer, upstream);
+        own.start(host)?;
+        Ok(Self { companion, said: Some(said), ending: None })
+    }
+
+    /// Waits until it has ended; for ever, if there is none.
+    pub(super) async fn ended(&mut self) {
+        match &mut self.said {
+            // Gone without a word: it has failed.
+            Some(said) => self.ending = Some(said.await.unwrap_or(Ending::Failed)),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Tells it to end, and waits for that.
+    pub(super) async fn drained(mut self, most: Duration) -> Ending {
+        let Some(companion) = self.companion.clone() else { return Ending::Drained };
+        companion.drain(most);
+        if self.ending.is_none() && timeout(most + LATE, self.ended()).await.is_err() {
+            return Ending::Undelivered;
+        }
+        self.ending.unwrap_or(Ending::Failed)
     }
 }
 

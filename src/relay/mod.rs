@@ -24,6 +24,7 @@ mod canary;
 mod companion;
 mod compression;
 mod connect;
+mod crew;
 mod engine;
 mod exchange;
 mod fault;
@@ -51,7 +52,7 @@ use std::time::Duration;
 
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::time::{Instant, timeout};
 
 pub use address::{Address, BadAddress, Place, Url};
@@ -68,6 +69,8 @@ use admin::Readiness;
 use auth::Tokens;
 use budget::Budget;
 use canary::Canary;
+use companion::Beside;
+use crew::Crew;
 use engine::Engine;
 use exchange::Exchange;
 use head::Port;
@@ -102,6 +105,8 @@ pub enum CannotStart {
     Upstream(BadAddress),
     /// An address to listen at.
     Listen(Address, io::Error),
+    /// An upstream that is this relay.
+    Loop(Address),
     /// No rule finds the canary.
     Canary,
     /// What runs beside the relay.
@@ -117,6 +122,11 @@ impl fmt::Display for CannotStart {
             Self::Tls(why) => why.fmt(f),
             Self::Upstream(why) => write!(f, "upstream: {why}"),
             Self::Listen(address, error) => write!(f, "cannot listen at {address}: {error}"),
+            Self::Loop(address) => write!(
+                f,
+                "the upstream is where requests are taken ({address}), so they would go round; name another upstream \
+                 (OTEL_EXPORTER_OTLP_ENDPOINT may be set for the whole pod) or another address to listen at"
+            ),
             Self::Canary => f.write_str(
                 "no rule finds the canary; keep the built-in rule password, or leave --canary out",
             ),
@@ -173,9 +183,8 @@ pub fn run(
     } else {
         runtime::Builder::new_current_thread()
     };
-    // Large requests are scrubbed there, and files read again.
-    // Names are looked up there, too, by what may take long to answer.
-    builder.enable_all().max_blocking_threads(settings.threads.max(1) + 8).thread_name("kasm-scrub");
+    // Files are read again there, and names looked up, by what may take long to answer.
+    builder.enable_all().max_blocking_threads(8).thread_name("kasm-scrub");
     let runtime = builder.build().map_err(CannotStart::System)?;
     let end = runtime.block_on(serve(settings, Arc::new(rules), companion));
     // What is still being scrubbed is not waited for.
@@ -190,10 +199,14 @@ async fn serve(
 ) -> Result<End, CannotStart> {
     // First: a signal that comes while starting is not lost, and neither is a change of a file.
     let mut signals = Signals::new().map_err(CannotStart::System)?;
+    if let Some(address) = settings.loops() {
+        return Err(CannotStart::Loop(address.clone()));
+    }
     let others = files(&settings);
     let changed = Arc::new(Notify::new());
     let watch = reload::watch(reload::files(&*rules, &others), &changed);
-    settings.limits.connections = settings.limits.connections.min(raise_descriptors());
+    settings.limits.connections =
+        settings.limits.connections.min(raise_descriptors(settings.limits.in_flight));
     let metrics = Arc::new(Metrics::new(|registry| companion.iter().for_each(|own| own.register(registry))));
     let sanitizer = rules.load().map_err(CannotStart::Rules)?;
     metrics.rules(sanitizer.rules().rules().len());
@@ -222,9 +235,9 @@ async fn serve(
     if let Some(address) = &settings.admin {
         admin_of(&listener, always).open(address).await?;
     }
-    let beside = Beside::start(companion.clone(), &engine, &upstreams, &metrics)?;
+    let ports = ports(&settings);
     let mut canary = None;
-    if let Some(upstreams) = upstreams.clone() {
+    if let Some(upstreams) = upstreams.clone().filter(|_| !ports.is_empty()) {
         let exchange = Arc::new(Exchange {
             engine: engine.clone(),
             metrics: metrics.clone(),
@@ -233,9 +246,8 @@ async fn serve(
             limits: settings.limits,
             budget,
             in_flight: Arc::new(Semaphore::new(settings.limits.in_flight)),
-            scrubbing: Arc::new(Semaphore::new(settings.threads.max(1))),
+            crew: Crew::start(settings.threads.max(1)).map_err(CannotStart::System)?,
         });
-        let ports = ports(&settings);
         for &(port, name, address) in &ports {
             let handler = handler(exchange.clone(), port);
             Listener { name, handler, tls: tls.clone(), ..listener.clone() }.open(address).await?;
@@ -244,6 +256,12 @@ async fn serve(
             canary = Some((self::canary(&ports, &exchange, &readiness, &listener)?, every));
         }
     }
+    // Last: it takes nothing before all else is open.
+    let logs = upstreams.as_ref().map(|all| {
+        LogsUpstream::new(runtime::Handle::current(), all.logs.clone(), engine.clone(), metrics.clone())
+    });
+    let beside =
+        Beside::start(companion.clone(), engine.sanitizer(), logs).map_err(CannotStart::Companion)?;
     match canary {
         Some((canary, every)) => drop(tokio::spawn(canary.run(every))),
         None => readiness.started.store(true, Ordering::Relaxed),
@@ -293,53 +311,6 @@ fn upstreams(told: &PerSignal<Upstream>) -> Result<PerSignal<Arc<upstream::Upstr
     told.try_map(|signal, told| {
         upstream::Upstream::new(told, signal, None).map(Arc::new).map_err(CannotStart::from)
     })
-}
-
-/// What runs beside the relay, as long as it does.
-struct Beside {
-    companion: Option<Arc<dyn Companion>>,
-    said: Option<oneshot::Receiver<Ending>>,
-    ending: Option<Ending>,
-}
-
-/// How much longer than told a companion is waited for: it ends by itself then, and says what is left.
-const LATE: Duration = Duration::from_secs(1);
-
-impl Beside {
-    fn start(
-        companion: Option<Arc<dyn Companion>>,
-        engine: &Arc<Engine>,
-        upstreams: &Option<PerSignal<Arc<upstream::Upstream>>>,
-        metrics: &Arc<Metrics>,
-    ) -> Result<Self, CannotStart> {
-        let Some(own) = &companion else { return Ok(Self { companion, said: None, ending: None }) };
-        let upstream = upstreams.as_ref().map(|all| {
-            let runtime = runtime::Handle::current();
-            LogsUpstream::new(runtime, all.logs.clone(), engine.clone(), metrics.clone())
-        });
-        let (host, said) = Host::new(engine.sanitizer(), upstream);
-        own.start(host).map_err(CannotStart::Companion)?;
-        Ok(Self { companion, said: Some(said), ending: None })
-    }
-
-    /// Waits until it has ended; for ever, if there is none.
-    async fn ended(&mut self) {
-        match &mut self.said {
-            // Gone without a word: it has failed.
-            Some(said) => self.ending = Some(said.await.unwrap_or(Ending::Failed)),
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Tells it to end, and waits for that.
-    async fn drained(mut self, most: Duration) -> Ending {
-        let Some(companion) = self.companion.clone() else { return Ending::Drained };
-        companion.drain(most);
-        if self.ending.is_none() && timeout(most + LATE, self.ended()).await.is_err() {
-            return Ending::Undelivered;
-        }
-        self.ending.unwrap_or(Ending::Failed)
-    }
 }
 
 /// Waits until all connections have ended, or at least all requests, for no longer than `most`. A client that says nothing,
@@ -430,7 +401,7 @@ fn canary(
         limits: exchange.limits,
         budget: Budget::new(1 << 20),
         in_flight: Arc::new(Semaphore::new(1)),
-        scrubbing: exchange.scrubbing.clone(),
+        crew: exchange.crew.clone(),
     });
     let (alive, _) = mpsc::channel(1);
     let (never, always) = watch::channel(false);
@@ -503,16 +474,17 @@ impl Signals {
     }
 }
 
-/// Descriptors that are not for clients: those of files and upstreams.
-const OWN_DESCRIPTORS: usize = 128;
+/// Descriptors that are not for clients, beside one for each request under way: those of files, of the admin port, and of
+/// connections to upstreams that are kept.
+const OWN_DESCRIPTORS: usize = 192;
 
 /// A connection is a descriptor, and the usual limit of 1024 is one of shells. How many connections there may be.
-fn raise_descriptors() -> usize {
+fn raise_descriptors(in_flight: usize) -> usize {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     // As many as there were, then.
     let _ = setrlimit(Resource::Nofile, limit);
     let most = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |most| most as usize);
-    most.saturating_sub(OWN_DESCRIPTORS).max(1)
+    most.saturating_sub(OWN_DESCRIPTORS + in_flight).max(1)
 }
