@@ -1,7 +1,7 @@
 //! Rotation: by renaming, by copying and emptying, by deleting.
 
 use std::fs::{self, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{Seek, Write};
 use std::thread;
 use std::time::Duration;
 
