@@ -15,11 +15,17 @@ mod clean_log;
 mod cli;
 mod corpus;
 mod example_log;
+#[cfg(feature = "pod")]
+mod inputs;
 mod leaks;
 mod otlp;
 mod properties;
 #[cfg(feature = "otlp")]
 mod relay;
 mod rules;
+#[cfg(all(feature = "pod", target_os = "linux"))]
+mod run;
 mod structure;
+#[cfg(feature = "pod")]
+mod tail;
 mod trail;

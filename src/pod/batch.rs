@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::audit::Found;
+use super::guard::Draft;
 use crate::finding::{Finding, RuleIndex};
+use crate::redact::Pseudonym;
 use crate::sanitize::Sanitizer;
 use crate::stream::Out;
 
@@ -57,7 +58,7 @@ pub struct Batch {
     text: Vec<u8>,
     records: Vec<Record>,
     found: Vec<RuleIndex>,
-    noted: Found,
+    named: Vec<(RuleIndex, Pseudonym)>,
 }
 
 impl Batch {
@@ -69,7 +70,7 @@ impl Batch {
             text: Vec::new(),
             records: Vec::new(),
             found: Vec::new(),
-            noted: Found::default(),
+            named: Vec::new(),
         }
     }
 
@@ -98,9 +99,9 @@ impl Batch {
         &self.found
     }
 
-    /// The same for an audit trail.
-    pub(super) fn noted(&mut self) -> &mut Found {
-        &mut self.noted
+    /// The pseudonyms of those that got one.
+    pub fn named(&self) -> &[(RuleIndex, Pseudonym)] {
+        &self.named
     }
 
     /// Ends the record that has begun, even if it is empty.
@@ -108,17 +109,48 @@ impl Batch {
         self.records.push(Record { end: self.text.len(), details });
     }
 
+    /// Adds a whole record; newlines in its text do not end it. None may have begun.
+    pub fn push_record(
+        &mut self,
+        text: &[u8],
+        found: &[RuleIndex],
+        named: &[(RuleIndex, Pseudonym)],
+        details: Details,
+    ) {
+        self.text.extend_from_slice(text);
+        self.found.extend_from_slice(found);
+        self.named.extend_from_slice(named);
+        self.end_record(details);
+    }
+
     /// Whether the text of a record has begun and not ended.
     pub fn is_in_record(&self) -> bool {
         self.records.last().map_or(0, |record| record.end) < self.text.len()
     }
 
-    /// Forgets its records; origin and rules stay.
+    /// How many records have ended.
+    pub fn count(&self) -> usize {
+        self.records.len()
+    }
+
+    /// What is known of the records from the one with this number on, to be filled in.
+    pub fn details_mut(&mut self, from: usize) -> impl ExactSizeIterator<Item = &mut Details> {
+        let from = from.min(self.records.len());
+        self.records[from..].iter_mut().map(|record| &mut record.details)
+    }
+
+    /// Forgets its records; origin and rules stay, and so does what has begun of a record.
     pub fn clear(&mut self) {
-        self.text.clear();
+        let begun = self.records.last().map_or(0, |record| record.end);
+        self.text.drain(..begun);
         self.records.clear();
         self.found.clear();
-        self.noted.clear();
+        self.named.clear();
+    }
+
+    /// How many bytes a record has that has begun and not ended.
+    pub fn begun(&self) -> usize {
+        self.text.len() - self.records.last().map_or(0, |record| record.end)
     }
 }
 
@@ -136,7 +168,24 @@ impl Out for Batch {
 
     fn replaced(&mut self, finding: &Finding, marker: &[u8]) {
         self.found.push(finding.rule);
-        self.noted.replaced(&self.sanitizer, finding, marker);
+        self.named.extend(self.sanitizer.pseudonym(finding.rule, marker).map(|named| (finding.rule, named)));
+    }
+}
+
+/// A panic takes back the records that came with it.
+impl Draft for Batch {
+    /// How much there is of text, records, findings and pseudonyms.
+    type Mark = [usize; 4];
+
+    fn mark(&self) -> Self::Mark {
+        [self.text.len(), self.records.len(), self.found.len(), self.named.len()]
+    }
+
+    fn undo(&mut self, [text, records, found, named]: Self::Mark) {
+        self.text.truncate(text);
+        self.records.truncate(records);
+        self.found.truncate(found);
+        self.named.truncate(named);
     }
 }
 

@@ -170,3 +170,18 @@ fn a_filter_stops_while_its_input_goes_on() {
     }
     assert_eq!(child.wait().expect("end").code(), Some(2));
 }
+
+#[cfg(all(feature = "pod", target_os = "linux"))]
+#[test]
+fn a_program_under_run_has_a_trail_of_both_streams() {
+    let dir = folder();
+    let options = ["run", "--audit", "audit.jsonl", "--audit-key", "key", "--", "sh", "-c"];
+    let script = format!("echo password={CANARY}; echo password={CANARY} >&2; exit 3");
+    let ran = scrub(dir.path(), &[&options[..], &[&script]].concat(), "");
+    assert_eq!((ran.status.code(), text(&ran.stdout).as_str()), (Some(3), "password=[REDACTED:password]\n"));
+    let trail = std::fs::read_to_string(dir.path().join("audit.jsonl")).expect("a trail");
+    let has = |source: &str| trail.contains(&format!("\"source\":\"{source}\",\"rule\":\"password\""));
+    assert!(has("run:stdout") && has("run:stderr") && !trail.contains(CANARY), "{trail}");
+    let verified = scrub(dir.path(), &["audit", "verify", "--key", "key", "audit.jsonl"], "");
+    assert_eq!(verified.status.code(), Some(0), "{verified:?}");
+}
