@@ -14,7 +14,7 @@ pub fn now() -> u64 {
 
 /// Days from 1970-01-01 to a day of the Gregorian calendar; `None`: there is no such day, or it was before.
 fn days(year: u64, month: u64, day: u64) -> Option<u64> {
-    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let most = match month {
         2 => 28 + u64::from(is_leap),
         4 | 6 | 9 | 11 => 30,
