@@ -78,7 +78,7 @@ impl Start {
             Some(bytes) => {
                 let mut command = Command::new("sh");
                 // In blocks of 512 bytes.
-                command.args(["-c", &format!("ulimit -f {}; exec \"$0\" \"$@\"", bytes / 512), program]);
+                command.args(["-c", &format!("ulimit -S -f {}; exec \"$0\" \"$@\"", bytes / 512), program]);
                 command
             }
             None => Command::new(program),
@@ -194,6 +194,13 @@ impl Process {
 
     pub(crate) fn counts(&self, name: &str, least: u64) {
         until(&format!("{name} is {least}"), || self.count(name) >= least);
+    }
+
+    /// Lets it write files as large as it likes.
+    pub(crate) fn unlimit_files(&self) {
+        use rustix::process::{Resource, Rlimit, prlimit};
+        let pid = Some(Pid::from_child(&self.child));
+        prlimit(pid, Resource::Fsize, Rlimit { current: None, maximum: None }).expect("it is there");
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
