@@ -153,9 +153,11 @@ impl Process {
         self.out.lock().unwrap().clone()
     }
 
-    /// What it has written to stdout, as objects of JSON.
+    /// What it has written to stdout, as objects of JSON: the lines that are whole by now.
     pub(crate) fn records(&self) -> Vec<serde_json::Value> {
-        records(&self.out())
+        let out = self.out();
+        let whole = memchr::memrchr(b'\n', &out).map_or(0, |newline| newline + 1);
+        records(&out[..whole])
     }
 
     pub(crate) fn says(&self, text: &str) {
