@@ -174,5 +174,6 @@ mod tests {
         assert_eq!((got[2].time_unix_nano, got[2].observed_time_unix_nano), (17, 7));
         assert!(got.iter().all(|record| record.attributes[0].key == "own"));
         assert!(records.is_empty(), "nothing is left");
+        assert_eq!(records.len(), 0);
     }
 }

@@ -206,5 +206,10 @@ mod tests {
         let got: Vec<(&[u8], u8)> =
             batch.records().map(|(record, text)| (text, record.details.severity)).collect();
         assert_eq!(got, [(&b"one"[..], 0), (b"two", 0), (b"", 0), (b"three", 9)]);
+        batch.write(b"half of on");
+        batch.clear();
+        assert_eq!(batch.begun(), 10);
+        batch.write(b"e\n");
+        assert_eq!(batch.records().map(|(_, text)| text).collect::<Vec<_>>(), [b"half of one"]);
     }
 }

@@ -208,3 +208,54 @@ fn wait(count: usize, said: &Receiver<Ending>, house: &House, ended: &Ended) {
     }
     ended.say(worst);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pod::batch::{Batch, Origin};
+    use crate::pod::house::{Counts, Output, Stopping};
+
+    /// Takes nothing, counts nothing.
+    struct Nothing;
+
+    impl Output for Nothing {
+        fn deliver(&self, _: &Batch, _: &Stopping) -> Result<(), Stopped> {
+            Err(Stopped)
+        }
+    }
+
+    impl Counts for Nothing {
+        fn delivered(&self, _: &Batch) {}
+        fn event(&self, _: &'static str) {}
+    }
+
+    fn check(work: Work, is_told: bool, want: Ending) {
+        let house =
+            Arc::new(House::new(Arc::new(Sanitizer::builtin()), Box::new(Nothing), Box::new(Nothing)));
+        if is_told {
+            house.stopping.start(Duration::from_secs(60));
+        }
+        let (say, said) = channel();
+        run("fifo", work, &house, Duration::from_secs(60), &say);
+        assert_eq!(said.recv(), Ok(want));
+        assert!(house.stopping.is_draining(), "one that ends ends all");
+    }
+
+    #[test]
+    fn an_input_ends_well_or_ends_the_process() {
+        check(Box::new(|_| Ok(())), true, Ending::Drained);
+        check(Box::new(|_| Ok(())), false, Ending::Failed);
+        check(Box::new(|_| Err(Unfinished::Stopped)), true, Ending::Undelivered);
+        check(Box::new(|_| Err(Unfinished::Failed("as told".to_owned()))), true, Ending::Failed);
+        check(Box::new(|_| panic!("as told")), false, Ending::Failed);
+        // An input that says nothing of what it could not deliver.
+        let work = |house: &Arc<House>| {
+            let origin = Arc::new(Origin { input: "fifo", labels: Vec::new() });
+            let mut batch = Batch::new(origin, house.sanitizer());
+            batch.push_record(b"a record", [].into_iter(), Default::default());
+            assert!(house.deliver(&mut batch).is_err());
+            Ok(())
+        };
+        check(Box::new(work), true, Ending::Undelivered);
+    }
+}

@@ -151,9 +151,9 @@ impl Whole {
 
 #[cfg(test)]
 mod tests {
-    use super::super::batch::Origin;
-    use super::super::house::{Counts, Output, Stopped, Stopping};
     use super::*;
+    use crate::pod::batch::Origin;
+    use crate::pod::house::{Counts, Output, Stopped, Stopping};
 
     struct Nothing;
 
