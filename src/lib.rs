@@ -17,6 +17,8 @@
 //!
 //! Modules, in reading order; each uses only those before it.
 
+#[cfg(feature = "files")]
+pub mod bundle;
 pub mod carrier;
 #[cfg(feature = "cli")]
 pub mod cmd;

@@ -11,6 +11,8 @@
 
 mod completions;
 mod explain;
+#[cfg(feature = "files")]
+mod files;
 mod filter;
 #[cfg(feature = "otlp")]
 mod logs;
@@ -35,6 +37,7 @@ Examples:
   app 2>&1 | kasm-scrub filter
   kasm-scrub sidecar --upstream http://otel-collector:4317
   kasm-scrub filter --profile strict --report counts.json < app.log > clean.log
+  kasm-scrub files /var/log/kasm -o kasm-logs.tar.gz
   kasm-scrub explain < app.log
   kasm-scrub rules list --profile secrets
 
@@ -53,6 +56,8 @@ enum Command {
     Filter(filter::Args),
     #[cfg(feature = "otlp")]
     Sidecar(Box<sidecar::Args>),
+    #[cfg(feature = "files")]
+    Files(Box<files::Args>),
     Explain(explain::Args),
     Rules(rules::Args),
     Completions(completions::Args),
@@ -88,6 +93,8 @@ pub fn main() -> ExitCode {
             Command::Filter(args) => filter::run(args),
             #[cfg(feature = "otlp")]
             Command::Sidecar(args) => sidecar::run(*args),
+            #[cfg(feature = "files")]
+            Command::Files(args) => files::run(*args),
             Command::Explain(args) => explain::run(args),
             Command::Rules(args) => rules::run(args),
             Command::Completions(args) => completions::run(args),
