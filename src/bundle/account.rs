@@ -75,7 +75,7 @@ impl Account {
         self.left.iter().filter(|(_, why)| why.is_bad()).count()
     }
 
-    fn by_rule<'r>(counts: impl IntoIterator<Item = (u32, u64)>, rules: &'r Ruleset) -> BTreeMap<&'r str, u64> {
+    fn by_rule(counts: impl IntoIterator<Item = (u32, u64)>, rules: &Ruleset) -> BTreeMap<&str, u64> {
         let mut by_rule = BTreeMap::new();
         for (rule, count) in counts {
             *by_rule.entry(&*rules[RuleIndex(rule)].id).or_default() += count;
@@ -85,7 +85,8 @@ impl Account {
 
     /// The report, for machines.
     pub fn to_json(&self, rules: &Ruleset) -> String {
-        let all = self.changed.iter().flat_map(|(_, counts)| counts.iter().map(|(&rule, &count)| (rule, count)));
+        let all =
+            self.changed.iter().flat_map(|(_, counts)| counts.iter().map(|(&rule, &count)| (rule, count)));
         let report = Report {
             version: env!("CARGO_PKG_VERSION"),
             rules_sha256: rules.digest().iter().fold(String::new(), |mut hex, byte| {
@@ -106,7 +107,11 @@ impl Account {
                 })
                 .collect(),
             renamed: &self.renamed,
-            left_out: self.left.iter().map(|(name, why)| LeftOut { name, why: *why, bad: why.is_bad() }).collect(),
+            left_out: self
+                .left
+                .iter()
+                .map(|(name, why)| LeftOut { name, why: *why, bad: why.is_bad() })
+                .collect(),
             not_scrubbed: &self.raw,
         };
         // Strings and numbers only: writing them cannot fail.
@@ -126,7 +131,8 @@ impl Account {
             self.left.len(),
             self.findings()
         );
-        let all = self.changed.iter().flat_map(|(_, counts)| counts.iter().map(|(&rule, &count)| (rule, count)));
+        let all =
+            self.changed.iter().flat_map(|(_, counts)| counts.iter().map(|(&rule, &count)| (rule, count)));
         let mut by_rule: Vec<_> = Self::by_rule(all, rules).into_iter().collect();
         by_rule.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
         section(&mut text, "by rule", by_rule.iter().map(|(rule, count)| format!("{count:>8}  {rule}")));
@@ -141,7 +147,11 @@ impl Account {
         }
         section(&mut text, "names that held a secret", self.renamed.iter().map(|name| format!("  {name}")));
         section(&mut text, "left out", self.left.iter().map(|(name, why)| format!("  {name}: {why}")));
-        section(&mut text, "NOT scrubbed, as --keep-binary asks", self.raw.iter().map(|name| format!("  {name}")));
+        section(
+            &mut text,
+            "NOT scrubbed, as --keep-binary asks",
+            self.raw.iter().map(|name| format!("  {name}")),
+        );
         text
     }
 }

@@ -183,7 +183,12 @@ impl<'r> Desk<'r> {
         if decoded.is_bad || !encoded.finish() { Err(Stop::Left(Why::BadUtf16)) } else { result }
     }
 
-    fn raw(&mut self, place: Place<'_>, input: &mut Opened<'_>, out: &mut (dyn Write + Send)) -> Result<(), Stop> {
+    fn raw(
+        &mut self,
+        place: Place<'_>,
+        input: &mut Opened<'_>,
+        out: &mut (dyn Write + Send),
+    ) -> Result<(), Stop> {
         let mut some = vec![0; HEAD];
         loop {
             match input.read(&mut some).map_err(|_| self.unread(place))? {
@@ -204,7 +209,12 @@ impl<'r> Desk<'r> {
         Ok(Place { depth, is_unpacked, ..place })
     }
 
-    fn gzip(&mut self, place: Place<'_>, input: &mut Opened<'_>, out: &mut (dyn Write + Send)) -> Result<(), Stop> {
+    fn gzip(
+        &mut self,
+        place: Place<'_>,
+        input: &mut Opened<'_>,
+        out: &mut (dyn Write + Send),
+    ) -> Result<(), Stop> {
         let inside = self.inside(place, true)?;
         let (counted, read) = Counted::new(input);
         let members = Members::new(counted);
@@ -224,7 +234,12 @@ impl<'r> Desk<'r> {
         packed.finish().map(|_| ()).map_err(Stop::Write)
     }
 
-    fn zstd(&mut self, place: Place<'_>, input: &mut Opened<'_>, out: &mut (dyn Write + Send)) -> Result<(), Stop> {
+    fn zstd(
+        &mut self,
+        place: Place<'_>,
+        input: &mut Opened<'_>,
+        out: &mut (dyn Write + Send),
+    ) -> Result<(), Stop> {
         let inside = self.inside(place, true)?;
         let (counted, read) = Counted::new(input);
         let mut metered = Metered::new(Frames::new(counted), self.limits.clone(), read);
@@ -240,7 +255,12 @@ impl<'r> Desk<'r> {
         clean
     }
 
-    fn tar(&mut self, place: Place<'_>, input: &mut Opened<'_>, out: &mut (dyn Write + Send)) -> Result<(), Stop> {
+    fn tar(
+        &mut self,
+        place: Place<'_>,
+        input: &mut Opened<'_>,
+        out: &mut (dyn Write + Send),
+    ) -> Result<(), Stop> {
         let place = if place.is_unpacked { place } else { self.inside(place, false)? };
         let (counted, read) = Counted::new(input);
         let mut reader = tarball::Reader::new(counted);
@@ -254,14 +274,20 @@ impl<'r> Desk<'r> {
             let label = format!("{}!{}", place.label, names::label(&clean));
             let at = Place { label: &label, name: &about.name, is_unpacked: false, ..place };
             let mut spool = Spool::new(self.shop.folder);
-            let result = self.tar_entry(at, &about, &mut names, |desk, out| {
-                if reader.is_sparse() {
-                    let mut metered = Metered::new(&mut reader, desk.limits.clone(), read.clone());
-                    desk.content(at, &mut metered, None, out)
-                } else {
-                    desk.content(at, &mut reader, None, out)
-                }
-            }, &mut spool);
+            let result = self.tar_entry(
+                at,
+                &about,
+                &mut names,
+                |desk, out| {
+                    if reader.is_sparse() {
+                        let mut metered = Metered::new(&mut reader, desk.limits.clone(), read.clone());
+                        desk.content(at, &mut metered, None, out)
+                    } else {
+                        desk.content(at, &mut reader, None, out)
+                    }
+                },
+                &mut spool,
+            );
             match result {
                 Ok(target) => {
                     let name = self.renamed(&label, &mut names, &about.name, clean);

@@ -112,7 +112,8 @@ pub(super) fn is_noise(bytes: &[u8]) -> bool {
         return false;
     }
     // Nearly all blocks have none: finding that out is what must be quick.
-    let low: usize = bytes.chunks(128).map(|some| some.iter().map(|b| u8::from(*b < 32)).sum::<u8>() as usize).sum();
+    let low: usize =
+        bytes.chunks(128).map(|some| some.iter().map(|b| u8::from(*b < 32)).sum::<u8>() as usize).sum();
     low > bytes.len() / 32 && bytes.iter().filter(|byte| is_odd(byte)).count() > bytes.len() / 32
 }
 

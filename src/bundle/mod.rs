@@ -158,13 +158,17 @@ fn target(inputs: &[PathBuf], out: &Path, options: &Options) -> Result<(PathBuf,
         Err(_) => {}
         Ok(about) if about.is_file() && options.force && shape != Shape::Folder => {}
         Ok(about) if about.is_file() && shape != Shape::Folder => {
-            return Err(Fault::Refused(format!("{shown} exists; name another file, or replace it with --force")));
+            return Err(Fault::Refused(format!(
+                "{shown} exists; name another file, or replace it with --force"
+            )));
         }
         Ok(_) => return Err(Fault::Refused(format!("{shown} exists; name a place where nothing is"))),
     }
     Ok((beside, shape))
 }
 
+/// What takes the pieces of a bundle, in order.
+type Take<'t, T> = dyn FnMut(&Item, Result<T, Stop>) -> Result<(), Fault> + 't;
 /// How far a file came.
 type Made = Result<Account, Stop>;
 
@@ -210,8 +214,7 @@ impl Bundle<'_> {
     }
 
     fn folder(&self, account: &mut Account) -> Result<(), Fault> {
-        let folder =
-            if self.shop.options.dry_run { None } else { Some(Folder::new(self.out, self.beside)?) };
+        let folder = if self.shop.options.dry_run { None } else { Some(Folder::new(self.out, self.beside)?) };
         if let Some(folder) = &folder {
             let made = self.items.iter().try_for_each(|item| folder.make(item));
             made.map_err(|error| self.stopped(Stop::Write(error)))?;
@@ -311,17 +314,23 @@ impl Bundle<'_> {
         items: &[&Item],
         window: usize,
         make: &(dyn Fn(&Item, usize) -> Result<T, Stop> + Sync),
-        take: &mut dyn FnMut(&Item, Result<T, Stop>) -> Result<(), Fault>,
+        take: &mut Take<'_, T>,
     ) -> Result<(), Fault> {
         let threads = self.shop.options.threads;
         let is_big = |item: &&Item| item.kind == Kind::File && item.about.len() >= BIG && threads > 1;
         let mut result = Ok(());
         for run in items.chunk_by(|one, next| !is_big(one) && !is_big(next)) {
             let each = if is_big(&run[0]) { threads } else { 1 };
-            crew::in_order(run.len(), threads, window, &|index| make(run[index], each), &mut |index, made| {
-                result = take(run[index], made);
-                result.is_ok()
-            });
+            crew::in_order(
+                run.len(),
+                threads,
+                window,
+                &|index| make(run[index], each),
+                &mut |index, made| {
+                    result = take(run[index], made);
+                    result.is_ok()
+                },
+            );
             if result.is_err() {
                 break;
             }

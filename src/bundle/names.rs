@@ -66,7 +66,10 @@ pub(super) fn scrubbed(sanitizer: &Sanitizer, name: &[u8], work: &mut Work) -> (
         clean.extend_from_slice(if is_name { &scrubbed } else { b"_" });
         if *scrubbed != *part {
             // What is written in place of a secret must not part the name.
-            clean[from..].iter_mut().filter(|byte| matches!(byte, b'/' | b'\\' | 0)).for_each(|byte| *byte = b'_');
+            clean[from..]
+                .iter_mut()
+                .filter(|byte| matches!(byte, b'/' | b'\\' | 0))
+                .for_each(|byte| *byte = b'_');
         }
     }
     let whole = sanitizer.clean(Key::None, &clean, work).into_owned();
@@ -165,10 +168,13 @@ mod tests {
 
     #[test]
     fn links_that_may_lead_out_are_told() {
-        for (from, target) in [("a/b", "c"), ("a/b", "../c"), ("./a/b", ".././c"), ("a/b", ".."), ("a", "b/c")] {
+        for (from, target) in
+            [("a/b", "c"), ("a/b", "../c"), ("./a/b", ".././c"), ("a/b", ".."), ("a", "b/c")]
+        {
             assert!(!leads_out(from.as_bytes(), target.as_bytes()), "{from} -> {target}");
         }
-        let out = [("a", ".."), ("a/b", "../../c"), ("a", "/c"), ("a/b", "c/../../d"), ("a", ""), ("./a", "../b")];
+        let out =
+            [("a", ".."), ("a/b", "../../c"), ("a", "/c"), ("a/b", "c/../../d"), ("a", ""), ("./a", "../b")];
         for (from, target) in out {
             assert!(leads_out(from.as_bytes(), target.as_bytes()), "{from} -> {target}");
         }

@@ -17,10 +17,7 @@ pub(super) enum Spool {
     /// They are kept.
     Kept(SpooledTempFile),
     /// Nothing is to be written: they are only counted.
-    Counted {
-        at: u64,
-        len: u64,
-    },
+    Counted { at: u64, len: u64 },
 }
 
 impl Spool {

@@ -118,7 +118,10 @@ impl<R: Read> Reader<R> {
         loop {
             self.pass_over()?;
             let Some(header) = self.header()? else { return Ok(None) };
-            let size = ahead.number("size").filter(|_| !is_ahead(&header)).map_or_else(|| header.entry_size(), Ok)?;
+            let size = ahead
+                .number("size")
+                .filter(|_| !is_ahead(&header))
+                .map_or_else(|| header.entry_size(), Ok)?;
             (self.data, self.padding) = (size, size.wrapping_neg() % BLOCK as u64);
             let no_zero = |mut text: Vec<u8>| {
                 text.truncate(memchr::memchr(0, &text).unwrap_or(text.len()));
@@ -425,7 +428,10 @@ mod tests {
         let back = reader.next().expect("read").expect("an entry");
         let mut data = Vec::new();
         reader.read_to_end(&mut data).expect("read");
-        assert_eq!((back.name, back.uid, back.user, &data[..]), (about.name, about.uid, about.user, &b"line\n"[..]));
+        assert_eq!(
+            (back.name, back.uid, back.user, &data[..]),
+            (about.name, about.uid, about.user, &b"line\n"[..])
+        );
         assert!(reader.next().expect("read").is_none());
     }
 

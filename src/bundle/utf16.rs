@@ -139,7 +139,8 @@ mod tests {
         check(b"\x3D\xD8", false, false);
         check(b"\x00\xDE", false, false);
         check(b"a\0b", false, false);
-        let long: Vec<u8> = "gr\u{fc}n \u{1F600}\n".repeat(9999).encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let long: Vec<u8> =
+            "gr\u{fc}n \u{1F600}\n".repeat(9999).encode_utf16().flat_map(u16::to_le_bytes).collect();
         check(&long, false, true);
     }
 }

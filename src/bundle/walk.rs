@@ -65,7 +65,9 @@ pub(super) fn walk(inputs: &[PathBuf], is_copy: bool, sanitizer: &Sanitizer) -> 
         let base = input.file_name().or(path.file_name()).map_or(&b"root"[..], OsStrExt::as_bytes).to_vec();
         if !bases.insert(base.clone()) {
             let message = format!("two inputs are called {}", names::label(&base));
-            return Err(Fault::Refused(format!("{message}; scrub the folder that holds them, or one at a time")));
+            return Err(Fault::Refused(format!(
+                "{message}; scrub the folder that holds them, or one at a time"
+            )));
         }
         let mut walker = Walker { found: &mut found, sanitizer, work: &mut work };
         if about.is_dir() {

@@ -107,7 +107,7 @@ impl Desk<'_> {
         let raw = archive.by_index_raw(index).map_err(|_| Stop::Left(Why::Damaged))?;
         let listed = self.listed(&raw);
         let packed = raw.compressed_size();
-        let name = raw.name().map_or_else(|_| String::from_utf8_lossy(raw.name_raw()), |name| name).into_owned();
+        let name = raw.name().unwrap_or_else(|_| String::from_utf8_lossy(raw.name_raw())).into_owned();
         drop(raw);
         let (clean, _) = names::scrubbed(self.shop.sanitizer, name.as_bytes(), &mut self.work);
         let label = format!("{}!{}", place.label, names::label(&clean));
@@ -115,7 +115,9 @@ impl Desk<'_> {
         let at = Place { label: &label, name: name.as_bytes(), is_unpacked: false, ..place };
         let result = match &listed {
             Err(why) => Err(Stop::Left(*why)),
-            Ok(_) if !names::is_safe(at.name) || names.passes_symlink(at.name) => Err(Stop::Left(Why::Traversal)),
+            Ok(_) if !names::is_safe(at.name) || names.passes_symlink(at.name) => {
+                Err(Stop::Left(Why::Traversal))
+            }
             Ok(listed) if listed.kind == Kind::Folder => Ok(String::new()),
             Ok(listed) => match archive.by_index(index) {
                 Err(_) => Err(Stop::Left(Why::Damaged)),

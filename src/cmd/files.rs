@@ -185,7 +185,9 @@ mod tests {
 
     #[test]
     fn sizes_are_read() {
-        for (text, want) in [("1", Some(1)), ("16G", Some(16 << 30)), ("2k", Some(2048)), ("", None), ("0", None)] {
+        for (text, want) in
+            [("1", Some(1)), ("16G", Some(16 << 30)), ("2k", Some(2048)), ("", None), ("0", None)]
+        {
             assert_eq!(size(text).ok(), want, "{text}");
         }
         assert!(size("99999999999T").is_err() && size("-1").is_err() && size("ü").is_err());
