@@ -180,7 +180,8 @@ impl<'r> Desk<'r> {
         let mut decoded = Decoded::new(input, high_first);
         let mut encoded = Encoded::new(out, high_first);
         let result = self.text(place, &mut decoded, &mut encoded);
-        if decoded.is_bad || !encoded.finish() { Err(Stop::Left(Why::BadUtf16)) } else { result }
+        let is_bad = decoded.is_bad || encoded.is_bad || (result.is_ok() && !encoded.is_whole());
+        if is_bad { Err(Stop::Left(Why::BadUtf16)) } else { result }
     }
 
     fn raw(

@@ -95,7 +95,7 @@ pub(super) fn is_zstd(head: &[u8]) -> bool {
 fn is_tar(head: &[u8]) -> bool {
     let Some(block) = head.get(..512) else { return false };
     let sum = super::tarball::sum(block);
-    block[0] != 0 && super::tarball::number(&block[148..156]) == Some(sum)
+    super::tarball::number(&block[148..156]) == Some(sum)
 }
 
 fn is_empty_tar(head: &[u8]) -> bool {

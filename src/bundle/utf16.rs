@@ -82,9 +82,9 @@ impl<W: Write> Encoded<W> {
         Self { out, high_first, rest: Vec::new(), is_bad: false }
     }
 
-    /// Nothing may be left.
-    pub(super) fn finish(self) -> bool {
-        self.rest.is_empty() && !self.is_bad
+    /// Whether all that was written has gone on.
+    pub(super) fn is_whole(&self) -> bool {
+        self.rest.is_empty()
     }
 }
 
@@ -126,7 +126,7 @@ mod tests {
             let mut encoded = Encoded::new(&mut back, high_first);
             // A byte at a time.
             text.chunks(1).for_each(|byte| encoded.write_all(byte).expect("written"));
-            assert!(encoded.finish());
+            assert!(encoded.is_whole());
             assert_eq!(back, bytes);
         }
     }

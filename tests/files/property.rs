@@ -10,7 +10,7 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
     let line = prop_oneof![
         Just(secret_line().into_bytes()),
         "[ -~]{0,80}\n".prop_map(String::into_bytes),
-        proptest::collection::vec(1u8.., 0..60),
+        proptest::collection::vec(1u8.., 0..20),
         Just(log("x")),
     ];
     proptest::collection::vec(line, 0..12).prop_map(|lines| lines.concat())
