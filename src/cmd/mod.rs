@@ -120,8 +120,12 @@ fn panic_text(location: Option<&Location<'_>>) -> String {
     }
 }
 
-/// Tells the user something, on stderr. A closed stderr is no reason to stop.
+/// Tells the user something, on stderr or in our log, if there is one. A closed stderr is no reason to stop.
 pub(crate) fn say(message: &str) {
+    #[cfg(feature = "otlp")]
+    if logs::is_started() {
+        return tracing::warn!("{message}");
+    }
     let style = anstyle::Style::new().bold();
     let mut stderr = anstream::stderr().lock();
     let _ = writeln!(stderr, "{style}kasm-scrub:{style:#} {message}");
