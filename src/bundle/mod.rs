@@ -260,8 +260,11 @@ impl Bundle<'_> {
         let mut file = place::new_file(self.out, self.beside)?;
         let made = self.scrub(item, threads, file.as_file_mut());
         let is_made = self.settle(item, made, account)?;
-        if !is_made || !self.is_wanted(account) {
+        if !self.is_wanted(account) {
             return Ok(());
+        }
+        if let Some((label, why)) = account.left.last().filter(|_| !is_made) {
+            return Err(Fault::Refused(format!("{label}: {why}; nothing is left to be written")));
         }
         place::dress(file.as_file(), item).map_err(|error| self.stopped(Stop::Write(error)))?;
         place::finish_file(file, self.out, self.shop.options.force)

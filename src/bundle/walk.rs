@@ -73,7 +73,8 @@ pub(super) fn walk(inputs: &[PathBuf], is_copy: bool, sanitizer: &Sanitizer) -> 
         if about.is_dir() {
             walker.found.roots.push(path.clone());
             let prefix = if is_copy && inputs.len() == 1 { Vec::new() } else { base };
-            walker.folder(path, about, prefix, 0);
+            let skipped = if prefix.is_empty() { 0 } else { prefix.len() + 1 };
+            walker.folder(path, about, prefix, skipped);
         } else {
             walker.thing(path, about, base, Vec::new());
         }
@@ -95,7 +96,6 @@ fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
 impl Walker<'_> {
     /// `skipped` bytes at the start of the name are not the folder's: links are judged without them.
     fn folder(&mut self, path: PathBuf, about: Metadata, name: Vec<u8>, skipped: usize) {
-        let skipped = if skipped == 0 && !name.is_empty() { name.len() + 1 } else { skipped };
         let entries = fs::read_dir(&path).and_then(|entries| entries.collect::<io::Result<Vec<_>>>());
         self.add(Kind::Folder, path.clone(), name.clone(), about);
         let Ok(mut entries) = entries else {

@@ -23,10 +23,12 @@ Examples:
   kasm-scrub files bundle.tar.zst -o clean.tar.zst --skip-bad --report report.json
   kasm-scrub files /var/log/kasm -o clean --dry-run
 
-OUT is a folder; one archive of all if its name ends in .tar, .tar.gz, .tgz, .tar.zst or .zip; or a file if the one PATH
-is a file. Archives (.gz, .zst, .tar, .zip, one in the other) are told by their first bytes and stay what they are. Names
-are scrubbed, too. What is no text is left out and told. OUT is whole or not there: if something cannot be scrubbed,
-it is told, nothing is written, and the exit code is 2, unless --skip-bad is given.";
+OUT is a folder; one archive of all if its name ends in .tar, .tar.gz, .tgz, .tar.zst or .zip; or a
+file if the one PATH is a file. Archives (.gz, .zst, .tar, .zip, one in the other) are told by their
+first bytes and stay what they are. Names are scrubbed, too. What is no text is left out and told.
+
+OUT is whole or not there: what cannot be scrubbed is told, nothing is written, and the exit code is
+2. With --skip-bad the bundle is made without it.";
 
 /// Scrub files, folders and archives to a bundle
 #[derive(Debug, clap::Args)]

@@ -53,7 +53,8 @@ fn threads_do_not_show() {
     let stage = Stage::new();
     tree(&stage);
     // Large enough to be cut between threads.
-    stage.put("in/large.log", log("large").repeat(800_000));
+    let lines = [log("large"), b"a line in which there is nothing to be found\n".repeat(300)].concat();
+    stage.put("in/large.log", lines.repeat(5200));
     let mut outputs = Vec::new();
     for threads in ["1", "2", "5"] {
         let mut summary = String::new();

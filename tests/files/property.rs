@@ -41,7 +41,7 @@ proptest! {
     fn trees_are_scrubbed_file_by_file(
         files in proptest::collection::vec(packed(), 1..5),
         out in prop_oneof![Just("out"), Just("out.tar"), Just("out.tar.gz"), Just("out.tar.zst"), Just("out.zip")],
-        threads in 1..4,
+        threads in 1..4usize,
     ) {
         let sanitizer = Sanitizer::builtin();
         let stage = Stage::new();
