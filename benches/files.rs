@@ -17,7 +17,7 @@ use kasm_scrub::bundle::{self, Options, Watch};
 use kasm_scrub::parallel::{Source, Target, scrub};
 use kasm_scrub::{Finding, Out, Sanitizer};
 use measure::{runs, setting};
-use texts::{json_line, log_line, text};
+use texts::{json_line, log_line, secrets, text};
 
 /// Sizes of the tree's files in KiB, over and over: most are small, most bytes are in large ones.
 const SIZES: [usize; 12] = [4, 64, 16, 1024, 8, 256, 20_480, 32, 4096, 128, 2048, 512];
@@ -29,7 +29,7 @@ fn main() {
     let sanitizer = Sanitizer::builtin();
     let folder = tempfile::tempdir().expect("a folder for temporary files");
     let all = tree(&folder.path().join("in"), size);
-    let bytes = all.len();
+    let (bytes, want) = (all.len(), secrets(&all));
     println!(
         "{:<34} {:>9} {:>9} {:>7}",
         format!("{} MiB, {threads} threads", bytes >> 20),
@@ -63,6 +63,7 @@ fn main() {
             let inputs = [folder.path().join("in")];
             let account = bundle::make(&sanitizer, &inputs, &out, &options, &Nobody).expect("a bundle");
             assert_eq!(account.bytes, bytes as u64, "all of it was scrubbed");
+            assert_eq!(account.findings(), want as u64, "all that was put in was found");
             if out.is_dir() {
                 std::fs::remove_dir_all(&out).expect("the bundle is removed");
             } else {
