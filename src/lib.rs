@@ -19,6 +19,8 @@
 
 #[cfg(feature = "audit")]
 pub mod audit;
+#[cfg(feature = "files")]
+pub mod bundle;
 pub mod carrier;
 #[cfg(feature = "cli")]
 pub mod cmd;

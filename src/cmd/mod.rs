@@ -13,6 +13,8 @@ mod audit;
 mod auditing;
 mod completions;
 mod explain;
+#[cfg(feature = "files")]
+mod files;
 mod filter;
 #[cfg(feature = "pod")]
 mod inputs;
@@ -46,6 +48,7 @@ Examples:
   kasm-scrub run -- app --port 8080
   kasm-scrub sidecar --upstream http://otel-collector:4317
   kasm-scrub filter --profile strict --report counts.json < app.log > clean.log
+  kasm-scrub files /var/log/kasm -o kasm-logs.tar.gz
   kasm-scrub explain < app.log
   kasm-scrub rules list --profile secrets
 
@@ -67,6 +70,8 @@ enum Command {
     Run(run::Args),
     #[cfg(feature = "pod")]
     Sidecar(Box<sidecar::Args>),
+    #[cfg(feature = "files")]
+    Files(Box<files::Args>),
     #[cfg(feature = "otlp")]
     Probe(probe::Args),
     #[cfg(unix)]
@@ -125,6 +130,8 @@ pub fn main() -> ExitCode {
             Command::Run(args) => run::run(args),
             #[cfg(feature = "pod")]
             Command::Sidecar(args) => sidecar::run(*args),
+            #[cfg(feature = "files")]
+            Command::Files(args) => files::run(*args),
             #[cfg(feature = "otlp")]
             Command::Probe(args) => probe::run(args),
             #[cfg(unix)]
