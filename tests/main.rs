@@ -21,6 +21,8 @@ mod properties;
 #[cfg(feature = "otlp")]
 mod relay;
 mod rules;
+#[cfg(all(feature = "pod", target_os = "linux"))]
+mod run;
 mod structure;
 #[cfg(feature = "pod")]
 mod tail;

@@ -11,8 +11,8 @@ use super::{Exit, Refusal};
 use crate::Sanitizer;
 use crate::otlp::{Policy, Unknown};
 use crate::relay::{
-    self, Address, ClientTls, Compression, End, Limits, PerSignal, Rules, Scrubbing, ServerTls, Settings,
-    Upstream, UpstreamCompression, UpstreamProtocol, Url,
+    self, Address, ClientTls, Compression, End, Limits, PerSignal, Place, Rules, Scrubbing, ServerTls,
+    Settings, Upstream, UpstreamCompression, UpstreamProtocol, Url,
 };
 
 const EXAMPLES: &str = "\
@@ -186,12 +186,13 @@ fn settings(args: &Args, variables: &Variables) -> Result<Settings, Refusal> {
         }
         _ => None,
     };
-    if args.max_memory < 3 * u32::from(args.max_request) + 1 {
+    // JSON for gRPC is held most often: compressed, plain, as protobuf, and compressed again.
+    let least = 4 * u32::from(args.max_request);
+    if args.max_memory < least {
         return Err(Refusal(format!(
             "--max-memory {} has no room for a request, what it is compressed from and what it becomes; \
-             make it {} or more, or --max-request less",
-            args.max_memory,
-            3 * args.max_request + 1
+             make it {least} or more, or --max-request less",
+            args.max_memory
         )));
     }
     let limits = Limits {
@@ -235,6 +236,11 @@ fn upstream(
     let mut upstream = match &args.upstream {
         Some(text) => {
             let url: Url = text.parse().map_err(|bad| Refusal(format!("--upstream: {bad}")))?;
+            if protocol == UpstreamProtocol::Grpc && !url.path.trim_end_matches('/').is_empty() {
+                return Err(Refusal(format!(
+                    "--upstream {text}: gRPC has no path; leave it out, or add --upstream-protocol http/protobuf"
+                )));
+            }
             Upstream::at(&url, signal, protocol)
         }
         None => variables.upstream(signal, protocol)?.ok_or_else(|| {
@@ -257,6 +263,13 @@ fn upstream(
             None => variables.identity()?,
         },
     };
+    let is_tls = matches!(upstream.place, Place::Tcp { tls: true, .. });
+    if !is_tls && (args.upstream_ca.is_some() || args.upstream_cert.is_some()) {
+        return Err(Refusal(format!(
+            "--upstream-ca and --upstream-cert are for TLS, which {} does not speak; write https://, or leave them out",
+            upstream.place
+        )));
+    }
     upstream.headers = variables.headers()?;
     Ok(upstream)
 }
@@ -339,7 +352,13 @@ mod tests {
         check("--upstream http://a --admin x", &[], "--admin x: write HOST:PORT");
         check("--upstream http://a --otlp-grpc 4317", &[], "write HOST:PORT or unix:/PATH");
         check("--upstream http://a --tls-cert x", &[], "--tls-key");
-        check("--upstream http://a --max-memory 100", &[], "make it 193 or more");
+        check("--upstream http://a --max-memory 100", &[], "make it 256 or more");
+        check("--upstream http://a/otlp", &[], "gRPC has no path");
+        check(
+            "--upstream http://a --upstream-ca ca.pem",
+            &[],
+            "are for TLS, which http://a:80 does not speak",
+        );
         check("--upstream http://a --canary 1x", &[], "write a number and s");
         let headers = ("OTEL_EXPORTER_OTLP_HEADERS", "hunter2hunter2");
         check("--upstream http://a", &[headers], "OTEL_EXPORTER_OTLP_HEADERS: write name=value");

@@ -46,7 +46,7 @@ use crate::scan::LineStarts;
 
 pub use answer::{Answer, answer_to_json, answer_to_protobuf};
 pub use refused::{Malformed, Refused};
-pub use status::{retry_delay, status_message, write_status, write_status_json};
+pub use status::{retry_delay, status_message, status_with_code, write_status, write_status_json};
 
 use judge::Judge;
 use leaves::Leaves;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::guard::Draft;
 use crate::finding::{Finding, RuleIndex};
 use crate::sanitize::Sanitizer;
 use crate::stream::Out;
@@ -122,6 +123,22 @@ impl Out for Batch {
 
     fn found(&mut self, finding: &Finding) {
         self.found.push(finding.rule);
+    }
+}
+
+/// A panic takes back the records that came with it.
+impl Draft for Batch {
+    /// How much there is of text, records and findings.
+    type Mark = [usize; 3];
+
+    fn mark(&self) -> Self::Mark {
+        [self.text.len(), self.records.len(), self.found.len()]
+    }
+
+    fn undo(&mut self, [text, records, found]: Self::Mark) {
+        self.text.truncate(text);
+        self.records.truncate(records);
+        self.found.truncate(found);
     }
 }
 

@@ -11,10 +11,14 @@
 )]
 
 mod batch;
+mod guard;
 mod house;
 mod lines;
+#[cfg(target_os = "linux")]
+pub mod run;
 pub mod tail;
 
 pub use batch::{Batch, Details, Origin, Record};
+pub use guard::{Draft, Guard};
 pub use house::{Counts, House, Output, Stopped, Stopping};
 pub use lines::Lines;

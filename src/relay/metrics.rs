@@ -156,6 +156,12 @@ impl Metrics {
         for event in Event::ALL {
             drop(metrics.events.get_or_create(&ByWhat { what: event.name() }));
         }
+        for signal in [Signal::Traces, Signal::Logs, Signal::Metrics].map(signal_name) {
+            metrics.upstream_up.get_or_create(&BySignal { signal }).set(1);
+            for reason in Fault::OFTEN {
+                drop(metrics.refused.get_or_create(&ByReason { signal, reason }));
+            }
+        }
         metrics
     }
 

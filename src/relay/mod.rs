@@ -23,6 +23,7 @@ mod budget;
 mod canary;
 mod compression;
 mod connect;
+mod crew;
 mod engine;
 mod exchange;
 mod fault;
@@ -66,6 +67,7 @@ use admin::Readiness;
 use auth::Tokens;
 use budget::Budget;
 use canary::Canary;
+use crew::Crew;
 use engine::Engine;
 use exchange::Exchange;
 use head::Port;
@@ -100,6 +102,8 @@ pub enum CannotStart {
     Upstream(BadAddress),
     /// An address to listen at.
     Listen(Address, io::Error),
+    /// An upstream that is this relay.
+    Loop(Address),
     /// No rule finds the canary.
     Canary,
     /// The system.
@@ -113,6 +117,11 @@ impl fmt::Display for CannotStart {
             Self::Tls(why) => why.fmt(f),
             Self::Upstream(why) => write!(f, "upstream: {why}"),
             Self::Listen(address, error) => write!(f, "cannot listen at {address}: {error}"),
+            Self::Loop(address) => write!(
+                f,
+                "the upstream is where requests are taken ({address}), so they would go round; name another upstream \
+                 (OTEL_EXPORTER_OTLP_ENDPOINT may be set for the whole pod) or another address to listen at"
+            ),
             Self::Canary => f.write_str(
                 "no rule finds the canary; keep the built-in rule password, or leave --canary out",
             ),
@@ -160,9 +169,8 @@ pub fn run(settings: Settings, rules: impl Rules + 'static) -> Result<End, Canno
     } else {
         runtime::Builder::new_current_thread()
     };
-    // Large requests are scrubbed there, and files read again.
-    // Names are looked up there, too, by what may take long to answer.
-    builder.enable_all().max_blocking_threads(settings.threads.max(1) + 8).thread_name("kasm-scrub");
+    // Files are read again there, and names looked up, by what may take long to answer.
+    builder.enable_all().max_blocking_threads(8).thread_name("kasm-scrub");
     let runtime = builder.build().map_err(CannotStart::System)?;
     let end = runtime.block_on(serve(settings, Arc::new(rules)));
     // What is still being scrubbed is not waited for.
@@ -173,10 +181,14 @@ pub fn run(settings: Settings, rules: impl Rules + 'static) -> Result<End, Canno
 async fn serve(mut settings: Settings, rules: Arc<dyn Rules>) -> Result<End, CannotStart> {
     // First: a signal that comes while starting is not lost, and neither is a change of a file.
     let mut signals = Signals::new().map_err(CannotStart::System)?;
+    if let Some(address) = settings.loops() {
+        return Err(CannotStart::Loop(address.clone()));
+    }
     let others = files(&settings);
     let changed = Arc::new(Notify::new());
     let watch = reload::watch(reload::files(&*rules, &others), &changed);
-    settings.limits.connections = settings.limits.connections.min(raise_descriptors());
+    settings.limits.connections =
+        settings.limits.connections.min(raise_descriptors(settings.limits.in_flight));
     let metrics = Arc::new(Metrics::new());
     let sanitizer = rules.load().map_err(CannotStart::Rules)?;
     metrics.rules(sanitizer.rules().rules().len());
@@ -198,7 +210,7 @@ async fn serve(mut settings: Settings, rules: Arc<dyn Rules>) -> Result<End, Can
         limits: settings.limits,
         budget: budget.clone(),
         in_flight: Arc::new(Semaphore::new(settings.limits.in_flight)),
-        scrubbing: Arc::new(Semaphore::new(settings.threads.max(1))),
+        crew: Crew::start(settings.threads.max(1)).map_err(CannotStart::System)?,
     });
     let readiness = Arc::new(Readiness::default());
     let (drain, draining) = watch::channel(false);
@@ -335,7 +347,7 @@ fn canary(
         limits: exchange.limits,
         budget: Budget::new(1 << 20),
         in_flight: Arc::new(Semaphore::new(1)),
-        scrubbing: exchange.scrubbing.clone(),
+        crew: exchange.crew.clone(),
     });
     let (alive, _) = mpsc::channel(1);
     let (never, always) = watch::channel(false);
@@ -408,16 +420,17 @@ impl Signals {
     }
 }
 
-/// Descriptors that are not for clients: those of files and upstreams.
-const OWN_DESCRIPTORS: usize = 128;
+/// Descriptors that are not for clients, beside one for each request under way: those of files, of the admin port, and of
+/// connections to upstreams that are kept.
+const OWN_DESCRIPTORS: usize = 192;
 
 /// A connection is a descriptor, and the usual limit of 1024 is one of shells. How many connections there may be.
-fn raise_descriptors() -> usize {
+fn raise_descriptors(in_flight: usize) -> usize {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     // As many as there were, then.
     let _ = setrlimit(Resource::Nofile, limit);
     let most = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |most| most as usize);
-    most.saturating_sub(OWN_DESCRIPTORS).max(1)
+    most.saturating_sub(OWN_DESCRIPTORS + in_flight).max(1)
 }

@@ -1,5 +1,6 @@
 //! What a relay is told: where it listens, where requests go, and its limits.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,6 +38,32 @@ pub struct Settings {
     pub threads: usize,
     /// Whether requests are scrubbed.
     pub scrubbing: Scrubbing,
+}
+
+impl Settings {
+    /// The listener that an upstream leads back to, if one does: requests would go round until there is no room.
+    pub(super) fn loops(&self) -> Option<&Address> {
+        let leads_to = |address: &&Address| {
+            self.upstreams.all().into_iter().any(|upstream| match (&upstream.place, address) {
+                (Place::Unix(there), Address::Unix(here)) => there == here,
+                (Place::Tcp { host, port, .. }, Address::Tcp(here)) => {
+                    let (own, own_port) = here.rsplit_once(':').unwrap_or((here, ""));
+                    let own = own.trim_matches(['[', ']']);
+                    let is_near = |host: &str| {
+                        host == "localhost" || host.parse().is_ok_and(|at: IpAddr| at.is_loopback())
+                    };
+                    own_port == port.to_string()
+                        && (own == host || (is_near(host) && (is_near(own) || is_any(own))))
+                }
+                _ => false,
+            })
+        };
+        self.grpc.iter().chain(&self.http).find(leads_to)
+    }
+}
+
+fn is_any(host: &str) -> bool {
+    host.parse().is_ok_and(|at: IpAddr| at.is_unspecified())
 }
 
 /// One thing for each signal.
@@ -139,7 +166,7 @@ impl Upstream {
     pub fn at(url: &Url, signal: Signal, protocol: UpstreamProtocol) -> Self {
         Self {
             place: url.place.clone(),
-            path: format!("{}{}", url.path, super::http::path(signal)),
+            path: format!("{}{}", url.path.trim_end_matches('/'), super::http::path(signal)),
             protocol,
             compression: UpstreamCompression::default(),
             headers: HeaderMap::new(),
