@@ -3,7 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{Seek, Write};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::stage::{Stage, append, check_numbered, numbered};
 
@@ -121,6 +121,33 @@ fn copied_and_emptied_files_are_read_once() {
 #[test]
 fn copies_that_a_pattern_names_are_not_read_again() {
     check_copied("app.log*", 100);
+}
+
+#[test]
+fn clocks_that_jump_change_nothing() {
+    let stage = Stage::new("app.log*");
+    let mut file = stage.file("app.log");
+    let tail = stage.start();
+    for turn in 0..6_u64 {
+        let from = turn as usize * 100;
+        file.write_all(numbered(from, from + 100).as_bytes()).unwrap();
+        // Forwards and backwards, by years.
+        let time = UNIX_EPOCH + Duration::from_secs((turn * 7 % 5) * 400_000_000);
+        file.set_modified(time).unwrap();
+        thread::sleep(Duration::from_millis(50));
+        let old = format!("app.log.{}", turn + 1);
+        if turn % 2 == 0 {
+            fs::copy(stage.path("app.log"), stage.path(&old)).unwrap();
+            file.set_len(0).unwrap();
+        } else {
+            stage.rename("app.log", &old);
+            file = stage.file("app.log");
+        }
+        append(&stage.path(&old)).set_modified(time).unwrap();
+    }
+    tail.sink.wait_for(600);
+    thread::sleep(Duration::from_millis(500));
+    check_numbered(&tail.stop(), 600);
 }
 
 #[test]
