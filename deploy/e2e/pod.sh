@@ -45,7 +45,7 @@ if [ -z "$bin" ]; then
   fi
   say "building for $target"
   bin=$root/target/static/kasm-scrub
-  TARGET=$target deploy/build.sh "$bin"
+  TARGET=$target env -u CARGO_TARGET_DIR deploy/build.sh "$bin"
 fi
 
 work=$(mktemp -d)
