@@ -53,7 +53,9 @@ fn configuration(path: &Path, name: &str) -> Option<String> {
     let mut found = None;
     for document in &all {
         super::files::objects(document, &mut |object| {
-            if object.get("kind").is_some_and(|kind| kind == "ConfigMap") && object["metadata"]["name"] == name {
+            if object.get("kind").is_some_and(|kind| kind == "ConfigMap")
+                && object["metadata"]["name"] == name
+            {
                 let text = object["data"]["sidecar.yaml"].as_str();
                 found = found.take().or(text.map(str::to_owned));
             }
@@ -81,11 +83,15 @@ fn sidecars_take_their_arguments_and_configurations() {
                 let text = configuration(&path, name).unwrap_or_else(|| panic!("{at}: no ConfigMap {name}"));
                 fs::write(&mounted, text).unwrap();
                 let mounted = mounted.to_str().unwrap();
-                taken = taken.iter().map(|argument| argument.replace("/etc/kasm-scrub/sidecar.yaml", mounted)).collect();
+                taken = taken
+                    .iter()
+                    .map(|argument| argument.replace("/etc/kasm-scrub/sidecar.yaml", mounted))
+                    .collect();
             }
             taken.extend(["--rules".to_owned(), MISSING.to_owned()]);
             let environment = container["env"].as_array().into_iter().flatten();
-            let environment = environment.filter_map(|one| Some((one["name"].as_str()?, one["value"].as_str()?)));
+            let environment =
+                environment.filter_map(|one| Some((one["name"].as_str()?, one["value"].as_str()?)));
             let taken: Vec<&str> = taken.iter().map(String::as_str).collect();
             check_stops_at_the_missing_file(&at, &taken, &environment.collect::<Vec<_>>());
         }
@@ -108,15 +114,27 @@ fn other_commands_take_their_arguments() {
                     assert_eq!(*program, "/kasm-scrub", "{at}");
                     // Nobody is there to be asked, which is another answer than that of a command it does not know.
                     let output = kasm_scrub(&[&["probe"], rest, &no_port].concat(), &[]);
-                    assert_eq!(output.status.code(), Some(1), "{at}: {}", String::from_utf8_lossy(&output.stderr));
+                    assert_eq!(
+                        output.status.code(),
+                        Some(1),
+                        "{at}: {}",
+                        String::from_utf8_lossy(&output.stderr)
+                    );
                 }
                 ([program, "run", rest @ ..], _) => {
                     seen[1] += 1;
                     assert_eq!(*program, "/kasm-scrub/kasm-scrub", "{at}");
-                    let (options, program) = rest.split_at(rest.iter().position(|word| *word == "--").expect("a --"));
+                    let (options, program) =
+                        rest.split_at(rest.iter().position(|word| *word == "--").expect("a --"));
                     assert!(program.len() > 1, "{at}: nothing is run");
-                    let output = kasm_scrub(&[&["run"], options, &["--", "/bin/sh", "-c", "exit 7"]].concat(), &[]);
-                    assert_eq!(output.status.code(), Some(7), "{at}: {}", String::from_utf8_lossy(&output.stderr));
+                    let output =
+                        kasm_scrub(&[&["run"], options, &["--", "/bin/sh", "-c", "exit 7"]].concat(), &[]);
+                    assert_eq!(
+                        output.status.code(),
+                        Some(7),
+                        "{at}: {}",
+                        String::from_utf8_lossy(&output.stderr)
+                    );
                 }
                 (_, ["install", rest @ ..]) => {
                     seen[2] += 1;

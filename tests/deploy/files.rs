@@ -88,7 +88,8 @@ pub(super) fn objects<'v>(value: &'v Value, visit: &mut impl FnMut(&'v Map<Strin
 pub(super) fn containers(document: &Value) -> Vec<&Map<String, Value>> {
     let mut found = Vec::new();
     objects(document, &mut |object| {
-        let is_ours = |image: &str| image.split('/').next_back().is_some_and(|name| name.starts_with("kasm-scrub:"));
+        let is_ours =
+            |image: &str| image.split('/').next_back().is_some_and(|name| name.starts_with("kasm-scrub:"));
         if object.get("image").and_then(Value::as_str).is_some_and(is_ours) {
             found.push(object);
         }

@@ -24,7 +24,12 @@ fn words<'t>(text: &'t str, prefix: &str) -> BTreeSet<&'t str> {
 }
 
 fn sources() -> String {
-    SOURCES.iter().map(|path| root().join(path)).filter(|path| path.exists()).map(|path| read(&path)).collect()
+    SOURCES
+        .iter()
+        .map(|path| root().join(path))
+        .filter(|path| path.exists())
+        .map(|path| read(&path))
+        .collect()
 }
 
 fn readers() -> String {

@@ -96,14 +96,18 @@ fn nobody_gets_a_token_of_the_api_server() {
         let at = path.display();
         match document["kind"].as_str() {
             Some("ServiceAccount") => assert_eq!(document["automountServiceAccountToken"], false, "{at}"),
-            Some("Deployment" | "DaemonSet") if document["spec"]["template"]["spec"]["containers"].is_array() => {
+            Some("Deployment" | "DaemonSet")
+                if document["spec"]["template"]["spec"]["containers"].is_array() =>
+            {
                 let pod = &document["spec"]["template"]["spec"];
                 // A patch goes into a pod that is the chart's.
                 if pod["serviceAccountName"].is_string() {
                     assert_eq!(pod["automountServiceAccountToken"], false, "{at}");
                 }
             }
-            Some("Role" | "ClusterRole" | "RoleBinding" | "ClusterRoleBinding") => panic!("{at}: nothing needs a role"),
+            Some("Role" | "ClusterRole" | "RoleBinding" | "ClusterRoleBinding") => {
+                panic!("{at}: nothing needs a role")
+            }
             _ => {}
         }
     }
