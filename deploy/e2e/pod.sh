@@ -85,6 +85,8 @@ install -m 0755 "$bin" "$work/image/kasm-scrub"
 awk '/^FROM scratch/ { last = 1 } last' deploy/Dockerfile | sed 's/^COPY --from=build [^ ]* /COPY kasm-scrub /' \
   > "$work/image/Dockerfile"
 build kasm-scrub "$work/image" "$work/image/Dockerfile"
+user=$(podman image inspect --format '{{.User}}' localhost/kasm-scrub:e2e)
+[ "$user" = 65532:65532 ] || fail "the image's user is $user"
 cp -R deploy/e2e/pod/app deploy/e2e/pod/www "$work/app/"
 install -m 0755 "$busybox" "$work/app/busybox"
 build kasm-app "$work/app" deploy/e2e/pod/Dockerfile.app
@@ -138,30 +140,33 @@ grep -rqF "$needle" "$volume" || fail "the raw files hold no secret: there is no
 # As Kubernetes ends a native sidecar: after all others, by SIGTERM, and with its time to drain.
 timeout 60 podman stop --time 45 kasm-sidecar > /dev/null || fail "the sidecar does not stop"
 ends sidecar 0
-timeout 30 podman stop --time 1 kasm-sink > /dev/null || true
+timeout 30 podman kill kasm-sink > /dev/null || true
 logs
 
-# numbered WHAT NAME FROM TO: what stands on stdin has these numbers behind the name, each once and in order.
+# numbered WHAT NAME NUMBER…: what stands on stdin has these numbers behind the name, each once and in order.
 numbered() {
   local what=$1 name=$2
-  if ! diff <(seq "$3" "$4") <(grep --text --only-matching --perl-regexp "(?<![a-z])$name \\K[0-9]{6}(?![0-9])") > "$work/diff"; then
+  shift 2
+  if ! diff <(printf '%s\n' "$@") <(grep --text --only-matching --perl-regexp "(?<![a-z])$name \\K[0-9]{6}(?![0-9])") \
+    > "$work/diff"; then
     head -n 5 "$work/diff" >&2
     fail "$what: not every line once and in order"
   fi
 }
 sink=$(podman volume inspect --format '{{.Mountpoint}}' sink)
-numbered "stdout of wrapped" out 100001 104001 < "$work/logs/wrapped.out"
-numbered "stderr of wrapped" err 100001 104000 < "$work/logs/wrapped.err"
-numbered "the FIFO" fifo 100001 102000 < "$work/logs/sidecar.out"
-numbered "syslog" syslog 100001 101000 < "$work/logs/sidecar.out"
-for part in 1 2 3 4; do
-  numbered "part $part of the file" file "10${part}001" "10${part}999" < <(grep -E "file 10${part}[0-9]{3}" "$work/logs/sidecar.out")
-done
-numbered "logs at the sink" otlp 100001 100100 < "$sink/logs"
-numbered "traces at the sink" span 100001 100100 < "$sink/traces"
-harmless=$(grep -c 'harmless, with a quote " and an ümlaut' "$work/logs/wrapped.out") || true
+mapfile -t parts < <(for part in 1 2 3 4; do seq "10${part}001" "10${part}999"; done)
+numbered "stdout of wrapped" out $(seq 100001 104001) < "$work/logs/wrapped.out"
+numbered "stderr of wrapped" err $(seq 100001 104000) < "$work/logs/wrapped.err"
+numbered "the FIFO" fifo $(seq 100001 102000) < "$work/logs/sidecar.out"
+numbered "the file, renamed four times" file "${parts[@]}" < "$work/logs/sidecar.out"
+numbered "syslog" syslog $(seq 100001 101000) < "$work/logs/sidecar.out"
+numbered "logs at the sink" otlp $(seq 100001 100100) < "$sink/logs"
+numbered "traces at the sink" span $(seq 100001 100100) < "$sink/traces"
+# What is harmless is as it was, and of the other lines only the secret is not.
+harmless=$(grep -cx 'out [0-9]* harmless, with a quote " and an ümlaut' "$work/logs/wrapped.out") || true
 [ "$harmless" = 2000 ] || fail "$harmless of 2000 harmless lines of wrapped are as they were"
-grep -q '\[REDACTED:' "$work/logs/wrapped.out" "$work/logs/sidecar.out" || fail "nothing was scrubbed"
+scrubbed=$(grep -cx 'out [0-9]* login of kasm_user password=\[REDACTED:[a-z-]*\] took 3 ms' "$work/logs/wrapped.out") || true
+[ "$scrubbed" = 400 ] || fail "$scrubbed of 400 logins of wrapped are scrubbed as they should be"
 
 # Nowhere: not in logs, not at the sink, not in any layer, volume, state or log file of the storage.
 raw=$(found "$work/logs" "$work/store" "$work/run")

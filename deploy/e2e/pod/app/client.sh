@@ -1,5 +1,6 @@
 # Sends logs and traces as OTLP/HTTP JSON to the sidecar, one request after another, until each is taken.
 . /app/lines.sh
+restricted
 post() {
   tries=0
   until /bin/busybox wget -q -O /dev/null --header 'Content-Type: application/json' --post-data "$2" \

@@ -17,3 +17,10 @@ line() {
 
 # numbers FROM TO: of six digits.
 numbers() { /bin/busybox seq -w "$1" "$2"; }
+
+# Ends the container where it may do more than it should: another user, a capability, a root that can be written to.
+restricted() {
+  if [ "$(/bin/busybox id -u)" != 65532 ]; then echo "the user is not 65532"; exit 1; fi
+  if ! /bin/busybox grep -q '^CapEff:.0*$' /proc/self/status; then echo "there is a capability"; exit 1; fi
+  if (: > /written) 2> /dev/null; then echo "the root can be written to"; exit 1; fi
+}

@@ -1,5 +1,6 @@
 # Writes a file that it renames now and then, a FIFO, and syslog over TCP. On stdout it says nothing but that it is done.
 . /app/lines.sh
+restricted
 # The sidecar makes the FIFO; where there is none, a file would come into being.
 tries=0
 until [ -p /logs/fifo.log ]; do
