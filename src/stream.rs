@@ -111,6 +111,15 @@ impl<S: Deref<Target = Sanitizer>> Scrubber<S> {
         self.work.go_on_from(work);
     }
 
+    /// A scrubber for the line behind the last whole one, with what those before it have left open; of a line that has
+    /// begun it knows nothing.
+    pub(crate) fn behind_lines(&self) -> Self
+    where
+        S: Clone,
+    {
+        Self { work: self.work.beside(), ..Self::new(self.sanitizer.clone()) }
+    }
+
     /// Ends the stream: writes what is left.
     pub fn finish(mut self, out: &mut impl Out) {
         self.end_line(out);

@@ -17,10 +17,16 @@ mod corpus;
 #[cfg(feature = "pod")]
 mod deploy;
 mod example_log;
+#[cfg(feature = "pod")]
+mod inputs;
 mod leaks;
 mod otlp;
 mod properties;
 #[cfg(feature = "otlp")]
 mod relay;
 mod rules;
+#[cfg(all(feature = "pod", target_os = "linux"))]
+mod run;
 mod structure;
+#[cfg(feature = "pod")]
+mod tail;

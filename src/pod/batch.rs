@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::guard::Draft;
 use crate::finding::{Finding, RuleIndex};
 use crate::sanitize::Sanitizer;
 use crate::stream::Out;
@@ -84,16 +85,40 @@ impl Batch {
         self.records.push(Record { end: self.text.len(), details });
     }
 
+    /// Adds a whole record; newlines in its text do not end it. None may have begun.
+    pub fn push_record(&mut self, text: &[u8], found: impl Iterator<Item = RuleIndex>, details: Details) {
+        self.text.extend_from_slice(text);
+        self.found.extend(found);
+        self.end_record(details);
+    }
+
     /// Whether the text of a record has begun and not ended.
     pub fn is_in_record(&self) -> bool {
         self.records.last().map_or(0, |record| record.end) < self.text.len()
     }
 
-    /// Forgets its records; origin and rules stay.
+    /// How many records have ended.
+    pub fn count(&self) -> usize {
+        self.records.len()
+    }
+
+    /// What is known of the records from the one with this number on, to be filled in.
+    pub fn details_mut(&mut self, from: usize) -> impl ExactSizeIterator<Item = &mut Details> {
+        let from = from.min(self.records.len());
+        self.records[from..].iter_mut().map(|record| &mut record.details)
+    }
+
+    /// Forgets its records; origin and rules stay, and so does what has begun of a record.
     pub fn clear(&mut self) {
-        self.text.clear();
+        let begun = self.records.last().map_or(0, |record| record.end);
+        self.text.drain(..begun);
         self.records.clear();
         self.found.clear();
+    }
+
+    /// How many bytes a record has that has begun and not ended.
+    pub fn begun(&self) -> usize {
+        self.text.len() - self.records.last().map_or(0, |record| record.end)
     }
 }
 
@@ -111,6 +136,22 @@ impl Out for Batch {
 
     fn found(&mut self, finding: &Finding) {
         self.found.push(finding.rule);
+    }
+}
+
+/// A panic takes back the records that came with it.
+impl Draft for Batch {
+    /// How much there is of text, records and findings.
+    type Mark = [usize; 3];
+
+    fn mark(&self) -> Self::Mark {
+        [self.text.len(), self.records.len(), self.found.len()]
+    }
+
+    fn undo(&mut self, [text, records, found]: Self::Mark) {
+        self.text.truncate(text);
+        self.records.truncate(records);
+        self.found.truncate(found);
     }
 }
 

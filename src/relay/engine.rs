@@ -160,3 +160,25 @@ impl Engine {
         Ok(done)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scrubber_that_panicked_is_not_used_again() {
+        let engine = Engine::new(Arc::new(Sanitizer::builtin()), Policy::default(), Scrubbing::On);
+        let generation = engine.current();
+        let idle = || generation.idle.lock().expect("no panic holds it").len();
+        assert!(engine.with_scrubber(&generation, |_| ()).is_ok());
+        assert_eq!(idle(), 1);
+        let panicked = engine.with_scrubber(&generation, |_| {
+            if true {
+                panic!("as the engine might")
+            }
+        });
+        assert_eq!((panicked, idle()), (Err(Fault::Internal), 0));
+        let outcome = engine.scrub(Signal::Logs, Encoding::Json, br#"{"resourceLogs":[]}"#);
+        assert!(outcome.is_ok_and(|outcome| outcome.changed.is_none()));
+    }
+}

@@ -59,6 +59,8 @@ pub(super) enum Fault {
     ReadTimeout,
     /// The client went away, or broke the rules of HTTP.
     ReadBroken,
+    /// The client's own deadline came before the request could be sent.
+    Late,
     /// A panic. The same bytes would lead to it again.
     Internal,
     /// No connection to the upstream.
@@ -77,6 +79,19 @@ pub(super) enum Fault {
 const BUSY: Duration = Duration::from_secs(1);
 
 impl Fault {
+    /// The words for counters of faults that say something of the relay or its upstream.
+    pub(super) const OFTEN: [&'static str; 9] = [
+        "malformed",
+        "too_large",
+        "overloaded",
+        "internal",
+        "unreachable",
+        "upstream_broken",
+        "upstream_timeout",
+        "redirected",
+        "bad_answer",
+    ];
+
     /// One word for counters.
     pub(super) fn reason(&self) -> &'static str {
         match self {
@@ -94,6 +109,7 @@ impl Fault {
             Self::Overloaded => "overloaded",
             Self::ReadTimeout => "read_timeout",
             Self::ReadBroken => "read_broken",
+            Self::Late => "late",
             Self::Internal => "internal",
             Self::Unreachable => "unreachable",
             Self::UpstreamBroken => "upstream_broken",
@@ -115,7 +131,7 @@ impl Fault {
                 Code::UNAVAILABLE
             }
             Self::ReadBroken => Code::CANCELLED,
-            Self::ReadTimeout | Self::UpstreamTimeout => Code::DEADLINE_EXCEEDED,
+            Self::ReadTimeout | Self::UpstreamTimeout | Self::Late => Code::DEADLINE_EXCEEDED,
             Self::Internal | Self::BadAnswer => Code::INTERNAL,
         }
     }
@@ -130,13 +146,12 @@ impl Fault {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotGrpc => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
-
             Self::Internal | Self::BadAnswer => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Overloaded | Self::ReadTimeout | Self::Unreachable | Self::UpstreamBroken => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Redirected => StatusCode::BAD_GATEWAY,
-            Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::UpstreamTimeout | Self::Late => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 
@@ -182,6 +197,7 @@ impl Fault {
             Self::Overloaded => "too many requests are under way; try again".to_owned(),
             Self::ReadTimeout => "the request did not arrive in time".to_owned(),
             Self::ReadBroken => "the request did not arrive whole".to_owned(),
+            Self::Late => "the deadline came before the request could be sent; give it more time".to_owned(),
             Self::Internal => "internal error while scrubbing; the request was not forwarded".to_owned(),
             Self::Unreachable => "the upstream cannot be reached; try again".to_owned(),
             Self::UpstreamBroken => "the upstream's connection broke; try again".to_owned(),
@@ -216,6 +232,9 @@ mod tests {
         for fault in [
             Fault::Refused(malformed),
             Fault::Refused(Refused::TooDeep { most: 1 }),
+            Fault::Refused(Refused::TooMany { most: 1 }),
+            Fault::Refused(Refused::TooLarge { most: 1 }),
+            Fault::Refused(Refused::Profiles),
             Fault::TooLarge { most: 1 },
             Fault::Malformed("x"),
             Fault::Compression,
@@ -233,6 +252,7 @@ mod tests {
         for fault in [
             Fault::Overloaded,
             Fault::ReadTimeout,
+            Fault::Late,
             Fault::Unreachable,
             Fault::UpstreamBroken,
             Fault::UpstreamTimeout,

@@ -135,3 +135,15 @@ fn take(share: &mut Share, more: usize) -> Result<(), Fault> {
 pub(super) fn held<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Fault::Internal))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_fault_for_good() {
+        let work = || if true { panic!("as the engine might, with hunterCanary") } else { Ok(()) };
+        assert_eq!(held(work), Err(Fault::Internal));
+        assert_eq!(held(|| Ok(1)), Ok(1));
+    }
+}

@@ -129,7 +129,8 @@ fn histogram() -> Histogram {
 }
 
 impl Metrics {
-    pub(super) fn new() -> Self {
+    /// All at nothing; `others` adds counts of what runs beside the relay.
+    pub(super) fn new(others: impl FnOnce(&mut Registry)) -> Self {
         let seconds = || Seconds::new_with_constructor(histogram);
         let mut metrics = Self {
             registry: Registry::with_prefix("kasm_scrub"),
@@ -152,9 +153,16 @@ impl Metrics {
             rules: Gauge::default(),
         };
         metrics.register();
+        others(&mut metrics.registry);
         // What has not happened yet is 0, not absent: a rate of it can be alerted on.
         for event in Event::ALL {
             drop(metrics.events.get_or_create(&ByWhat { what: event.name() }));
+        }
+        for signal in [Signal::Traces, Signal::Logs, Signal::Metrics].map(signal_name) {
+            metrics.upstream_up.get_or_create(&BySignal { signal }).set(1);
+            for reason in Fault::OFTEN {
+                drop(metrics.refused.get_or_create(&ByReason { signal, reason }));
+            }
         }
         metrics
     }
@@ -295,7 +303,7 @@ mod tests {
 
     #[test]
     fn names_are_as_prometheus_has_them() {
-        let metrics = Metrics::new();
+        let metrics = Metrics::new(|_| {});
         metrics.found("password", Signal::Logs, 2);
         metrics.received(Signal::Traces, 10);
         metrics.scrubbed(Signal::Traces, Duration::from_millis(1));
