@@ -72,8 +72,9 @@ pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
     match ended {
         Ok(Ended(code)) => {
             if args.summary {
-                say(&counts.summary(sanitizer.rules()));
+                voice.say(&counts.summary(sanitizer.rules()));
             }
+            voice.end();
             Ok(Exit::Program(code))
         }
         Err(failed) => {

@@ -68,7 +68,7 @@ fn but_not_for_ever() {
     let dir = dir();
     let end = dir.path().join("end");
     let script = format!(
-        "(trap '' PIPE; while echo password={CANARY}; do sleep 0.02; done 2> /dev/null; echo x > {}) & exit 4",
+        "(trap '' PIPE; while echo password={CANARY}; do sleep 0.02; done; echo x > {}) 2> /dev/null & exit 4",
         end.display()
     );
     let ran = sh(&["--linger", "300ms"], &script);
@@ -109,7 +109,7 @@ fn nothing_goes_past_us_when_we_are_killed() {
     let dir = dir();
     let (out, pid) = (dir.path().join("out"), dir.path().join("pid"));
     let script = format!(
-        "echo $$ > {}; while :; do echo password={CANARY}; echo key={CANARY} >&2; done",
+        "echo $$ > {}; while :; do echo password={CANARY}; echo secret_key={CANARY} >&2; done",
         pid.display()
     );
     let mut command = command(&[], &["sh", "-c", &script]);

@@ -127,4 +127,9 @@ impl Voice {
     pub fn say(&self, message: &str) {
         self.0.say(message);
     }
+
+    /// Says what is left to say, when the program and its streams have ended.
+    pub fn end(&self) {
+        self.0.say_last();
+    }
 }

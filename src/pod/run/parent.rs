@@ -120,9 +120,7 @@ impl Parent {
         if self.program.group {
             target.take_terminal();
         }
-        let ended = self.wait(target);
-        self.stdio.outlets.iter().for_each(|outlet| outlet.say_last());
-        Ok(ended)
+        Ok(self.wait(target))
     }
 
     /// Starts the threads of the streams. Each has a copy of `doing` until it ends.
