@@ -55,18 +55,19 @@ fn every_count_that_is_asked_for_is_there() {
     }
 }
 
+/// An event that no list of the sources has is not there before it has happened once, and its first time would be missed.
 #[test]
-fn every_event_that_is_asked_for_can_happen() {
+fn every_event_that_is_asked_for_is_counted_from_the_start() {
     let sources = sources();
+    let readers = readers().replace('\\', "");
     let mut seen = 0;
-    for (at, _) in readers().replace('\\', "").match_indices("what=") {
-        let text = readers().replace('\\', "");
-        let rest = text[at + "what=".len()..].trim_start_matches('~');
+    for (at, _) in readers.match_indices("what=") {
+        let rest = readers[at + "what=".len()..].trim_start_matches('~');
         let listed = rest.strip_prefix('"').and_then(|rest| rest.split('"').next()).expect("a quoted word");
         for word in listed.split('|') {
             seen += 1;
             assert!(sources.contains(&format!("\"{word}\"")), "nothing counts {word}");
         }
     }
-    assert!(seen > 3);
+    assert!(seen > 10, "only {seen} words were looked up");
 }
