@@ -14,6 +14,8 @@ mod audit;
 mod clean_log;
 mod cli;
 mod corpus;
+#[cfg(feature = "pod")]
+mod deploy;
 mod example_log;
 #[cfg(feature = "files")]
 mod files;

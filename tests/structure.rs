@@ -242,7 +242,14 @@ fn map_of_the_source_names_every_part() {
 #[test]
 fn links_in_documents_resolve() {
     let mut broken = Vec::new();
-    for document in ["README.md", "src/README.md", "patterns/README.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
+    for document in [
+        "README.md",
+        "src/README.md",
+        "patterns/README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "deploy/README.md",
+    ] {
         let folder = root().join(document).parent().expect("a folder").to_owned();
         let text = read(document);
         for (at, _) in text.match_indices("](") {

@@ -45,15 +45,23 @@ pub struct Metrics {
 }
 
 /// What happens to inputs and outputs that alerts may ask for: it is there from the start, as 0.
-const EVENTS: [&str; 8] = [
+const EVENTS: [&str; 16] = [
     "panicked",
     "input_failed",
+    "unreadable",
+    "lost",
+    "fifo_lost",
+    "checkpoint_failed",
+    "checkpoint_unreadable",
+    "rotation_failed",
     "output_waiting",
     "output_retried",
     "output_refused",
     "output_rejected",
     "output_dropped",
+    "output_gone",
     "syslog_dropped",
+    "syslog_refused",
 ];
 
 impl Metrics {
