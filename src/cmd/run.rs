@@ -75,7 +75,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
     let voice = parent.voice();
     say_panics_by(voice.clone());
     // It is set once.
-    let _ = told.set(voice);
+    let _ = told.set(voice.clone());
     let ended = parent.run();
     if let Some(trail) = trail {
         // What fails is said; the exit code is the program's.

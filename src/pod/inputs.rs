@@ -252,7 +252,7 @@ mod tests {
         let work = |house: &Arc<House>| {
             let origin = Arc::new(Origin { input: "fifo", labels: Vec::new() });
             let mut batch = Batch::new(origin, house.sanitizer());
-            batch.push_record(b"a record", [].into_iter(), Default::default());
+            batch.push_record(b"a record", &[], &[], Default::default());
             assert!(house.deliver(&mut batch).is_err());
             Ok(())
         };
