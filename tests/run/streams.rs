@@ -122,13 +122,15 @@ fn a_reader_that_stops_holds_the_program() {
 
 #[test]
 fn descriptors_and_environment_are_the_programs() {
-    let mut command = command(&[], &["sh", "-c", "ls /proc/$$/fd | tr '\\n' ' '; echo $KASM_TEST_WORD"]);
-    command.env("KASM_TEST_WORD", "as it was");
-    let ran: Ran = command.output().expect("run").into();
-    // What the tests were started with may be open as well.
-    let bare = std::process::Command::new("sh").args(["-c", "ls /proc/$$/fd | tr '\\n' ' '"]).output();
-    let bare = String::from_utf8(bare.expect("sh").stdout).expect("text");
-    assert_eq!(ran.out, format!("{bare}as it was\n"));
+    // The folder's own descriptor is among them, in both.
+    let program = ["sh", "-c", "cd /proc/$$/fd; echo * $KASM_TEST_WORD"];
+    let mut run = command(&[], &program);
+    let mut bare = std::process::Command::new(program[0]);
+    bare.args(&program[1..]).stdin(Stdio::null());
+    let [run, bare] = [&mut run, &mut bare]
+        .map(|command| Ran::from(command.env("KASM_TEST_WORD", "word").output().expect("run")));
+    assert_eq!(run.out, bare.out);
+    assert!(run.out.starts_with("0 1 ") && run.out.ends_with(" word\n"), "{}", run.out);
 }
 
 /// A container's scripts write to the stdout of its first process by name.
