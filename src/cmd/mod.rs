@@ -12,6 +12,7 @@
 mod completions;
 mod explain;
 mod filter;
+mod learn;
 #[cfg(feature = "otlp")]
 mod logs;
 #[cfg(feature = "otlp")]

@@ -7,6 +7,7 @@
 mod actions;
 mod allow;
 mod date;
+mod learn;
 mod reader;
 
 use std::collections::HashSet;
@@ -21,16 +22,20 @@ use crate::sanitize::Parts;
 use crate::scan::Format;
 
 pub use date::Date;
+pub use learn::Learn;
 use reader::{Node, Reader};
 
 /// The keys of the file.
-pub const KEYS: [&str; 8] = ["profile", "rules", "builtin", "disable", "actions", "allow", "hash", "format"];
+pub const KEYS: [&str; 9] =
+    ["profile", "rules", "builtin", "disable", "actions", "allow", "hash", "learn", "format"];
 /// The keys of `actions`.
 pub const ACTION_KEYS: [&str; 4] = ["default", "profiles", "tags", "rules"];
 /// The keys of an entry of `allow`.
 pub const ALLOW_KEYS: [&str; 7] = ["value", "regex", "stopwords", "target", "rules", "reason", "expires"];
 /// The keys of `hash`.
 pub const HASH_KEYS: [&str; 2] = ["key_file", "key_id"];
+/// The keys of `learn`.
+pub const LEARN_KEYS: [&str; 3] = ["env", "files", "min_length"];
 /// How many bytes `mask` keeps at most, and when nothing is said.
 pub const MAX_KEEP: u8 = 4;
 
@@ -49,6 +54,8 @@ pub struct Config {
     pub key_file: Option<String>,
     /// The id of that key.
     pub key_id: Option<String>,
+    /// Which values are learned.
+    pub learn: Learn,
     disable: Vec<Named>,
     default_action: Option<Action>,
     by_profile: Vec<(Profile, Action)>,
@@ -140,7 +147,7 @@ impl Config {
                 (named.is_empty() || !indices.is_empty()).then_some((indices, list))
             })
             .collect();
-        Ok(Parts { rules, allow, format, actions, key: None })
+        Ok(Parts { rules, allow, format, actions, key: None, learned: None })
     }
 
     /// The most particular action: of the rule, then of its tags, of its profile, and of all.
@@ -208,6 +215,7 @@ impl Reader {
                 "disable" => config.disable = self.names(value, "disable"),
                 "actions" => self.actions(value, config),
                 "allow" => self.allow(value, config),
+                "learn" => self.learn(value, config),
                 _ => self.hash(value, config),
             }
         }
@@ -322,5 +330,6 @@ mod tests {
         check("/properties/actions/properties", &ACTION_KEYS);
         check("/properties/allow/items/properties", &ALLOW_KEYS);
         check("/properties/hash/properties", &HASH_KEYS);
+        check("/properties/learn/properties", &LEARN_KEYS);
     }
 }
