@@ -16,6 +16,7 @@ mod cli;
 mod corpus;
 mod example_log;
 mod leaks;
+mod learned;
 mod otlp;
 mod properties;
 #[cfg(feature = "otlp")]

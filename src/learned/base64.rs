@@ -3,7 +3,7 @@
 
 use zeroize::Zeroizing;
 
-use super::spelling::first_end;
+use super::spelling::unit;
 
 const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -34,34 +34,22 @@ pub(super) fn letters(value: &[u8], front: usize) -> impl Iterator<Item = Letter
     std::iter::once(standard).chain(url)
 }
 
-/// Where the letter of base64 ends that may stand at `at`, also percent-encoded or behind backslashes; or `at`.
+/// Where the letter of base64 ends that may be spelled at `at`; or `at`.
 pub(super) fn letter_end(text: &[u8], at: usize) -> usize {
-    let run = text[at..].iter().take_while(|&&byte| byte == b'\\').count();
-    if run > 0 {
-        return first_end(text, at + run, b'/').unwrap_or(at);
-    }
-    match text.get(at) {
-        Some(byte) if is_letter(*byte) => at + 1,
-        Some(b'%') => first_end(text, at, b'+').or_else(|| first_end(text, at, b'/')).unwrap_or(at),
-        _ => at,
-    }
+    unit(text, at).filter(|&(byte, _)| is_letter(byte)).map_or(at, |(_, end)| end)
 }
 
-/// Where the letter of base64 starts that may stand right in front of `at`; or `at`.
+/// Where the letter of base64 starts that may be spelled right in front of `at`; or `at`.
 pub(super) fn letter_start(text: &[u8], at: usize) -> usize {
-    let before = &text[..at];
-    match before {
-        [.., b'2', b'b' | b'B' | b'f' | b'F'] => {
-            let mut rest = &before[..before.len() - 2];
-            while let [deeper @ .., b'2', b'5'] = rest {
-                rest = deeper;
-            }
-            if rest.last() == Some(&b'%') { rest.len() - 1 } else { at - 1 }
-        }
-        [.., b'/'] => at - 1 - before[..at - 1].iter().rev().take_while(|&&byte| byte == b'\\').count(),
-        [.., byte] if is_letter(*byte) => at - 1,
-        _ => at,
-    }
+    /// The most bytes of an escape.
+    const REACH: usize = 256;
+    let is_spelled = |&start: &usize| {
+        let begins = text[start] == b'%' || text[start] == b'\\' && text[..start].last() != Some(&b'\\');
+        begins && unit(text, start).is_some_and(|(byte, end)| end == at && is_letter(byte))
+    };
+    let is_plain = at > 0 && is_letter(text[at - 1]);
+    let spelled = (at.saturating_sub(REACH)..at).find(is_spelled);
+    spelled.unwrap_or(if is_plain { at - 1 } else { at })
 }
 
 fn is_letter(byte: u8) -> bool {
@@ -94,8 +82,17 @@ mod tests {
     fn letters_at_the_edges() {
         let start = |text: &str| letter_start(text.as_bytes(), text.len());
         assert_eq!(
-            [start("=a"), start("=%2B"), start("=%252f"), start(r"=\\/"), start("="), start("x2B")],
-            [1, 1, 1, 1, 1, 2]
+            [
+                start("=a"),
+                start("=%2B"),
+                start("=%252f"),
+                start("=%41"),
+                start(r"=\u0041"),
+                start(r"=\\/"),
+                start("="),
+                start("x2B")
+            ],
+            [1, 1, 1, 1, 1, 1, 1, 2]
         );
         let end = |text: &str| letter_end(text.as_bytes(), 0);
         assert_eq!(

@@ -7,13 +7,14 @@ use zeroize::Zeroizing;
 
 /// The bytes of a group.
 pub(super) const GRAM: usize = 4;
-/// Of so many bits one is set at most.
-const SPARSE: usize = 64;
+/// Words of bits: little enough for the nearest cache, and of some hundred values one bit in a hundred is set.
+const WORDS: usize = 2048;
+/// What is left of a hash.
+const SHIFT: u32 = u32::BITS - (64 * WORDS).trailing_zeros();
 
 /// The groups of all needles. They are parts of secrets, and wiped like those.
 pub(super) struct Filter {
-    bits: Zeroizing<Vec<u64>>,
-    shift: u32,
+    bits: Box<Zeroizing<[u64; WORDS]>>,
     /// A group, the needle it is of, and where it stands in that.
     grams: Zeroizing<Vec<[u32; 3]>>,
     step: usize,
@@ -43,14 +44,12 @@ impl Filter {
             grams.push(gram);
         }
         grams.sort_unstable();
-        let count = (grams.len() * SPARSE).next_power_of_two().clamp(64, 1 << 22);
-        let shift = 32 - count.trailing_zeros();
-        let mut bits = Zeroizing::new(vec![0_u64; count / 64]);
+        let mut bits = Box::new(Zeroizing::new([0_u64; WORDS]));
         for &[gram, ..] in grams.iter() {
-            let hash = hash(gram, shift);
+            let hash = hash(gram);
             bits[hash / 64] |= 1 << (hash % 64);
         }
-        Self { bits, shift, grams, step }
+        Self { bits, grams, step }
     }
 
     /// Calls `found` with each place where a group stands, the needle, and where it stands in the needle.
@@ -63,11 +62,8 @@ impl Filter {
         let mut at = 0;
         // Four places at once: nearly always none of them is known.
         while let Some(part) = text.get(at..at + 3 * step + GRAM) {
-            let bits = self.bit(part)
-                | self.bit(&part[step..])
-                | self.bit(&part[2 * step..])
-                | self.bit(&part[3 * step..]);
-            if bits & 1 != 0 {
+            let is_known = |place: usize| self.may_know(&part[place * step..]);
+            if is_known(0) || is_known(1) || is_known(2) || is_known(3) {
                 (0..4).for_each(|place| self.look_up(text, at + place * step, &mut found));
             }
             at += 4 * step;
@@ -78,16 +74,16 @@ impl Filter {
         }
     }
 
-    /// In the lowest bit, whether the group at the start of `part` may be known.
+    /// Whether the group at the start of `part` may be known.
     #[inline(always)]
-    fn bit(&self, part: &[u8]) -> u64 {
-        let hash = hash(gram(part), self.shift);
-        self.bits[hash / 64] >> (hash % 64)
+    fn may_know(&self, part: &[u8]) -> bool {
+        let hash = hash(gram(part));
+        self.bits[hash / 64] & 1 << (hash % 64) != 0
     }
 
     #[cold]
     fn look_up(&self, text: &[u8], at: usize, found: &mut impl FnMut(usize, u32, usize)) {
-        if self.bit(&text[at..]) & 1 == 0 {
+        if !self.may_know(&text[at..]) {
             return;
         }
         let gram = gram(&text[at..]);
@@ -104,8 +100,8 @@ fn gram(bytes: &[u8]) -> u32 {
 }
 
 #[inline(always)]
-fn hash(gram: u32, shift: u32) -> usize {
-    (gram.wrapping_mul(0x9E37_79B1) >> shift) as usize
+fn hash(gram: u32) -> usize {
+    (gram.wrapping_mul(0x9E37_79B1) >> SHIFT) as usize
 }
 
 #[cfg(test)]

@@ -149,7 +149,7 @@ fn is_common(line: &[u8]) -> bool {
     let mut parts = line.split(is_separator).filter(|part| !part.is_empty());
     let count = parts.clone().count();
     let is_place = line.starts_with(b"/") || line.contains(&b'.') && !line.contains(&b' ');
-    (count < PHRASE || is_place) && parts.all(is_common_part)
+    (count < PHRASE || is_place) && line.iter().any(u8::is_ascii_alphabetic) && parts.all(is_common_part)
 }
 
 fn is_common_part(part: &[u8]) -> bool {

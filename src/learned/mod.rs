@@ -80,6 +80,8 @@ pub struct Learned {
     longest: usize,
     /// Which bytes behind backslashes may spell one of a needle.
     escapes: [bool; 256],
+    /// Which bytes may be of one when they are decoded, or of an escape within it.
+    coded: [bool; 256],
     refused: Vec<Refused>,
 }
 
@@ -159,7 +161,12 @@ impl Learned {
         let step = shortest - GRAM + 1;
         let plain =
             Filter::new(step, step, numbered().map(|(i, needle)| (i, &needle.bytes.0[..needle.decides])));
-        let mut escapes = [false; 256];
+        let (mut escapes, mut coded) = ([false; 256], [false; 256]);
+        b"%\\+".iter().for_each(|&byte| coded[usize::from(byte)] = true);
+        needles
+            .iter()
+            .flat_map(|needle| needle.bytes.0.iter())
+            .for_each(|&byte| coded[usize::from(byte)] = true);
         needles.iter().flat_map(|needle| needle.bytes.0.iter()).for_each(|&byte| {
             match spelling::letter_of(byte) {
                 Some(letter) => escapes[usize::from(letter)] = true,
@@ -173,7 +180,7 @@ impl Learned {
             .collect();
         let folded = Filter::new(1, REACH, folded.iter().map(|(i, bytes)| (*i, &bytes[..])));
         let longest = needles.iter().map(|needle| needle.bytes.0.len()).max().unwrap_or(0);
-        Self { values, needles, plain, folded, longest, escapes, refused }
+        Self { values, needles, plain, folded, longest, escapes, coded, refused }
     }
 
     /// How many values were learned.
@@ -248,8 +255,8 @@ impl Learned {
     #[inline]
     fn escape(&self, text: &[u8], at: usize) -> (usize, bool) {
         if text[at] == b'%' {
-            let is_hex = |at: usize| text.get(at).is_some_and(u8::is_ascii_hexdigit);
-            return (at + 1, is_hex(at + 1) && is_hex(at + 2));
+            let counts = spelling::percent(text, at).is_some_and(|byte| self.coded[usize::from(byte)]);
+            return (at + 1, counts);
         }
         let end = at + text[at..].iter().take_while(|&&byte| byte == b'\\').count();
         let Some(&byte) = text.get(end) else { return (end, self.escapes[usize::from(b'\\')]) };

@@ -1,8 +1,8 @@
 //! How the bytes of a value may be spelled in text: as they are, percent-encoded, or behind backslashes, and each of these
 //! inside another.
 //!
-//! [`end_of`] reads a value from one place on and takes every way to spell each of its bytes, so what stands in front of
-//! the place cannot mislead it. Where to try is what a [`Skeleton`] says: text in which nearly every spelling of a value
+//! [`end_of`] reads a value from one place on and takes every way to spell each of its bytes: how it was encoded need not be
+//! known. Where to try is what a [`Skeleton`] says: text in which nearly every spelling of a value
 //! reads alike.
 
 use zeroize::Zeroizing;
@@ -22,10 +22,12 @@ pub(super) struct Room {
 }
 
 /// Where a spelling of `value` that starts at `at` ends; of several, the last. Its first `decides` bytes have to be there,
-/// the rest is read as far as it goes.
+/// the rest is read as far as it goes. What stands before and behind does not count, even if an escape goes over the edge:
+/// then all but one byte of the value is there, and that is reason enough.
 pub(super) fn end_of(text: &[u8], at: usize, value: &[u8], decides: usize, room: &mut Room) -> Option<usize> {
     let (&byte, &first) = (text.get(at)?, value.first()?);
-    if byte != first && !matches!(byte, b'%' | b'\\') && !(byte == b'+' && first == b' ') {
+    let may_begin = byte == first || matches!(byte, b'%' | b'\\') || byte == b'+' && first == b' ';
+    if !may_begin {
         return None;
     }
     let Room { now, next, later } = room;
@@ -60,11 +62,28 @@ pub(super) fn end_of(text: &[u8], at: usize, value: &[u8], decides: usize, room:
     now.iter().copied().max().max(end)
 }
 
+/// The byte that is spelled at `at`, as deep as it goes, and where it ends. A character that is more than a byte is none.
+pub(super) fn unit(text: &[u8], at: usize) -> Option<(u8, usize)> {
+    let mut end = at;
+    while let Some(next) = first_end(text, end, b'\\') {
+        end = next;
+    }
+    match if end > at { coded(text, end) } else { None } {
+        Some((Code::Byte(byte), end)) => Some((byte, end)),
+        Some((Code::Char(code), end)) => Some((u8::try_from(code).ok()?, end)),
+        None => decoded(text, end, LEVELS).filter(|&(byte, _)| end == at || is_mark(byte)),
+    }
+}
+
 /// Calls `found` with every way the first byte of `value`, or its first character, may be spelled at `at`: how many bytes of
 /// the value it is, and where it ends.
 fn step(text: &[u8], at: usize, value: &[u8], found: &mut dyn FnMut(usize, usize)) {
     let want = value[0];
-    read(text, at, want, LEVELS, &mut |end| found(1, end));
+    // Backslashes of a value are doubled together.
+    let own = value.iter().take_while(|&&byte| byte == b'\\').count();
+    if own == 0 {
+        read(text, at, want, LEVELS, &mut |end| found(1, end));
+    }
     if want == b' ' {
         read(text, at, b'+', LEVELS, &mut |end| found(1, end));
     }
@@ -72,14 +91,16 @@ fn step(text: &[u8], at: usize, value: &[u8], found: &mut dyn FnMut(usize, usize
         return;
     }
     let (mut end, mut count) = (at, 0_usize);
-    while count < MOST_BACKSLASHES
+    while count < MOST_BACKSLASHES * own.max(1)
+        // Some of them as they are and some percent-encoded are not of one text.
+        && text.get(end) == text.get(at)
         && let Some(next) = first_end(text, end, b'\\')
     {
         end = next;
         count += 1;
         // Each string around it doubles a backslash.
-        if want == b'\\' && count > 1 && count.is_power_of_two() {
-            found(1, end);
+        if own > 0 && count.is_multiple_of(own) && (count / own).is_power_of_two() {
+            found(own, end);
         }
     }
     if count == 0 {
@@ -88,11 +109,15 @@ fn step(text: &[u8], at: usize, value: &[u8], found: &mut dyn FnMut(usize, usize
     if is_mark(want) && want != b'\\' {
         read(text, end, want, LEVELS, &mut |end| found(1, end));
     }
-    if letter_of(want).is_some_and(|letter| text.get(end) == Some(&letter)) {
-        found(1, end + 1);
+    if let Some(letter) = letter_of(want)
+        && let Some((byte, end)) = decoded(text, end, LEVELS)
+        && byte == letter
+    {
+        found(1, end);
     }
     if let Some((code, end)) = coded(text, end) {
-        if code == Code::Byte(want) {
+        let is_form = want == b' ' && code.is('+');
+        if code == Code::Byte(want) || is_form {
             found(1, end);
         }
         if let Some(char) = first_char(value)
@@ -171,16 +196,15 @@ impl Code {
 
 /// The number that is written behind backslashes, from its letter on, and where it ends.
 fn coded(text: &[u8], at: usize) -> Option<(Code, usize)> {
-    let rest = text.get(at + 1..)?;
-    match text[at] {
-        b'x' => Some((Code::Byte(hex(rest.get(..2)?)? as u8), at + 3)),
-        b'U' => Some((Code::Char(hex(rest.get(..8)?)?), at + 9)),
-        b'u' if rest.first() == Some(&b'{') => {
-            let len = rest.iter().take(8).position(|&byte| byte == b'}')?;
-            Some((Code::Char(hex(&rest[1..len])?), at + 2 + len))
-        }
+    let (letter, at) = decoded(text, at, LEVELS)?;
+    match letter {
+        b'x' => number(text, at, 2).map(|(code, end)| (Code::Byte(code as u8), end)),
+        b'U' => number(text, at, 8).map(|(code, end)| (Code::Char(code), end)),
         b'u' => {
-            let (high, end) = (hex(rest.get(..4)?)?, at + 5);
+            if let Some((b'{', start)) = decoded(text, at, LEVELS) {
+                return braced(text, start).map(|(code, end)| (Code::Char(code), end));
+            }
+            let (high, end) = number(text, at, 4)?;
             if (0xD800..0xDC00).contains(&high)
                 && let Some((low, end)) = low_half(text, end)
             {
@@ -193,21 +217,66 @@ fn coded(text: &[u8], at: usize) -> Option<(Code, usize)> {
 }
 
 /// The second half of a pair of UTF-16, with its own backslashes.
-fn low_half(text: &[u8], at: usize) -> Option<(u32, usize)> {
-    let run = text[at..].iter().take(MOST_BACKSLASHES).take_while(|&&byte| byte == b'\\').count();
-    let at = at + run;
-    let low = hex(text.get(at + 1..at + 5)?)?;
-    (run > 0 && text[at] == b'u' && (0xDC00..0xE000).contains(&low)).then_some((low, at + 5))
+fn low_half(text: &[u8], mut at: usize) -> Option<(u32, usize)> {
+    let start = at;
+    while let Some(end) = first_end(text, at, b'\\') {
+        at = end;
+    }
+    let (b'u', at) = decoded(text, at, LEVELS).filter(|_| at > start)? else { return None };
+    number(text, at, 4).filter(|(low, _)| (0xDC00..0xE000).contains(low))
+}
+
+/// So many hex digits.
+fn number(text: &[u8], mut at: usize, digits: usize) -> Option<(u32, usize)> {
+    let mut number = 0;
+    for _ in 0..digits {
+        let (byte, end) = decoded(text, at, LEVELS)?;
+        number = number << 4 | char::from(byte).to_digit(16)?;
+        at = end;
+    }
+    Some((number, at))
+}
+
+/// Hex digits up to a brace.
+fn braced(text: &[u8], mut at: usize) -> Option<(u32, usize)> {
+    let mut number = 0;
+    for digits in 0..7 {
+        let (byte, end) = decoded(text, at, LEVELS)?;
+        at = end;
+        if byte == b'}' {
+            return (digits > 0).then_some((number, at));
+        }
+        number = number << 4 | char::from(byte).to_digit(16)?;
+    }
+    None
+}
+
+/// The byte at `at`, percent-encoding undone as deep as it goes, and where it ends.
+fn decoded(text: &[u8], at: usize, levels: u8) -> Option<(u8, usize)> {
+    let (mut byte, mut end) = (*text.get(at)?, at + 1);
+    while byte == b'%'
+        && let Some(deeper) = levels.checked_sub(1)
+        && let Some((high, next)) = decoded(text, end, deeper)
+        && let Some((low, next)) = decoded(text, next, deeper)
+        && let Some(code) = hex(&[high, low])
+    {
+        (byte, end) = (code as u8, next);
+    }
+    Some((byte, end))
+}
+
+/// The byte that is percent-encoded at `at`.
+pub(super) fn percent(text: &[u8], at: usize) -> Option<u8> {
+    hex(text.get(at + 1..at + 3)?).map(|code| code as u8)
 }
 
 /// Whether a number is written behind backslashes, from its letter at `at` on.
 pub(super) fn is_coded(text: &[u8], at: usize) -> bool {
-    at < text.len() && coded(text, at).is_some()
+    coded(text, at).is_some()
 }
 
 fn hex(digits: &[u8]) -> Option<u32> {
-    let add = |value: u32, &byte: &u8| Some(value << 4 | char::from(byte).to_digit(16)?);
-    if digits.is_empty() { None } else { digits.iter().try_fold(0, add) }
+    digits.iter().try_fold(0, |value, &byte| Some(value << 4 | char::from(byte).to_digit(16)?))
 }
 
 fn first_char(value: &[u8]) -> Option<char> {
@@ -239,11 +308,12 @@ impl Skeleton {
         self.origin.clear();
         self.origin.extend(0..source.len() as u32);
         for _ in 0..LEVELS {
-            if !self.undo_percent() {
+            let has_percent = self.undo_percent();
+            if !self.undo_numbers() && !has_percent {
                 break;
             }
         }
-        self.undo_backslashes();
+        self.fold();
     }
 
     pub(super) fn text(&self) -> &[u8] {
@@ -273,31 +343,54 @@ impl Skeleton {
         to < from
     }
 
-    fn undo_backslashes(&mut self) {
+    /// Undoes numbers behind backslashes.
+    fn undo_numbers(&mut self) -> bool {
+        let Self { text, origin } = self;
+        let Some(first) = memchr::memchr(b'\\', text) else { return false };
+        let (mut from, mut to) = (first, first);
+        while from < text.len() {
+            let run = text[from..].iter().take_while(|&&byte| byte == b'\\').count();
+            let mut buffer = [0; 4];
+            let code = if run > 0 { coded(text, from + run) } else { None };
+            let (len, end) = match code {
+                Some((Code::Byte(byte), end)) => {
+                    buffer[0] = byte;
+                    (1, end)
+                }
+                Some((Code::Char(code), end)) => {
+                    (char::from_u32(code).unwrap_or('\u{FFFD}').encode_utf8(&mut buffer).len(), end)
+                }
+                None => {
+                    let end = from + run.max(1);
+                    text.copy_within(from..end, to);
+                    origin.copy_within(from..end, to);
+                    to += end - from;
+                    from = end;
+                    continue;
+                }
+            };
+            text[to..to + len].copy_from_slice(&buffer[..len]);
+            let source = origin[from];
+            origin[to..to + len].fill(source);
+            to += len;
+            from = end;
+        }
+        text.truncate(to);
+        origin.truncate(to);
+        to < from
+    }
+
+    /// Leaves backslashes out, and takes one byte for those that may stand for each other.
+    fn fold(&mut self) {
         let Self { text, origin } = self;
         let (mut from, mut to) = (0, 0);
         while from < text.len() {
             let source = origin[from];
             from += text[from..].iter().take_while(|&&byte| byte == b'\\').count();
             let Some(&byte) = text.get(from) else { break };
-            let mut buffer = [byte, 0, 0, 0];
-            let is_escaped = from > 0 && text[from - 1] == b'\\';
-            let (len, end) = match if is_escaped { coded(text, from) } else { None } {
-                Some((Code::Byte(code), end)) => {
-                    buffer[0] = code;
-                    (1, end)
-                }
-                Some((Code::Char(code), end)) => {
-                    (char::from_u32(code).unwrap_or('\u{FFFD}').encode_utf8(&mut buffer).len(), end)
-                }
-                None => (1, from + 1),
-            };
-            for &byte in &buffer[..len] {
-                text[to] = letter_of(byte).unwrap_or(if byte == b'+' { b' ' } else { byte });
-                origin[to] = source;
-                to += 1;
-            }
-            from = end;
+            text[to] = letter_of(byte).unwrap_or(if byte == b'+' { b' ' } else { byte });
+            origin[to] = source;
+            (from, to) = (from + 1, to + 1);
         }
         text.truncate(to);
         origin.truncate(to);
@@ -355,6 +448,13 @@ mod tests {
         check("a%5C%22b", r#"a"b"#, Some(8));
         check(r"\|nabc", "nabc", Some(4));
         check(r"a\bc", "abc", None);
+    }
+
+    #[test]
+    fn percent_encoded_backslashes() {
+        check("a%5C%75%30062x", "abx", Some(14));
+        check("%255cud83d%5C%5cude%30%30x", "😀x", Some(26));
+        check("a%5C%6eb", "a\nb", Some(8));
     }
 
     #[test]

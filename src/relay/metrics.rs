@@ -14,6 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::fault::Fault;
+use crate::Sanitizer;
 use crate::otlp::Signal;
 
 /// A signal's name in labels.
@@ -121,6 +122,8 @@ pub(super) struct Metrics {
     pub(super) connections: Gauge,
     ready: Gauge,
     rules: Gauge<u64, AtomicU64>,
+    learned: Gauge<u64, AtomicU64>,
+    not_learned: Gauge<u64, AtomicU64>,
 }
 
 /// From 100 µs to 13 s.
@@ -150,6 +153,8 @@ impl Metrics {
             connections: Gauge::default(),
             ready: Gauge::default(),
             rules: Gauge::default(),
+            learned: Gauge::default(),
+            not_learned: Gauge::default(),
         };
         metrics.register();
         // What has not happened yet is 0, not absent: a rate of it can be alerted on.
@@ -217,6 +222,9 @@ impl Metrics {
         r.register("connections", "Connections of clients", self.connections.clone());
         r.register("ready", "Whether /readyz says yes", self.ready.clone());
         r.register("rules", "Rules in use", self.rules.clone());
+        r.register("learned_values", "Values that were learned", self.learned.clone());
+        let what = "Values that were to be learned, but would be found all over";
+        r.register("not_learned_values", what, self.not_learned.clone());
     }
 
     pub(super) fn answered(
@@ -274,8 +282,12 @@ impl Metrics {
         self.events.get_or_create(&ByWhat { what: event.name() }).inc();
     }
 
-    pub(super) fn rules(&self, count: usize) {
-        self.rules.set(count as u64);
+    /// What is in use now.
+    pub(super) fn rules(&self, sanitizer: &Sanitizer) {
+        self.rules.set(sanitizer.rules().rules().len() as u64);
+        let learned = sanitizer.scanner().learned();
+        self.learned.set(learned.map_or(0, |learned| learned.count() as u64));
+        self.not_learned.set(learned.map_or(0, |learned| learned.refused().len() as u64));
     }
 
     /// All counts as Prometheus reads them.

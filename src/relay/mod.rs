@@ -179,7 +179,7 @@ async fn serve(mut settings: Settings, rules: Arc<dyn Rules>) -> Result<End, Can
     settings.limits.connections = settings.limits.connections.min(raise_descriptors());
     let metrics = Arc::new(Metrics::new());
     let sanitizer = rules.load().map_err(CannotStart::Rules)?;
-    metrics.rules(sanitizer.rules().rules().len());
+    metrics.rules(&sanitizer);
     let engine = Arc::new(Engine::new(sanitizer, settings.policy, settings.scrubbing));
     let tokens = settings.tokens.as_deref().map(Tokens::read).transpose().map_err(CannotStart::Tokens)?;
     let tokens = tokens.map(Arc::new);

@@ -44,7 +44,7 @@ impl Reload {
         match self.rules.load() {
             Ok(sanitizer) => {
                 let count = sanitizer.rules().rules().len();
-                self.metrics.rules(count);
+                self.metrics.rules(&sanitizer);
                 self.engine.replace(sanitizer);
                 tracing::info!(rules = count, "rules were read again and are in use");
             }
