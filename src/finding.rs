@@ -46,6 +46,8 @@ pub enum Via {
     Pem,
     /// A key in a line that was too costly to read on: all that follows.
     Rest,
+    /// It is a value that was learned: which one, by number.
+    Learned(u32),
 }
 
 /// How a value is tied to its key.

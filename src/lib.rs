@@ -27,6 +27,7 @@ pub mod cmd;
 #[cfg(feature = "cli")]
 pub mod config;
 pub mod finding;
+pub mod learned;
 pub mod otlp;
 pub mod parallel;
 #[cfg(feature = "pod")]

@@ -128,6 +128,8 @@ pub(crate) struct Replacement<'a> {
     pub(crate) action: Action,
     pub(crate) key: Option<&'a HashKey>,
     pub(crate) format: Format,
+    /// The secret itself, however it is spelled there, if it was learned.
+    pub(crate) learned: Option<&'a [u8]>,
 }
 
 /// Writes what stands in place of a finding, which lies at `range` of `line`, and in its document at `place`.
@@ -139,7 +141,7 @@ pub(crate) fn write(
     view: &mut View,
     out: &mut Vec<u8>,
 ) {
-    let &Replacement { rule, action, key, format } = what;
+    let &Replacement { rule, action, key, format, learned } = what;
     let around = match (surroundings::of(line, range.clone(), place), format) {
         (Surroundings::Number(_), Format::Text) => Surroundings::Text,
         (around, _) => around,
@@ -154,7 +156,10 @@ pub(crate) fn write(
         (Action::Remove, _) => {}
         (Action::Mask { keep }, _) => {
             out.extend_from_slice(b"****");
-            out.extend_from_slice(tail(&line[range], keep.min(4)));
+            // Of a secret that is known to be in use nothing stays.
+            if learned.is_none() {
+                out.extend_from_slice(tail(&line[range], keep.min(4)));
+            }
         }
         (Action::Hash, Some(key)) => {
             out.extend_from_slice(open);
@@ -162,7 +167,10 @@ pub(crate) fn write(
             out.push(b':');
             out.extend_from_slice(key.id.as_bytes());
             out.push(b':');
-            out.extend_from_slice(&key.digits(&line[range], view));
+            out.extend_from_slice(&key.digits(learned.unwrap_or(&line[range]), view));
+            if learned.is_some() {
+                view.wipe();
+            }
             out.extend_from_slice(close);
         }
         // Without a key there is no pseudonym; building a Sanitizer makes sure there is one.

@@ -7,7 +7,8 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use crate::carrier::escape::View;
-use crate::finding::{Finding, RuleIndex};
+use crate::finding::{Finding, RuleIndex, Via};
+use crate::learned::Learned;
 use crate::redact::{self, HashKey, Pseudonym};
 use crate::rules::allow::Allowlist;
 use crate::rules::{Action, Ruleset};
@@ -45,6 +46,8 @@ pub struct Parts {
     pub actions: Vec<Option<Action>>,
     /// The key of pseudonyms.
     pub key: Option<HashKey>,
+    /// Values that were learned, for the rule that [`Ruleset::add_learned`] adds.
+    pub learned: Option<Learned>,
 }
 
 /// A rule hashes, but there is no key.
@@ -67,7 +70,7 @@ impl Sanitizer {
     /// # Errors
     /// An action that hashes, without a key.
     pub fn new(parts: Parts) -> Result<Self, NoHashKey> {
-        let Parts { rules, allow, format, actions, key } = parts;
+        let Parts { rules, allow, format, actions, key, learned } = parts;
         let actions: Vec<Action> = rules
             .rules()
             .iter()
@@ -79,7 +82,12 @@ impl Sanitizer {
         {
             return Err(NoHashKey { rule: rules.rules()[hashing].id.to_string() });
         }
-        Ok(Self { scanner: Scanner::new(rules, allow, format), actions, key, digest: OnceLock::new() })
+        let scanner = Scanner::new(rules, allow, format);
+        let scanner = match learned {
+            Some(learned) => scanner.with_learned(learned),
+            None => scanner,
+        };
+        Ok(Self { scanner, actions, key, digest: OnceLock::new() })
     }
 
     /// The built-in rules of the default profile, each replaced by its marker.
@@ -183,7 +191,11 @@ impl Sanitizer {
         let rule = &self.rules()[finding.rule];
         let action = self.actions[finding.rule.0 as usize];
         let key = self.key.as_ref();
-        let what = redact::Replacement { rule, action, key, format: self.scanner.format() };
+        let learned = match finding.via {
+            Via::Learned(value) => self.scanner.learned().map(|learned| learned.value(value)),
+            _ => None,
+        };
+        let what = redact::Replacement { rule, action, key, format: self.scanner.format(), learned };
         pen.marker.clear();
         redact::write(line, range, finding.place, &what, &mut pen.view, &mut pen.marker);
         &pen.marker

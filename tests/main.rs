@@ -22,6 +22,7 @@ mod files;
 #[cfg(feature = "pod")]
 mod inputs;
 mod leaks;
+mod learned;
 mod otlp;
 mod properties;
 #[cfg(feature = "otlp")]

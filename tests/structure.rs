@@ -12,6 +12,7 @@ const ORDER: &[&[&str]] = &[
     &["finding"],
     &["rules"],
     &["carrier"],
+    &["learned"],
     &["scan"],
     &["redact"],
     &["sanitize"],

@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use zeroize::Zeroize;
+
 use crate::rules::byte_set::ByteSet;
 use crate::rules::gate::{ALPHANUMERIC, SHORT_ESCAPES};
 
@@ -103,6 +105,12 @@ impl View {
         self.text.truncate(to);
         self.origin.truncate(to + 1);
         changed
+    }
+
+    /// Overwrites the text.
+    pub fn wipe(&mut self) {
+        self.text.zeroize();
+        self.origin.clear();
     }
 
     /// The decoded text.

@@ -145,6 +145,7 @@ fn entries<'s>(sanitizer: &'s Sanitizer, work: &Work, line: u64, column: u64) ->
             Via::Key(link) => ("key", Some(link.name())),
             Via::Pem => ("pem", None),
             Via::Rest => ("rest", None),
+            Via::Learned(_) => ("learned", None),
         };
         Entry { via: Some(via), carrier, ..blank(finding.rule, finding.start, finding.end) }
     };

@@ -20,6 +20,7 @@ mod filter;
 mod inputs;
 #[cfg(unix)]
 mod install;
+mod learn;
 #[cfg(feature = "pod")]
 mod logs;
 #[cfg(feature = "pod")]

@@ -146,6 +146,8 @@ fn write_rule(rule: &Rule, out: &mut dyn Write) -> io::Result<()> {
             field("first line", pattern.source())?;
             field("multiline", block.name())?;
         }
+        // Only rules of files are shown.
+        Detect::Learned => {}
         Detect::Keys(keyed) => {
             let name = |k: &crate::rules::KeyName| {
                 format!("{}{}", if k.whole { "=" } else { "" }, k.words.join("_"))

@@ -9,8 +9,9 @@ use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
 use zeroize::Zeroizing;
 
+use super::learn::LearnOptions;
 use super::{Refusal, say};
-use crate::config::{Choice, Config, Date, MAX_KEEP};
+use crate::config::{Choice, Config, Date, Learn, MAX_KEEP};
 use crate::rules::{Action, Profile, RuleFile, Ruleset};
 use crate::sanitize::Parts;
 use crate::scan::Format;
@@ -52,6 +53,8 @@ pub(super) struct SanitizerOptions {
     /// The id of that key, part of each pseudonym [default: k1, or what --config says]
     #[arg(long, value_name = "ID")]
     pub(super) hash_key_id: Option<String>,
+    #[command(flatten)]
+    learn: LearnOptions,
 }
 
 fn profiles() -> impl TypedValueParser<Value = Profile> {
@@ -108,14 +111,17 @@ impl SanitizerOptions {
     pub(super) fn files(&self) -> Vec<PathBuf> {
         let mut files = self.rules.rules.clone();
         files.extend(self.hash_key.clone());
+        let (mut learn, mut base) = (Learn::default(), Path::new(""));
         if let Some(path) = &self.config {
             files.push(path.clone());
             let text = read_text("configuration", path).unwrap_or_default();
             if let Ok(config) = Config::read(&path.display().to_string(), &text) {
-                let base = path.parent().unwrap_or(Path::new(""));
+                base = path.parent().unwrap_or(base);
                 files.extend(config.rules.iter().chain(&config.key_file).map(|file| base.join(file)));
+                learn = config.learn;
             }
         }
+        files.extend(self.learn.files(&learn, base));
         files
     }
 
@@ -133,7 +139,11 @@ impl SanitizerOptions {
         let builtin = !self.rules.no_builtin && config.builtin.unwrap_or(true);
         let files: Vec<PathBuf> =
             config.rules.iter().map(|file| base.join(file)).chain(self.rules.rules.iter().cloned()).collect();
-        let rules = load(builtin, &files)?;
+        let mut rules = load(builtin, &files)?;
+        let learned = self.learn.learn(&config.learn, base)?;
+        if learned.is_some() {
+            rules.add_learned();
+        }
         let key_file = self.hash_key.clone().or_else(|| config.key_file.as_ref().map(|file| base.join(file)));
         let key_id =
             self.hash_key_id.clone().or_else(|| config.key_id.clone()).unwrap_or_else(|| "k1".to_owned());
@@ -149,7 +159,7 @@ impl SanitizerOptions {
             return Err(Refusal("--action hash needs a hash key; add --hash-key FILE".to_owned()));
         }
         let key = key_file.map(|file| read_key(&file, &key_id)).transpose()?;
-        let sanitizer = Sanitizer::new(Parts { key, ..parts })?;
+        let sanitizer = Sanitizer::new(Parts { key, learned, ..parts })?;
         if self.hash_key.is_some() && !sanitizer.hashes() {
             say("note: --hash-key is not used: nothing has the action hash");
         }

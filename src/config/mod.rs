@@ -8,6 +8,7 @@ mod actions;
 mod allow;
 mod date;
 pub mod inputs;
+mod learn;
 pub mod output;
 mod reader;
 
@@ -24,18 +25,23 @@ use crate::scan::Format;
 
 pub use date::Date;
 pub use inputs::Input;
+pub use learn::Learn;
 pub use output::Output;
 use reader::{Node, Reader};
 
 /// The keys of the file.
-pub const KEYS: [&str; 10] =
-    ["profile", "rules", "builtin", "disable", "actions", "allow", "hash", "format", "inputs", "output"];
+pub const KEYS: [&str; 11] = [
+    "profile", "rules", "builtin", "disable", "actions", "allow", "hash", "learn", "format", "inputs",
+    "output",
+];
 /// The keys of `actions`.
 pub const ACTION_KEYS: [&str; 4] = ["default", "profiles", "tags", "rules"];
 /// The keys of an entry of `allow`.
 pub const ALLOW_KEYS: [&str; 7] = ["value", "regex", "stopwords", "target", "rules", "reason", "expires"];
 /// The keys of `hash`.
 pub const HASH_KEYS: [&str; 2] = ["key_file", "key_id"];
+/// The keys of `learn`.
+pub const LEARN_KEYS: [&str; 3] = ["env", "files", "min_length"];
 /// How many bytes `mask` keeps at most, and when nothing is said.
 pub const MAX_KEEP: u8 = 4;
 
@@ -58,6 +64,8 @@ pub struct Config {
     pub inputs: Vec<Input>,
     /// Where they go.
     pub output: Option<Output>,
+    /// Which values are learned.
+    pub learn: Learn,
     disable: Vec<Named>,
     default_action: Option<Action>,
     by_profile: Vec<(Profile, Action)>,
@@ -149,7 +157,7 @@ impl Config {
                 (named.is_empty() || !indices.is_empty()).then_some((indices, list))
             })
             .collect();
-        Ok(Parts { rules, allow, format, actions, key: None })
+        Ok(Parts { rules, allow, format, actions, key: None, learned: None })
     }
 
     /// The most particular action: of the rule, then of its tags, of its profile, and of all.
@@ -219,6 +227,7 @@ impl Reader {
                 "allow" => self.allow(value, config),
                 "inputs" => config.inputs = self.inputs(value),
                 "output" => config.output = self.output(value),
+                "learn" => self.learn(value, config),
                 _ => self.hash(value, config),
             }
         }
@@ -344,5 +353,6 @@ mod tests {
         check(&of_output("/stdout/properties"), &output::STDOUT_KEYS);
         check(&of_output("/file/properties"), &output::FILE_KEYS);
         check(&of_output("/otlp/properties"), &output::OTLP_OUTPUT_KEYS);
+        check("/properties/learn/properties", &LEARN_KEYS);
     }
 }

@@ -11,6 +11,7 @@ use super::opaque;
 use super::seen::{As, Hash, Seen};
 use super::wire;
 use crate::finding::{Finding, RuleIndex};
+use crate::learned::Learned;
 use crate::redact::Pseudonym;
 use crate::sanitize::Sanitizer;
 use crate::scan::{LineStarts, Scanner, Work};
@@ -87,15 +88,17 @@ impl Judge {
     /// Passes over the batch; its leaves with a hit are suspects.
     fn pass(&mut self, scanner: &Scanner) {
         let Self { work, batch, marks, suspects, .. } = self;
-        let mut next = 0;
-        scanner.places(batch, work, |at| {
-            next += marks[next..].partition_point(|&(start, _)| start as usize <= at);
+        let mut suspect = |at, next: &mut usize| {
+            *next += marks[*next..].partition_point(|&(start, _)| start as usize <= at);
             if let Some(&(_, leaf)) = next.checked_sub(1).and_then(|last| marks.get(last))
                 && suspects.last() != Some(&leaf)
             {
                 suspects.push(leaf);
             }
-        });
+        };
+        let (mut next, mut next_learned) = (0, 0);
+        scanner.places(batch, work, |at| suspect(at, &mut next));
+        scanner.learned_places(batch, work, |at| suspect(at, &mut next_learned));
         batch.clear();
         marks.clear();
     }
@@ -162,12 +165,14 @@ impl Judge {
         seen: &Seen,
     ) {
         let mut fresh = std::mem::take(&mut leaves.fresh);
+        let has_numbers = scanner.learned().is_some_and(Learned::may_be_numbers);
         for (index, leaf) in leaves.list.iter().enumerate() {
             let suspect = index as u32;
             match leaf.what {
                 What::Key => {}
-                What::Number(_) => {
-                    if leaves.is_known(leaf.pair) {
+                What::Number(form) => {
+                    let raw = leaves.text(body, leaf.text);
+                    if leaves.is_known(leaf.pair) || has_numbers && self.is_learned(scanner, form, raw) {
                         self.suspects.push(suspect);
                     }
                 }
@@ -202,6 +207,13 @@ impl Judge {
             }
         }
         leaves.fresh = fresh;
+    }
+
+    /// Whether a number holds a learned value.
+    fn is_learned(&mut self, scanner: &Scanner, form: Form, raw: &[u8]) -> bool {
+        self.number.clear();
+        write_number(form, raw, &mut self.number);
+        scanner.is_learned_number(&self.number, &mut self.work)
     }
 
     /// Writes a line of the batch.

@@ -14,6 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::fault::Fault;
+use crate::Sanitizer;
 use crate::audit::Trail;
 use crate::otlp::Signal;
 
@@ -125,6 +126,8 @@ pub(super) struct Metrics {
     audit_failing: Gauge,
     audit_entries: Counter,
     audit_failures: Counter,
+    learned: Gauge<u64, AtomicU64>,
+    not_learned: Gauge<u64, AtomicU64>,
 }
 
 /// From 100 µs to 13 s.
@@ -158,6 +161,8 @@ impl Metrics {
             audit_failing: Gauge::default(),
             audit_entries: Counter::default(),
             audit_failures: Counter::default(),
+            learned: Gauge::default(),
+            not_learned: Gauge::default(),
         };
         metrics.register();
         others(&mut metrics.registry);
@@ -235,6 +240,9 @@ impl Metrics {
         r.register("audit_failing", "Whether the audit trail cannot be written", self.audit_failing.clone());
         r.register("audit_entries", "Entries written to the audit trail", self.audit_entries.clone());
         r.register("audit_failures", "Writes to the audit trail that failed", self.audit_failures.clone());
+        r.register("learned_values", "Values that were learned", self.learned.clone());
+        let what = "Values that were to be learned, but would be found all over";
+        r.register("not_learned_values", what, self.not_learned.clone());
     }
 
     pub(super) fn answered(
@@ -292,8 +300,12 @@ impl Metrics {
         self.events.get_or_create(&ByWhat { what: event.name() }).inc();
     }
 
-    pub(super) fn rules(&self, count: usize) {
-        self.rules.set(count as u64);
+    /// What is in use now.
+    pub(super) fn rules(&self, sanitizer: &Sanitizer) {
+        self.rules.set(sanitizer.rules().rules().len() as u64);
+        let learned = sanitizer.scanner().learned();
+        self.learned.set(learned.map_or(0, |learned| learned.count() as u64));
+        self.not_learned.set(learned.map_or(0, |learned| learned.refused().len() as u64));
     }
 
     /// How an audit trail stands.

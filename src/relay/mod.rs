@@ -209,7 +209,7 @@ async fn serve(
         settings.limits.connections.min(raise_descriptors(settings.limits.in_flight));
     let metrics = Arc::new(Metrics::new(|registry| companion.iter().for_each(|own| own.register(registry))));
     let sanitizer = rules.load().map_err(CannotStart::Rules)?;
-    metrics.rules(sanitizer.rules().rules().len());
+    metrics.rules(&sanitizer);
     let engine = Arc::new(Engine::new(sanitizer, settings.policy, settings.scrubbing));
     let tokens = settings.tokens.as_deref().map(Tokens::read).transpose().map_err(CannotStart::Tokens)?;
     let tokens = tokens.map(Arc::new);

@@ -47,7 +47,7 @@ impl Reload {
         match self.rules.load() {
             Ok(sanitizer) => {
                 let count = sanitizer.rules().rules().len();
-                self.metrics.rules(count);
+                self.metrics.rules(&sanitizer);
                 self.engine.replace(sanitizer.clone());
                 self.companion.iter().for_each(|own| own.replace(sanitizer.clone()));
                 tracing::info!(rules = count, "rules were read again and are in use");

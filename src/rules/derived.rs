@@ -218,6 +218,7 @@ mod tests {
                     Some(pattern) => pattern,
                     None => continue,
                 },
+                Detect::Learned => continue,
             };
             let known = of(pattern.source()).expect(&rule.id);
             let derived = Facts::of(pattern.source()).expect(&rule.id);

@@ -151,6 +151,7 @@ impl<'t> Reader<'t> {
         }
         let precedence = draft.precedence.unwrap_or(match &detect {
             Detect::Keys(_) => Precedence::Generic,
+            Detect::Learned => Precedence::Exact,
             Detect::Regex { .. } | Detect::Lines { .. } => Precedence::Specific,
         });
         let origin = Origin { file: self.name.clone(), line: self.line(at) };

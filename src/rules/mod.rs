@@ -105,6 +105,11 @@ impl Ruleset {
         }
     }
 
+    /// Adds the rule that learned secrets are found by.
+    pub fn add_learned(&mut self) {
+        self.rules.push(Rule::learned());
+    }
+
     /// All rules.
     pub fn rules(&self) -> &[Rule] {
         &self.rules

@@ -48,6 +48,33 @@ pub struct Rule {
     pub origin: Origin,
 }
 
+impl Rule {
+    /// The id of [`learned`](Self::learned).
+    pub const LEARNED: &str = "learned-secret";
+
+    /// The rule that learned secrets are found by.
+    pub fn learned() -> Self {
+        Self {
+            id: Self::LEARNED.into(),
+            description: "A secret whose exact value was learned from a variable or a file.".into(),
+            why: "It is in use here, whatever it looks like.".into(),
+            reference: "".into(),
+            tags: vec!["learned".into()],
+            profile: Profile::Secrets,
+            precedence: Precedence::Exact,
+            action: None,
+            detect: Detect::Learned,
+            keywords: Vec::new(),
+            entropy: None,
+            validate: Vec::new(),
+            allow: Vec::new(),
+            file_allow: Arc::default(),
+            examples: Examples::default(),
+            origin: Origin { file: "learned".into(), line: 0 },
+        }
+    }
+}
+
 /// How a rule detects.
 #[derive(Debug)]
 pub enum Detect {
@@ -69,6 +96,8 @@ pub enum Detect {
         /// How the key reads.
         block: Block,
     },
+    /// By its value, which was learned when the program started.
+    Learned,
 }
 
 /// How a private key over lines reads.
@@ -224,10 +253,12 @@ pub enum Precedence {
     Generic,
     /// Known by its own shape.
     Specific,
+    /// Known byte by byte.
+    Exact,
 }
 
 impl Precedence {
-    /// All, weakest first.
+    /// Those that a rule file may name, weakest first.
     pub const ALL: [Self; 3] = [Self::Catchall, Self::Generic, Self::Specific];
 
     /// The name users write.
@@ -236,6 +267,7 @@ impl Precedence {
             Self::Catchall => "catchall",
             Self::Generic => "generic",
             Self::Specific => "specific",
+            Self::Exact => "exact",
         }
     }
 }

@@ -80,9 +80,12 @@ impl Scanner {
             work.forget();
             for finding in &work.findings {
                 let is_inside = finding.start >= from && finding.end <= from + first_line;
-                if finding.via == Via::Shape && is_inside {
+                // What was learned is known already, but may be united with what a regex found.
+                let is_learned = matches!(finding.via, Via::Learned(_));
+                if (finding.via == Via::Shape || is_learned) && is_inside {
                     let moved = Finding { start: finding.start - from, end: finding.end - from, ..*finding };
-                    if found.iter().all(|known| known.end <= moved.start || moved.end <= known.start) {
+                    let is_beside = |known: &Finding| known.end <= moved.start || moved.end <= known.start;
+                    if is_learned || found.iter().all(is_beside) {
                         found.push(moved);
                     }
                 }

@@ -11,6 +11,7 @@ mod body;
 mod confirm;
 mod cost;
 mod keyed;
+mod learned;
 mod open;
 mod pem;
 mod prefilter;
@@ -25,6 +26,7 @@ use crate::carrier::escape::View;
 use crate::carrier::key;
 use crate::carrier::names::{KeyIndex, argument_anchors};
 use crate::finding::{Finding, Left, RuleIndex};
+use crate::learned::{self as values, Learned, Match};
 use crate::rules::allow::Allowlist;
 use crate::rules::anchor::Anchor;
 use crate::rules::byte_set::ByteSet;
@@ -92,6 +94,8 @@ pub struct Scanner {
     /// What the configuration allows, and for which rules (none: for all).
     allow: Vec<(Vec<RuleIndex>, Allowlist)>,
     format: Format,
+    /// The values that were learned, and the rule they are found by.
+    learned: Option<(RuleIndex, Learned)>,
 }
 
 /// The scanner's memory between calls: buffers, and what the last line has left open.
@@ -102,6 +106,8 @@ pub struct Work {
     line: LineWork,
     open: open::Open,
     left: Option<Vec<Left>>,
+    /// Where learned values are in the last block.
+    learned: values::Work,
     /// A value behind its key, and what was found in the value alone.
     joined: Vec<u8>,
     apart: Vec<Finding>,
@@ -176,7 +182,7 @@ impl Work {
     /// Gives back memory that only unusual text has needed. `most`: entries of a list, and bytes of a text, that room is
     /// kept for.
     pub fn shrink(&mut self, most: usize) {
-        let Self { hits, findings, line, open: _, left: _, joined, apart } = self;
+        let Self { hits, findings, line, open: _, left: _, learned, joined, apart } = self;
         let LineWork { found, hits: line_hits, buffers, pieces, again } = line;
         let Buffers { candidates, rules, view, view_hits, is_over_marker: _, costs: _ } = buffers;
         for hits in [hits, line_hits, view_hits] {
@@ -192,6 +198,7 @@ impl Work {
         rules.clear();
         rules.shrink_to(most);
         joined.shrink_to(most);
+        learned.shrink(most);
         // Where they are needed, there is more to do than to make them.
         *view = View::default();
         *pieces = structure::Buffers::default();
@@ -213,6 +220,7 @@ impl Scanner {
             Detect::Regex { anchors, .. } => anchors.len(),
             Detect::Keys(keyed) => 2 * keyed.names.len(),
             Detect::Lines { .. } => 1,
+            Detect::Learned => 0,
         };
         let mut wanted = Wanted::with_room(rules.rules().iter().map(about).sum());
         let mut everywhere = Vec::new();
@@ -236,7 +244,7 @@ impl Scanner {
                 Detect::Lines { block, .. } => {
                     wanted.add(Anchor::caseless(block.start()).as_ref(), Owner::Lines(index));
                 }
-                Detect::Keys(_) => {}
+                Detect::Keys(_) | Detect::Learned => {}
             }
         }
         let mut has_names = false;
@@ -250,7 +258,7 @@ impl Scanner {
         escape_anchors().into_iter().for_each(|(anchor, owner)| wanted.add(anchor.as_ref(), owner));
         let (anchors, owners) = wanted.finish();
         let prefilter = Prefilter::new(anchors);
-        Self { rules, keys, prefilter, owners, everywhere, allow, format }
+        Self { rules, keys, prefilter, owners, everywhere, allow, format, learned: None }
     }
 
     /// The rules scanned with.
@@ -290,17 +298,20 @@ impl Scanner {
             left.clear();
         }
         let hits = std::mem::take(&mut work.hits);
-        let mut next_hit = 0;
+        let known = self.find_learned(block, &mut work.learned);
+        let (mut next_hit, mut next_known) = (0, 0);
         let mut at = 0;
         while at < block.len() {
             // What is open or a rule without anchors must see every line; else the next line with a hit is next.
             if work.open.is_nothing() && self.everywhere.is_empty() {
-                let Some(hit) = hits.get(next_hit) else { break };
-                if !self.counts(block, hit) {
+                let hit = hits.get(next_hit);
+                if hit.is_some_and(|hit| !self.counts(block, hit)) {
                     next_hit += 1;
                     continue;
                 }
-                at = at.max(hit.at);
+                let learned = known.get(next_known).map(|learned| learned.start);
+                let Some(next) = hit.map(|hit| hit.at).into_iter().chain(learned).min() else { break };
+                at = at.max(next);
                 at = memchr::memrchr(b'\n', &block[..at]).map_or(0, |i| i + 1);
             }
             let end = memchr::memchr(b'\n', &block[at..]).map_or(block.len(), |i| at + i);
@@ -310,13 +321,17 @@ impl Scanner {
             while hits.get(next_hit).is_some_and(|hit| hit.at < end) {
                 next_hit += 1;
             }
-            self.scan_line(block, at..end, &hits[first_hit..next_hit], work);
+            let first_known = next_known;
+            next_known += known[next_known..].partition_point(|learned| learned.start < end);
+            let known = &known[first_known..next_known];
+            self.scan_line(block, at..end, &hits[first_hit..next_hit], known, work);
             while hits.get(next_hit).is_some_and(|hit| hit.at <= end) {
                 next_hit += 1;
             }
             at = end + 1;
         }
         work.hits = hits;
+        work.learned.put_back(known);
         &work.findings
     }
 
@@ -342,7 +357,7 @@ impl Scanner {
         })
     }
 
-    fn scan_line(&self, block: &[u8], place: Range<usize>, hits: &[Hit], work: &mut Work) {
+    fn scan_line(&self, block: &[u8], place: Range<usize>, hits: &[Hit], known: &[Match], work: &mut Work) {
         let line = &block[place.clone()];
         work.line.found.clear();
         let Work { line: LineWork { found, buffers, .. }, left, open, .. } = work;
@@ -355,10 +370,11 @@ impl Scanner {
         Costs::line(&mut buffers.costs);
         let looker = confirm::Looker { scanner: self, buffers, left: &mut left };
         open.add(looker.look(line, place.start, hits, found));
+        resolve::end_at_users(line, &mut work.line.found);
+        self.add_learned(line, place.start, known, &mut work.line.found);
         if work.line.found.is_empty() {
             return;
         }
-        resolve::end_at_users(line, &mut work.line.found);
         let LineWork { found, pieces, .. } = &mut work.line;
         let is_json = match self.format {
             Format::Text => Some(false),

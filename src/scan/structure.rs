@@ -103,7 +103,7 @@ impl<'t> Cutter<'t> {
             // What begins inside an earlier scalar ended there, but for the body of a key, which may be a list of
             // lines, and for numbers that are a secret together.
             let is_list = match finding.via {
-                Via::Pem | Via::Rest => true,
+                Via::Pem | Via::Rest | Via::Learned(_) => true,
                 Via::Shape => kind == Scalar::Bare,
                 Via::Key(_) => false,
             };

@@ -109,6 +109,29 @@ async fn rules_are_read_again_when_told() {
     stage.close().await;
 }
 
+#[tokio::test]
+async fn learned_secrets_change_with_a_mounted_secret() {
+    let folder = folder();
+    mount(folder.path(), "2026_11_01", &secret(1));
+    std::os::unix::fs::symlink("..data/rules.toml", folder.path().join("password")).expect("a link");
+    let pattern = folder.path().join("pass*").display().to_string();
+    let stage = Stage::new(Spoken::Http, taking(), &["--learn-file", &pattern]).await;
+    let finds = async |number| {
+        let came = through(&stage, &format!("with %68{} too", &secret(number)[1..])).await;
+        holds(&came, b"learned-secret")
+    };
+    assert!(finds(1).await && !finds(2).await);
+    mount(folder.path(), "2026_11_02", &secret(2));
+    until("the new one is found", async || finds(2).await && !finds(1).await).await;
+    // A file that is gone leaves the old ones in use.
+    std::fs::remove_file(folder.path().join("password")).expect("a link");
+    stage.sidecar.counts(FAILED, 1).await;
+    stage.sidecar.says("no file to learn from is named", 1).await;
+    assert!(finds(2).await);
+    assert_eq!(stage.sidecar.count("kasm_scrub_learned_values").await, 1);
+    stage.close().await;
+}
+
 /// Mounts files as Kubernetes does: links to a link to a folder, which is swapped.
 fn mount(folder: &Path, version: &str, text: &str) {
     let data = folder.join(format!("..{version}"));

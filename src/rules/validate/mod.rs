@@ -13,6 +13,8 @@ mod national;
 mod randomness;
 mod token;
 
+pub use randomness::reads_as_word;
+
 /// A named check a rule may demand of its secret.
 pub struct Validator {
     /// The name rule files use.
