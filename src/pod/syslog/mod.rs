@@ -170,6 +170,8 @@ fn run_datagrams(socket: &Datagrams, taker: &mut Taker, house: &House) -> Result
     }
 }
 
+/// How long to wait when the system has no descriptor for a connection.
+const NO_DESCRIPTOR: Duration = Duration::from_millis(50);
 /// How many connections there may be.
 const MOST_CONNECTIONS: usize = 256;
 
@@ -216,8 +218,9 @@ fn take_connections(
     was_full: bool,
     house: &House,
 ) -> bool {
-    let mut is_full = false;
+    let (mut is_full, mut has_come) = (false, false);
     while let Some(stream) = socket.accept() {
+        has_come = true;
         if connections.len() < MOST_CONNECTIONS {
             connections.push(Connection::new(stream, house));
             continue;
@@ -227,6 +230,10 @@ fn take_connections(
         if !was_full {
             tracing::warn!(most = MOST_CONNECTIONS, "too many connections of syslog; new ones are closed");
         }
+    }
+    if !has_come {
+        // It has gone again, or there is no descriptor for it: others may end meanwhile.
+        house.stopping.wait(NO_DESCRIPTOR);
     }
     is_full
 }
