@@ -28,7 +28,10 @@ fn packed() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-fn archive(files: &[Vec<u8>], pack: fn(&[(&str, &[u8])]) -> Vec<u8>) -> Vec<u8> {
+/// Makes an archive of names and contents.
+type Pack = fn(&[(&str, &[u8])]) -> Vec<u8>;
+
+fn archive(files: &[Vec<u8>], pack: Pack) -> Vec<u8> {
     let names = ["one", "two", "three"];
     let entries: Vec<_> = names.into_iter().zip(files).map(|(name, bytes)| (name, &bytes[..])).collect();
     pack(&entries)

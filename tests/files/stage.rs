@@ -7,56 +7,56 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Must never be seen in any output.
-pub const SECRET: &str = "DeadBeef4242x";
+pub(super) const SECRET: &str = "DeadBeef4242x";
 
 /// A line that holds the secret, and what it becomes.
-pub fn secret_line() -> String {
+pub(super) fn secret_line() -> String {
     format!("login ok password={SECRET} from 10.0.0.7\n")
 }
-pub const CLEAN_LINE: &str = "login ok password=[REDACTED:password] from 10.0.0.7\n";
+pub(super) const CLEAN_LINE: &str = "login ok password=[REDACTED:password] from 10.0.0.7\n";
 
 /// A log with harmless lines around a secret.
-pub fn log(name: &str) -> Vec<u8> {
+pub(super) fn log(name: &str) -> Vec<u8> {
     format!("first line of {name}\n{}last line of {name}\n", secret_line()).into_bytes()
 }
 
 /// The same, scrubbed.
-pub fn clean_log(name: &str) -> Vec<u8> {
+pub(super) fn clean_log(name: &str) -> Vec<u8> {
     format!("first line of {name}\n{CLEAN_LINE}last line of {name}\n").into_bytes()
 }
 
 /// What a run gave.
-pub struct Ran {
-    pub code: Option<i32>,
-    pub out: String,
-    pub err: String,
+pub(super) struct Ran {
+    pub(super) code: Option<i32>,
+    pub(super) out: String,
+    pub(super) err: String,
 }
 
-pub struct Stage(pub tempfile::TempDir);
+pub(super) struct Stage(pub(super) tempfile::TempDir);
 
 impl Stage {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(tempfile::tempdir().expect("directory"))
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    pub fn put(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+    pub(super) fn put(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("folder");
         std::fs::write(&path, bytes).expect("write");
         path
     }
 
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(super) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kasm-scrub"));
         command.arg("files").args(args).current_dir(self.0.path());
         command
     }
 
-    pub fn run(&self, args: &[&str]) -> Ran {
+    pub(super) fn run(&self, args: &[&str]) -> Ran {
         let output = self.command(args).output().expect("start");
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let ran = Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) };
@@ -67,14 +67,14 @@ impl Stage {
     }
 
     /// A run that must be done; its summary.
-    pub fn done(&self, args: &[&str]) -> String {
+    pub(super) fn done(&self, args: &[&str]) -> String {
         let ran = self.run(args);
         assert_eq!((ran.code, &*ran.err), (Some(0), ""), "{args:?}: {}", ran.out);
         ran.out
     }
 
     /// What is in the folder itself, by name.
-    pub fn names(&self) -> Vec<String> {
+    pub(super) fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.0.path()).expect("folder");
         let mut names: Vec<_> =
             entries.map(|entry| entry.expect("entry").file_name().to_string_lossy().into_owned()).collect();
@@ -82,15 +82,15 @@ impl Stage {
         names
     }
 
-    pub fn unpacked(&self, name: &str) -> Tree {
+    pub(super) fn unpacked(&self, name: &str) -> Tree {
         unpacked(&self.path(name))
     }
 }
 
 /// Modes and contents by name; of archives, what is in them.
-pub type Tree = BTreeMap<String, (u32, Vec<u8>)>;
+pub(super) type Tree = BTreeMap<String, (u32, Vec<u8>)>;
 
-pub fn unpacked(path: &Path) -> Tree {
+pub(super) fn unpacked(path: &Path) -> Tree {
     let mut tree = Tree::new();
     walk(path, "", &mut tree);
     tree
@@ -115,7 +115,7 @@ fn walk(path: &Path, name: &str, tree: &mut Tree) {
 }
 
 /// Unpacks what is packed, by its first bytes.
-pub fn unpack(name: &str, mode: u32, bytes: Vec<u8>, tree: &mut Tree) {
+pub(super) fn unpack(name: &str, mode: u32, bytes: Vec<u8>, tree: &mut Tree) {
     if bytes.starts_with(b"\x1F\x8B") {
         let mut text = Vec::new();
         flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut text).expect("gzip");
@@ -159,17 +159,17 @@ fn unzstd(mut bytes: &[u8]) -> Vec<u8> {
     text
 }
 
-pub fn gz(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn gz(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).expect("gzip");
     encoder.finish().expect("gzip")
 }
 
-pub fn zst(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn zst(bytes: &[u8]) -> Vec<u8> {
     ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
 }
 
-pub fn tar_of(entries: &[(&str, &[u8])]) -> Vec<u8> {
+pub(super) fn tar_of(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (name, bytes) in entries {
         let mut header = header(bytes.len());
@@ -178,7 +178,7 @@ pub fn tar_of(entries: &[(&str, &[u8])]) -> Vec<u8> {
     builder.into_inner().expect("tar")
 }
 
-pub fn header(size: usize) -> tar::Header {
+pub(super) fn header(size: usize) -> tar::Header {
     let mut header = tar::Header::new_gnu();
     header.set_mode(0o640);
     header.set_uid(1000);
@@ -188,7 +188,7 @@ pub fn header(size: usize) -> tar::Header {
     header
 }
 
-pub fn zip_of(entries: &[(&str, &[u8])]) -> Vec<u8> {
+pub(super) fn zip_of(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
     for (name, bytes) in entries {
         let options = zip::write::SimpleFileOptions::default().unix_permissions(0o640);
