@@ -17,6 +17,8 @@ mod corpus;
 #[cfg(feature = "pod")]
 mod deploy;
 mod example_log;
+#[cfg(feature = "files")]
+mod files;
 #[cfg(feature = "pod")]
 mod inputs;
 mod leaks;
@@ -30,3 +32,4 @@ mod run;
 mod structure;
 #[cfg(feature = "pod")]
 mod tail;
+mod trail;

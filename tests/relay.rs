@@ -4,6 +4,8 @@
 
 #[path = "relay/answers.rs"]
 mod answers;
+#[path = "relay/audit.rs"]
+mod audit;
 #[path = "relay/canary.rs"]
 mod canary;
 #[path = "relay/certificates.rs"]

@@ -17,7 +17,8 @@ const ORDER: &[&[&str]] = &[
     &["sanitize"],
     &["stream"],
     &["parallel"],
-    &["report", "trial", "config", "otlp"],
+    &["audit", "report", "trial", "config", "otlp"],
+    &["bundle"],
     &["relay"],
     &["pod"],
     &["cmd"],
@@ -25,7 +26,7 @@ const ORDER: &[&[&str]] = &[
 ];
 
 /// Modules that touch files, arguments, clocks and standard streams.
-const OUTSIDE: &[&str] = &["relay", "pod", "cmd", "main"];
+const OUTSIDE: &[&str] = &["audit", "bundle", "relay", "pod", "cmd", "main"];
 
 /// What the others do not touch; clippy.toml says why, function by function.
 const FORBIDDEN: &[&str] = &[

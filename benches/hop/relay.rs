@@ -70,6 +70,7 @@ pub(crate) fn child(told: Told) {
         canary: None,
         drain: Duration::from_secs(1),
         threads: 1,
+        audit: None,
         scrubbing: if scrubs { Scrubbing::On } else { Scrubbing::OffForMeasuring },
     };
     relay::run(settings, Builtin, None).expect("a relay");

@@ -102,7 +102,7 @@ impl InputOptions {
             };
         }
         let output = output.unwrap_or(output::Settings::Stdout(Format::Json));
-        Ok((Some(Settings { inputs, output, drain }), otlp))
+        Ok((Some(Settings { inputs, output, drain, audit: None }), otlp))
     }
 
     fn of_config(&self, input: &config::Input, otlp: &mut OtlpOfConfig) -> Result<Option<Input>, Refusal> {

@@ -9,8 +9,12 @@
     reason = "files, pipes and the terminal are dealt with here"
 )]
 
+mod audit;
+mod auditing;
 mod completions;
 mod explain;
+#[cfg(feature = "files")]
+mod files;
 mod filter;
 #[cfg(feature = "pod")]
 mod inputs;
@@ -44,11 +48,12 @@ Examples:
   kasm-scrub run -- app --port 8080
   kasm-scrub sidecar --upstream http://otel-collector:4317
   kasm-scrub filter --profile strict --report counts.json < app.log > clean.log
+  kasm-scrub files /var/log/kasm -o kasm-logs.tar.gz
   kasm-scrub explain < app.log
   kasm-scrub rules list --profile secrets
 
-Exit codes: 0 done, 1 findings (with --fail-on-finding) or failed examples, 2 could not do it;
-of `run`, those of the program.";
+Exit codes: 0 done, 1 findings (with --fail-on-finding), failed examples or a broken audit trail, 2 could not do
+it; of `run`, those of the program.";
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -65,12 +70,15 @@ enum Command {
     Run(run::Args),
     #[cfg(feature = "pod")]
     Sidecar(Box<sidecar::Args>),
+    #[cfg(feature = "files")]
+    Files(Box<files::Args>),
     #[cfg(feature = "otlp")]
     Probe(probe::Args),
     #[cfg(unix)]
     Install(install::Args),
     Explain(explain::Args),
     Rules(rules::Args),
+    Audit(audit::Args),
     Completions(completions::Args),
 }
 
@@ -122,12 +130,15 @@ pub fn main() -> ExitCode {
             Command::Run(args) => run::run(args),
             #[cfg(feature = "pod")]
             Command::Sidecar(args) => sidecar::run(*args),
+            #[cfg(feature = "files")]
+            Command::Files(args) => files::run(*args),
             #[cfg(feature = "otlp")]
             Command::Probe(args) => probe::run(args),
             #[cfg(unix)]
             Command::Install(args) => install::run(args),
             Command::Explain(args) => explain::run(args),
             Command::Rules(args) => rules::run(args),
+            Command::Audit(args) => audit::run(args),
             Command::Completions(args) => completions::run(args),
         }
     };

@@ -1,16 +1,18 @@
 //! `run`: the parent of a program, whose stdout and stderr come out scrubbed.
 
 use std::ffi::OsString;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use super::auditing::AuditOptions;
 use super::setup::{SanitizerOptions, duration, formats};
 use super::{Exit, Refusal, panic_text, say};
-use crate::RuleIndex;
 use crate::Sanitizer;
+use crate::audit::{Found, Listener, Told, Trail};
 use crate::pod::run::{Ended, Failed, Name, Parent, Program, Pty, Signals, Voice, Watch};
 use crate::rules::Ruleset;
 use crate::scan::Format;
+use crate::{Pseudonym, RuleIndex};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -51,6 +53,8 @@ pub(super) struct Args {
     /// When it has ended, say on stderr what was found, by rule (no values)
     #[arg(long)]
     summary: bool,
+    #[command(flatten)]
+    audit: AuditOptions,
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     command: Vec<OsString>,
@@ -61,14 +65,22 @@ pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
     let signals = Signals::catch().map_err(|error| Refusal(format!("cannot catch signals: {error}")))?;
     let (sanitizer, _) = args.sanitizer.sanitizer(args.format)?;
     let sanitizer = Arc::new(sanitizer);
-    let counts = Arc::new(Counts::new(&sanitizer));
+    let told: Arc<OnceLock<Voice>> = Arc::default();
+    let trail = args.audit.open(listener(told.clone()))?;
+    let counts = Arc::new(Counts::new(&sanitizer, trail.clone()));
     let watch: Arc<dyn Watch> = counts.clone();
     let program = program(&args)?;
     let parent =
         Parent::new(program, signals, &sanitizer, &watch).map_err(|failed| refused(&args, &failed))?;
     let voice = parent.voice();
     say_panics_by(voice.clone());
+    // It is set once.
+    let _ = told.set(voice);
     let ended = parent.run();
+    if let Some(trail) = trail {
+        // What fails is said; the exit code is the program's.
+        let _ = trail.close();
+    }
     match ended {
         Ok(Ended(code)) => {
             if args.summary {
@@ -117,19 +129,37 @@ fn say_panics_by(voice: Voice) {
     std::panic::set_hook(Box::new(move |panic| voice.say(&panic_text(panic.location()))));
 }
 
-/// Findings of both streams, by rule.
+/// Says what becomes of the audit trail, never within a line of the program.
+fn listener(voice: Arc<OnceLock<Voice>>) -> Listener {
+    Box::new(move |told| {
+        let message = match told {
+            Told::Failed(why) => why,
+            Told::Recovered => "the audit trail can be written again",
+        };
+        match voice.get() {
+            Some(voice) => voice.say(message),
+            None => say(message),
+        }
+    })
+}
+
+/// Findings of both streams, by rule, and the trail that they are noted in.
 #[derive(Debug)]
-struct Counts(Mutex<[Vec<u64>; 2]>);
+struct Counts {
+    by_rule: Mutex<[Vec<u64>; 2]>,
+    audit: Option<(Arc<Trail>, Arc<Sanitizer>)>,
+}
 
 impl Counts {
-    fn new(sanitizer: &Sanitizer) -> Self {
+    fn new(sanitizer: &Arc<Sanitizer>, trail: Option<Arc<Trail>>) -> Self {
         let none = vec![0; sanitizer.rules().rules().len()];
-        Self(Mutex::new([none.clone(), none]))
+        let audit = trail.map(|trail| (trail, sanitizer.clone()));
+        Self { by_rule: Mutex::new([none.clone(), none]), audit }
     }
 
     /// One line: `found 3: password 2, email 1`.
     fn summary(&self, rules: &Ruleset) -> String {
-        let [out, err] = &*self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let [out, err] = &*self.by_rule.lock().unwrap_or_else(PoisonError::into_inner);
         let counts = out.iter().zip(err).map(|(out, err)| out + err);
         let mut by_rule: Vec<(u64, &str)> =
             counts.zip(rules.rules()).map(|(count, rule)| (count, &*rule.id)).filter(|by| by.0 > 0).collect();
@@ -144,8 +174,15 @@ impl Counts {
 }
 
 impl Watch for Counts {
-    fn found(&self, stream: Name, rules: &[RuleIndex]) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn may_pass(&self) -> bool {
+        self.audit.as_ref().is_none_or(|(trail, _)| trail.pass().is_ok())
+    }
+
+    fn found(&self, stream: Name, rules: &[RuleIndex], named: &[(RuleIndex, Pseudonym)]) {
+        if let Some((trail, sanitizer)) = &self.audit {
+            trail.take(&format!("run:{}", stream.as_str()), sanitizer, &mut Found::of(rules, named));
+        }
+        let mut counts = self.by_rule.lock().unwrap_or_else(PoisonError::into_inner);
         let counts = &mut counts[usize::from(stream == Name::Stderr)];
         for rule in rules {
             if let Some(count) = counts.get_mut(rule.0 as usize) {

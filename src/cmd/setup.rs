@@ -19,7 +19,7 @@ use crate::{HashKey, Sanitizer};
 /// The largest rule file or configuration that is read.
 const MAX_FILE: u64 = 16 << 20;
 /// The largest key file that is read.
-const MAX_KEY: u64 = 64 << 10;
+pub(super) const MAX_KEY: u64 = 64 << 10;
 
 /// Which rules.
 #[derive(Debug, clap::Args)]
@@ -191,7 +191,7 @@ fn read_text(what: &str, path: &Path) -> Result<String, Refusal> {
         .map_err(|_| Refusal(format!("{what} {}: is not UTF-8 text", path.display())))
 }
 
-fn read(what: &str, path: &Path, most: u64) -> Result<Vec<u8>, Refusal> {
+pub(super) fn read(what: &str, path: &Path, most: u64) -> Result<Vec<u8>, Refusal> {
     let cannot = |error: std::io::Error| Refusal(format!("cannot read {what} {}: {error}", path.display()));
     let file = File::open(path).map_err(cannot)?;
     // Room for all of it at once: a key must not be left behind in a buffer that was outgrown.

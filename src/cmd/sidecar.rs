@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::auditing::AuditOptions;
 use super::inputs::{InputOptions, OtlpOfConfig};
 use super::logs::{self, Scrubbed};
 use super::otel::Variables;
 use super::setup::{SanitizerOptions, duration};
 use super::{Exit, Refusal};
 use crate::Sanitizer;
+use crate::audit::{Told, WhenFull};
 use crate::otlp::{Policy, Signal, Unknown};
 use crate::pod::{self, Inputs, output};
 use crate::relay::{
@@ -144,14 +146,28 @@ pub(super) struct Args {
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = ["error", "warn", "info", "debug"],
         help_heading = "Operation")]
     log_level: String,
+    #[command(flatten)]
+    audit: AuditOptions,
 }
 
 pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
-    let (settings, inputs) = settings(&args, &Variables::of_process())?;
+    let (mut settings, mut inputs) = settings(&args, &Variables::of_process())?;
     let scrubbed = Scrubbed::default();
     logs::start(&args.log_format, &args.log_level, scrubbed.clone());
+    let trail = args.audit.open(Box::new(tell))?;
+    settings.audit.clone_from(&trail);
+    if let Some(inputs) = &mut inputs {
+        inputs.audit.clone_from(&trail);
+    }
     let inputs = inputs.map(|told| Arc::new(Inputs::new(told)) as Arc<dyn Companion>);
-    match relay::run(settings, Files { options: args.sanitizer, scrubbed }, inputs)? {
+    let end = relay::run(settings, Files { options: args.sanitizer, scrubbed }, inputs)?;
+    if let Some(trail) = trail
+        && trail.close().is_err()
+        && args.audit.when_full() == WhenFull::Stop
+    {
+        return Err(Refusal(trail.fault().unwrap_or_default()));
+    }
+    match end {
         End::Drained => Ok(Exit::Done),
         End::Interrupted => {
             Err(Refusal("ended by a second signal, before all requests were answered".to_owned()))
@@ -168,6 +184,14 @@ pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
         End::Failed => {
             Err(Refusal("an input or the output has failed; the log says why".to_owned()))
         }
+    }
+}
+
+/// Says in our log what becomes of the audit trail.
+fn tell(told: Told<'_>) {
+    match told {
+        Told::Failed(why) => tracing::error!("{why}"),
+        Told::Recovered => tracing::info!("the audit trail can be written again"),
     }
 }
 
@@ -261,6 +285,7 @@ fn settings(args: &Args, variables: &Variables) -> Result<(Settings, Option<pod:
         canary: args.canary,
         drain: args.drain,
         threads: usize::from(args.threads),
+        audit: None,
         scrubbing: Scrubbing::On,
     };
     Ok((settings, inputs))

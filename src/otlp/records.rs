@@ -173,6 +173,7 @@ mod tests {
         assert_eq!((got[2].severity_number, &*got[2].severity_text), (17, "ERROR"));
         assert_eq!((got[2].time_unix_nano, got[2].observed_time_unix_nano), (17, 7));
         assert!(got.iter().all(|record| record.attributes[0].key == "own"));
-        assert!(records.is_empty() && records.len() == 0, "nothing is left");
+        assert!(records.is_empty(), "nothing is left");
+        assert_eq!(records.len(), 0);
     }
 }

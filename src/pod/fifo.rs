@@ -80,12 +80,12 @@ impl Fifo {
             match self.read(&mut chunk).map_err(|error| self.failed(&error))? {
                 Some(0) => break,
                 Some(len) => {
-                    lines.push(&chunk[..len], &mut batch, house);
-                    house.deliver(&mut batch)?;
                     lines.follow(house);
                     if !Arc::ptr_eq(lines.sanitizer(), &batch.sanitizer) {
                         batch = self.batch(&lines, house);
                     }
+                    lines.push(&chunk[..len], &mut batch, house);
+                    house.deliver(&mut batch)?;
                     is_left = house.stopping.is_late();
                 }
                 None if house.stopping.is_late() => break,

@@ -6,7 +6,11 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::batch::{Batch, Details};
+use crate::audit::{Found, Trail};
 use crate::sanitize::Sanitizer;
+
+/// How often it is looked whether the audit trail can be written again.
+const HOLD: Duration = Duration::from_millis(100);
 
 /// The output takes nothing more: the time to drain is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +127,7 @@ pub struct House {
     sanitizer: RwLock<Arc<Sanitizer>>,
     output: Box<dyn Output>,
     counts: Box<dyn Counts>,
+    audit: Option<Arc<Trail>>,
     /// Something was not delivered when the time to drain was over.
     has_left: AtomicBool,
     /// The word to stop.
@@ -142,9 +147,15 @@ impl House {
             sanitizer: RwLock::new(sanitizer),
             output,
             counts,
+            audit: None,
             has_left: AtomicBool::new(false),
             stopping: Stopping::default(),
         }
+    }
+
+    /// A house that keeps an audit trail.
+    pub fn with_audit(self, audit: Option<Arc<Trail>>) -> Self {
+        Self { audit, ..self }
     }
 
     /// The rules in use. An input asks for them again whenever its stream is settled.
@@ -171,13 +182,29 @@ impl House {
             return Ok(());
         }
         self.counts.given(batch);
-        if let Err(stopped) = self.output.deliver(batch, &self.stopping) {
+        if let Err(stopped) = self.hold().and_then(|()| self.output.deliver(batch, &self.stopping)) {
             self.counts.left(batch);
             self.has_left.store(true, Ordering::Relaxed);
             return Err(stopped);
         }
         self.counts.delivered(batch);
+        if let Some(trail) = &self.audit {
+            let mut found = Found::of(batch.found(), batch.named());
+            trail.take(&batch.origin.source(), &batch.sanitizer, &mut found);
+        }
         batch.clear();
+        Ok(())
+    }
+
+    /// Waits while what is found cannot be written to the audit trail.
+    fn hold(&self) -> Result<(), Stopped> {
+        let Some(trail) = &self.audit else { return Ok(()) };
+        while trail.pass().is_err() {
+            if self.stopping.is_over() {
+                return Err(Stopped);
+            }
+            self.stopping.wait(HOLD);
+        }
         Ok(())
     }
 
@@ -199,5 +226,60 @@ impl House {
     /// Counts an event.
     pub fn event(&self, what: &'static str) {
         self.counts.event(what);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Scrubber;
+    use crate::audit::{Key, Limits, Options, WhenFull};
+    use crate::pod::Origin;
+
+    struct Everything;
+
+    impl Output for Everything {
+        fn deliver(&self, _: &Batch, _: &Stopping) -> Result<(), Stopped> {
+            Ok(())
+        }
+    }
+
+    impl Counts for Everything {
+        fn delivered(&self, _: &Batch) {}
+        fn event(&self, _: &'static str) {}
+    }
+
+    #[test]
+    fn what_was_delivered_is_noted_and_nothing_passes_that_cannot_be() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("audit.jsonl");
+        let key = Key::new("a1", b"dead beef dead beef").expect("a key");
+        let options =
+            Options { path: path.clone(), key, limits: Limits::default(), when_full: WhenFull::Stop };
+        let trail = Arc::new(Trail::open(options, Box::new(|_| {})).expect("a trail"));
+        let sanitizer = Arc::new(Sanitizer::builtin());
+        let house = House::new(sanitizer.clone(), Box::new(Everything), Box::new(Everything))
+            .with_audit(Some(trail.clone()));
+        let labels = vec![("file.path".into(), "/var/log/a.log".to_owned())];
+        let mut batch = Batch::new(Arc::new(Origin { input: "file", labels }), sanitizer.clone());
+        let fill = |batch: &mut Batch| {
+            let mut scrubber = Scrubber::new(sanitizer.clone());
+            scrubber.push(b"password=deadBeef1\npassword=deadBeef2\n", batch);
+            scrubber.finish(batch);
+        };
+        fill(&mut batch);
+        house.deliver(&mut batch).expect("delivered");
+        trail.flush().expect("room");
+        let text = std::fs::read_to_string(&path).expect("a trail");
+        assert!(text.contains("\"source\":\"file:/var/log/a.log\",\"rule\":\"password\""), "{text}");
+        assert!(text.contains("\"count\":2") && !text.contains("deadBeef"), "{text}");
+        std::fs::remove_file(&path).expect("a file");
+        fill(&mut batch);
+        house.deliver(&mut batch).expect("it does not know yet");
+        assert!(trail.flush().is_err());
+        fill(&mut batch);
+        house.stopping.start(Duration::ZERO);
+        assert_eq!(house.deliver(&mut batch), Err(Stopped));
+        assert_eq!(batch.records().count(), 2, "what was not delivered stays");
     }
 }

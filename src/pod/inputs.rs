@@ -20,6 +20,7 @@ use super::metrics::Metrics;
 use super::output;
 use super::syslog::{Syslog, SyslogSettings};
 use super::tail::{self, TailSettings};
+use crate::audit::Trail;
 use crate::relay::{Companion, Ended, Ending, Host};
 use crate::sanitize::Sanitizer;
 
@@ -43,6 +44,8 @@ pub struct Settings {
     pub output: output::Settings,
     /// How long draining may take once an input has failed.
     pub drain: Duration,
+    /// Where what was found is noted; none: nowhere.
+    pub audit: Option<Arc<Trail>>,
 }
 
 /// Why an input has ended before its end.
@@ -97,12 +100,13 @@ impl Companion for Inputs {
 
     fn start(&self, host: Host) -> Result<(), String> {
         let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Settings { inputs, output, drain } = settings.ok_or("the inputs were started before")?;
+        let Settings { inputs, output, drain, audit } = settings.ok_or("the inputs were started before")?;
         let kind = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
         *self.too_large.lock().unwrap_or_else(PoisonError::into_inner) = signal(kind).ok();
         let ended = host.ended();
         let output = output.open(host.upstream, &self.metrics)?;
-        let house = Arc::new(House::new(host.sanitizer, output, Box::new(self.metrics.clone())));
+        let house = House::new(host.sanitizer, output, Box::new(self.metrics.clone())).with_audit(audit);
+        let house = Arc::new(house);
         let house = self.house.get_or_init(|| house).clone();
         // All are open before one of them takes anything.
         let inputs: Vec<(&'static str, Work)> = inputs.into_iter().map(open).collect::<Result<_, _>>()?;
@@ -203,4 +207,55 @@ fn wait(count: usize, said: &Receiver<Ending>, house: &House, ended: &Ended) {
         }
     }
     ended.say(worst);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pod::batch::{Batch, Origin};
+    use crate::pod::house::{Counts, Output, Stopping};
+
+    /// Takes nothing, counts nothing.
+    struct Nothing;
+
+    impl Output for Nothing {
+        fn deliver(&self, _: &Batch, _: &Stopping) -> Result<(), Stopped> {
+            Err(Stopped)
+        }
+    }
+
+    impl Counts for Nothing {
+        fn delivered(&self, _: &Batch) {}
+        fn event(&self, _: &'static str) {}
+    }
+
+    fn check(work: Work, is_told: bool, want: Ending) {
+        let house =
+            Arc::new(House::new(Arc::new(Sanitizer::builtin()), Box::new(Nothing), Box::new(Nothing)));
+        if is_told {
+            house.stopping.start(Duration::from_secs(60));
+        }
+        let (say, said) = channel();
+        run("fifo", work, &house, Duration::from_secs(60), &say);
+        assert_eq!(said.recv(), Ok(want));
+        assert!(house.stopping.is_draining(), "one that ends ends all");
+    }
+
+    #[test]
+    fn an_input_ends_well_or_ends_the_process() {
+        check(Box::new(|_| Ok(())), true, Ending::Drained);
+        check(Box::new(|_| Ok(())), false, Ending::Failed);
+        check(Box::new(|_| Err(Unfinished::Stopped)), true, Ending::Undelivered);
+        check(Box::new(|_| Err(Unfinished::Failed("as told".to_owned()))), true, Ending::Failed);
+        check(Box::new(|_| panic!("as told")), false, Ending::Failed);
+        // An input that says nothing of what it could not deliver.
+        let work = |house: &Arc<House>| {
+            let origin = Arc::new(Origin { input: "fifo", labels: Vec::new() });
+            let mut batch = Batch::new(origin, house.sanitizer());
+            batch.push_record(b"a record", [].into_iter(), Default::default());
+            assert!(house.deliver(&mut batch).is_err());
+            Ok(())
+        };
+        check(Box::new(work), true, Ending::Undelivered);
+    }
 }

@@ -183,8 +183,8 @@ impl Collector for Waiting {
 mod tests {
     use prometheus_client::encoding::text::encode;
 
-    use super::super::batch::Origin;
     use super::*;
+    use crate::pod::batch::Origin;
     use crate::sanitize::Sanitizer;
     use crate::stream::{Out, Scrubber};
 

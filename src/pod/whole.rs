@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::batch::{Batch, Details};
 use super::house::House;
 use crate::finding::RuleIndex;
+use crate::redact::Pseudonym;
 use crate::sanitize::Sanitizer;
 use crate::scan::Work;
 use crate::stream::AHEAD;
@@ -41,12 +42,13 @@ pub struct Whole {
     sanitizer: Arc<Sanitizer>,
     work: Work,
     found: Vec<RuleIndex>,
+    named: Vec<(RuleIndex, Pseudonym)>,
 }
 
 impl Whole {
     /// By the rules in use.
     pub fn new(sanitizer: Arc<Sanitizer>) -> Self {
-        Self { sanitizer, work: Work::default(), found: Vec::new() }
+        Self { sanitizer, work: Work::default(), found: Vec::new(), named: Vec::new() }
     }
 
     /// The rules that it works by.
@@ -70,6 +72,7 @@ impl Whole {
     /// Adds a text to `batch` as a record.
     pub fn push(&mut self, piece: Piece<'_>, details: Details, batch: &mut Batch, house: &House) {
         self.found.clear();
+        self.named.clear();
         let Piece { head, text, .. } = piece;
         let clean = match self.clean(text, piece, house) {
             // A document has keys of its own.
@@ -78,7 +81,7 @@ impl Whole {
             None => None,
         };
         let text = clean.as_deref().unwrap_or(UNDECIDED);
-        batch.push_record(text, self.found.drain(..), details);
+        batch.push_record(text, &self.found, &self.named, details);
     }
 
     /// A label's value. What is no UTF-8 in it becomes U+FFFD.
@@ -113,7 +116,8 @@ impl Whole {
         house: &House,
         mut starts: impl FnMut(usize),
     ) -> Option<Vec<u8>> {
-        let Self { sanitizer, work, found } = self;
+        let Self { sanitizer, work, found, named } = self;
+        let before = named.len();
         let worked = catch_unwind(AssertUnwindSafe(|| {
             let ended;
             let (text, findings) = if piece.goes_on {
@@ -130,7 +134,8 @@ impl Whole {
             let sure = findings.partition_point(|finding| finding.start < until);
             let findings = &findings[..sure];
             let mut out = Vec::with_capacity(until);
-            sanitizer.write(&text[..until], findings, &mut |bytes| out.extend_from_slice(bytes));
+            let note = &mut |rule, pseudonym| named.push((rule, pseudonym));
+            sanitizer.write_noting(&text[..until], findings, &mut |bytes| out.extend_from_slice(bytes), note);
             found.extend(findings.iter().map(|finding| finding.rule));
             findings.iter().for_each(|finding| starts(finding.start));
             out
@@ -138,6 +143,7 @@ impl Whole {
         if worked.is_err() {
             house.event("panicked");
             self.work = Work::default();
+            self.named.truncate(before);
         }
         worked.ok()
     }
@@ -145,9 +151,9 @@ impl Whole {
 
 #[cfg(test)]
 mod tests {
-    use super::super::batch::Origin;
-    use super::super::house::{Counts, Output, Stopped, Stopping};
     use super::*;
+    use crate::pod::batch::Origin;
+    use crate::pod::house::{Counts, Output, Stopped, Stopping};
 
     struct Nothing;
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use hyper::body::Bytes;
 
 use super::fault::Fault;
+use crate::audit::{Found, Trail};
 use crate::otlp::{Answer, Encoding, Policy, Scrubbed, Scrubber, Signal};
 use crate::sanitize::{Key, Sanitizer};
 use crate::scan::Work;
@@ -48,6 +49,23 @@ pub(super) struct Outcome {
     pub(super) findings: Vec<(String, u64)>,
     /// How many unknown fields were removed.
     pub(super) removed: usize,
+    /// The findings for an audit trail, and whose rules they are.
+    found: Found,
+    sanitizer: Arc<Sanitizer>,
+}
+
+/// What an audit trail calls the rule by which unknown fields go.
+const UNKNOWN_FIELD: &str = "unknown-field";
+
+impl Outcome {
+    /// Notes in an audit trail what was found.
+    pub(super) fn note(&mut self, trail: &Trail, source: &str) {
+        let Self { removed, found, sanitizer, .. } = self;
+        trail.take(source, sanitizer, found);
+        if *removed > 0 {
+            trail.note(source, UNKNOWN_FIELD, sanitizer.digest(), None, *removed as u64);
+        }
+    }
 }
 
 /// Scrubs requests and answers, from any thread.
@@ -84,14 +102,17 @@ impl Engine {
 
     /// Scrubs the message of a request.
     pub(super) fn scrub(&self, signal: Signal, encoding: Encoding, body: &[u8]) -> Result<Outcome, Fault> {
-        let clean = Outcome { changed: None, findings: Vec::new(), removed: 0 };
+        let generation = self.current();
+        let sanitizer = generation.sanitizer.clone();
+        let clean =
+            Outcome { changed: None, findings: Vec::new(), removed: 0, found: Found::default(), sanitizer };
         if self.scrubbing == Scrubbing::OffForMeasuring {
             return Ok(clean);
         }
-        let generation = self.current();
         match self.with_scrubber(&generation, |scrubber| scrubber.scrub(signal, encoding, body))?? {
             Scrubbed::Clean => Ok(clean),
             Scrubbed::Changed(mut changed) => {
+                let found = Found::of(&changed.findings, &changed.pseudonyms);
                 changed.findings.sort_unstable();
                 let rules = generation.sanitizer.rules();
                 let findings = changed.findings.chunk_by(|a, b| a == b);
@@ -101,6 +122,8 @@ impl Engine {
                     findings: findings.collect(),
                     removed: changed.removed,
                     changed: Some(changed.body),
+                    found,
+                    ..clean
                 })
             }
         }

@@ -26,6 +26,7 @@ use super::message::{self, Message};
 use super::metrics::{Event, Metrics};
 use super::settings::{Limits, PerSignal, UpstreamProtocol};
 use super::upstream::{self, Outgoing, Upstream};
+use crate::audit::{Held, Trail};
 
 /// Messages from this size on are scrubbed on a thread of their own, so that others need not wait for them.
 const LARGE: usize = 128 << 10;
@@ -43,6 +44,7 @@ const UNWANTED: Duration = Duration::from_secs(5);
 pub(super) struct Exchange {
     pub(super) engine: Arc<Engine>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) audit: Option<Arc<Trail>>,
     pub(super) upstreams: PerSignal<Arc<Upstream>>,
     pub(super) tokens: Option<Arc<Tokens>>,
     pub(super) limits: Limits,
@@ -119,6 +121,7 @@ impl Exchange {
             return Err(Fault::Unauthenticated);
         }
         let upstream = self.upstreams.get(head.signal).ok_or(Fault::Profiles)?;
+        self.pass()?;
         // From when it came, as the client counts.
         let until =
             parts.headers.get(grpc::TIMEOUT).and_then(grpc::timeout).and_then(|wait| start.checked_add(wait));
@@ -133,6 +136,8 @@ impl Exchange {
             Some(until) => timeout_at(until, scrubbed).await.map_err(|_| Fault::Late)??,
             None => scrubbed.await?,
         };
+        // What was found in it may be what could not be written.
+        self.pass()?;
         // The client has gone; what is asked too late is not sent.
         if until.is_some_and(|until| until <= Instant::now()) {
             return Err(Fault::Late);
@@ -158,6 +163,12 @@ impl Exchange {
             return Err(Fault::UpstreamBroken);
         }
         Ok((answered, has_changed))
+    }
+
+    /// Nothing passes while what is found cannot be written to the audit trail.
+    fn pass(&self) -> Result<(), Fault> {
+        let passed = self.audit.as_ref().map_or(Ok(()), |trail| trail.pass());
+        passed.map_err(|Held| Fault::Unaudited)
     }
 
     /// Makes the client's answer of the upstream's; of a large one, where large messages are scrubbed.
@@ -213,15 +224,19 @@ impl Exchange {
         if bytes.len() < LARGE
             && let Some(opened) = message::open(head, &bytes, LARGE, &mut share)?
         {
-            let message = message::scrub(head, opened, &self.engine, &self.metrics, upstream, &mut share)?;
+            let Self { engine, metrics, audit, .. } = &**self;
+            let message =
+                message::scrub(head, opened, engine, metrics, audit.as_deref(), upstream, &mut share)?;
             return Ok((message, share));
         }
         let (exchange, upstream) = (self.clone(), upstream.clone());
         let work = move || {
             let most = exchange.engine.most_bytes();
             let opened = message::open(head, &bytes, most, &mut share)?.ok_or(Fault::TooLarge { most })?;
-            let Exchange { engine, metrics, .. } = &*exchange;
-            Ok((message::scrub(head, opened, engine, metrics, &upstream, &mut share)?, share))
+            let Exchange { engine, metrics, audit, .. } = &*exchange;
+            let message =
+                message::scrub(head, opened, engine, metrics, audit.as_deref(), &upstream, &mut share)?;
+            Ok((message, share))
         };
         self.crew.work(work).await.ok_or(Fault::Internal)?
     }

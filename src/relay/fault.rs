@@ -55,6 +55,8 @@ pub(super) enum Fault {
     Unauthenticated,
     /// Too many requests are under way, or too many bytes of them.
     Overloaded,
+    /// The audit trail cannot be written.
+    Unaudited,
     /// The client did not send its request in time.
     ReadTimeout,
     /// The client went away, or broke the rules of HTTP.
@@ -107,6 +109,7 @@ impl Fault {
             Self::NotGrpc => "not_grpc",
             Self::Unauthenticated => "unauthenticated",
             Self::Overloaded => "overloaded",
+            Self::Unaudited => "unaudited",
             Self::ReadTimeout => "read_timeout",
             Self::ReadBroken => "read_broken",
             Self::Late => "late",
@@ -127,9 +130,11 @@ impl Fault {
             Self::NotFound | Self::Method | Self::NotGrpc => Code::UNIMPLEMENTED,
             Self::Refused(_) | Self::Malformed(_) | Self::ContentType => Code::INVALID_ARGUMENT,
             Self::Unauthenticated => Code::UNAUTHENTICATED,
-            Self::Overloaded | Self::Unreachable | Self::UpstreamBroken | Self::Redirected => {
-                Code::UNAVAILABLE
-            }
+            Self::Overloaded
+            | Self::Unaudited
+            | Self::Unreachable
+            | Self::UpstreamBroken
+            | Self::Redirected => Code::UNAVAILABLE,
             Self::ReadBroken => Code::CANCELLED,
             Self::ReadTimeout | Self::UpstreamTimeout | Self::Late => Code::DEADLINE_EXCEEDED,
             Self::Internal | Self::BadAnswer => Code::INTERNAL,
@@ -147,9 +152,11 @@ impl Fault {
             Self::NotGrpc => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
             Self::Internal | Self::BadAnswer => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Overloaded | Self::ReadTimeout | Self::Unreachable | Self::UpstreamBroken => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Overloaded
+            | Self::Unaudited
+            | Self::ReadTimeout
+            | Self::Unreachable
+            | Self::UpstreamBroken => StatusCode::SERVICE_UNAVAILABLE,
             Self::Redirected => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimeout | Self::Late => StatusCode::GATEWAY_TIMEOUT,
         }
@@ -169,7 +176,7 @@ impl Fault {
 
     /// After how long the client should try again, if we know.
     pub(super) fn retry(&self) -> Option<Duration> {
-        matches!(self, Self::Overloaded).then_some(BUSY)
+        matches!(self, Self::Overloaded | Self::Unaudited).then_some(BUSY)
     }
 
     /// What the client is told.
@@ -195,6 +202,7 @@ impl Fault {
             Self::Profiles => Refused::Profiles.to_string(),
             Self::Unauthenticated => "the request has no valid bearer token; set the exporter's headers".to_owned(),
             Self::Overloaded => "too many requests are under way; try again".to_owned(),
+            Self::Unaudited => "the audit trail cannot be written; try again".to_owned(),
             Self::ReadTimeout => "the request did not arrive in time".to_owned(),
             Self::ReadBroken => "the request did not arrive whole".to_owned(),
             Self::Late => "the deadline came before the request could be sent; give it more time".to_owned(),
@@ -251,6 +259,7 @@ mod tests {
         }
         for fault in [
             Fault::Overloaded,
+            Fault::Unaudited,
             Fault::ReadTimeout,
             Fault::Late,
             Fault::Unreachable,

@@ -2,7 +2,7 @@
 //! request.
 
 use std::fmt::Write;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -14,6 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::fault::Fault;
+use crate::audit::Trail;
 use crate::otlp::Signal;
 
 /// A signal's name in labels.
@@ -121,6 +122,9 @@ pub(super) struct Metrics {
     pub(super) connections: Gauge,
     ready: Gauge,
     rules: Gauge<u64, AtomicU64>,
+    audit_failing: Gauge,
+    audit_entries: Counter,
+    audit_failures: Counter,
 }
 
 /// From 100 µs to 13 s.
@@ -151,6 +155,9 @@ impl Metrics {
             connections: Gauge::default(),
             ready: Gauge::default(),
             rules: Gauge::default(),
+            audit_failing: Gauge::default(),
+            audit_entries: Counter::default(),
+            audit_failures: Counter::default(),
         };
         metrics.register();
         others(&mut metrics.registry);
@@ -225,6 +232,9 @@ impl Metrics {
         r.register("connections", "Connections of clients", self.connections.clone());
         r.register("ready", "Whether /readyz says yes", self.ready.clone());
         r.register("rules", "Rules in use", self.rules.clone());
+        r.register("audit_failing", "Whether the audit trail cannot be written", self.audit_failing.clone());
+        r.register("audit_entries", "Entries written to the audit trail", self.audit_entries.clone());
+        r.register("audit_failures", "Writes to the audit trail that failed", self.audit_failures.clone());
     }
 
     pub(super) fn answered(
@@ -284,6 +294,14 @@ impl Metrics {
 
     pub(super) fn rules(&self, count: usize) {
         self.rules.set(count as u64);
+    }
+
+    /// How an audit trail stands.
+    pub(super) fn audited(&self, trail: &Trail) {
+        let (entries, failures) = trail.counts();
+        self.audit_failing.set(i64::from(trail.is_failing()));
+        self.audit_entries.inner().store(entries, Ordering::Relaxed);
+        self.audit_failures.inner().store(failures, Ordering::Relaxed);
     }
 
     /// All counts as Prometheus reads them.

@@ -222,7 +222,7 @@ async fn serve(
     let (alive, mut all_gone) = mpsc::channel(1);
     let listener = Listener {
         name: "admin",
-        handler: admin::handler(metrics.clone(), readiness.clone(), budget.clone()),
+        handler: admin::handler(metrics.clone(), readiness.clone(), budget.clone(), settings.audit.clone()),
         tls: None,
         limits: settings.limits,
         metrics: metrics.clone(),
@@ -241,6 +241,7 @@ async fn serve(
         let exchange = Arc::new(Exchange {
             engine: engine.clone(),
             metrics: metrics.clone(),
+            audit: settings.audit.clone(),
             upstreams,
             tokens: tokens.clone(),
             limits: settings.limits,
@@ -396,6 +397,7 @@ fn canary(
     let own = Arc::new(Exchange {
         engine: exchange.engine.clone(),
         metrics: Arc::new(Metrics::new(|_| {})),
+        audit: None,
         upstreams,
         tokens: None,
         limits: exchange.limits,

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::HeaderMap;
@@ -9,6 +10,7 @@ use hyper::HeaderMap;
 use super::address::{Address, Place, Url};
 use super::compression::Compression;
 use super::engine::Scrubbing;
+use crate::audit::Trail;
 use crate::otlp::{Policy, Signal};
 
 /// Everything that a relay is told.
@@ -36,6 +38,8 @@ pub struct Settings {
     pub drain: Duration,
     /// How many threads move requests; scrubbing of large ones has as many of its own.
     pub threads: usize,
+    /// Where what was found is noted; none: nowhere.
+    pub audit: Option<Arc<Trail>>,
     /// Whether requests are scrubbed.
     pub scrubbing: Scrubbing,
 }

@@ -78,7 +78,7 @@ impl Start {
             Some(bytes) => {
                 let mut command = Command::new("sh");
                 // In blocks of 512 bytes.
-                command.args(["-c", &format!("ulimit -f {}; exec \"$0\" \"$@\"", bytes / 512), program]);
+                command.args(["-c", &format!("ulimit -S -f {}; exec \"$0\" \"$@\"", bytes / 512), program]);
                 command
             }
             None => Command::new(program),
@@ -153,9 +153,11 @@ impl Process {
         self.out.lock().unwrap().clone()
     }
 
-    /// What it has written to stdout, as objects of JSON.
+    /// What it has written to stdout, as objects of JSON: the lines that are whole by now.
     pub(crate) fn records(&self) -> Vec<serde_json::Value> {
-        records(&self.out())
+        let out = self.out();
+        let whole = memchr::memrchr(b'\n', &out).map_or(0, |newline| newline + 1);
+        records(&out[..whole])
     }
 
     pub(crate) fn says(&self, text: &str) {
@@ -194,6 +196,13 @@ impl Process {
 
     pub(crate) fn counts(&self, name: &str, least: u64) {
         until(&format!("{name} is {least}"), || self.count(name) >= least);
+    }
+
+    /// Lets it write files as large as it likes.
+    pub(crate) fn unlimit_files(&self) {
+        use rustix::process::{Resource, Rlimit, prlimit};
+        let pid = Some(Pid::from_child(&self.child));
+        prlimit(pid, Resource::Fsize, Rlimit { current: None, maximum: None }).expect("it is there");
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -143,36 +143,6 @@ fn files_have_their_turns() {
 }
 
 #[test]
-fn a_file_that_is_written_while_it_is_read_loses_no_line() {
-    let megabytes: usize =
-        std::env::var("KASM_SCRUB_TEST_MEGABYTES").map_or(24, |text| text.parse().unwrap());
-    let lines = megabytes * (1 << 20) / 32;
-    let stage = Stage::new("*.log");
-    let mut file = stage.file("a.log");
-    let writer = thread::spawn(move || {
-        let mut block = String::new();
-        for number in 0..lines {
-            block.push_str(&format!("line {number:026}\n"));
-            if block.len() > 60_000 || number + 1 == lines {
-                // Cut anywhere.
-                for piece in block.as_bytes().chunks(7_919) {
-                    file.write_all(piece).unwrap();
-                }
-                block.clear();
-            }
-        }
-    });
-    let tail = stage.start();
-    writer.join().unwrap();
-    tail.sink.wait_for(lines);
-    let sink = tail.stop();
-    let records = sink.records();
-    assert_eq!(records.len(), lines);
-    let wrong = records.iter().enumerate().find(|(i, kept)| kept.text != format!("line {i:026}").as_bytes());
-    assert!(wrong.is_none(), "{wrong:?}");
-}
-
-#[test]
 fn links_are_followed_and_what_is_no_file_is_left() {
     let stage = Stage::new("*.log");
     let elsewhere = tempfile::tempdir().unwrap();

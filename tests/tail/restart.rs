@@ -135,11 +135,13 @@ fn a_key_over_lines_is_found_across_a_restart() {
             };
             stage.write("a.log", format!("{}after\n", &key[at..]));
             let tail = stage.start_with(sink);
-            tail.sink.wait_for(count + 2);
+            tail.sink.wait_for_text("after");
             let texts = tail.stop().texts();
             check_no_key(&texts);
-            assert_eq!(texts.len(), count + 2, "{texts:#?}");
-            assert_eq!((&texts[0][..], &texts[count + 1][..]), ("before", "after"));
+            // After a kill, what was delivered last may come again.
+            let is_right = texts.len() == count + 2 || !is_clean && texts.len() > count + 2;
+            assert!(is_right, "{texts:#?}");
+            assert_eq!((&texts[0][..], &texts[texts.len() - 1][..]), ("before", "after"));
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Rotation: by renaming, by copying and emptying, by deleting.
 
 use std::fs::{self, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{Seek, Write};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::stage::{Stage, append, check_numbered, numbered};
 
@@ -124,6 +124,33 @@ fn copies_that_a_pattern_names_are_not_read_again() {
 }
 
 #[test]
+fn clocks_that_jump_change_nothing() {
+    let stage = Stage::new("app.log*");
+    let mut file = stage.file("app.log");
+    let tail = stage.start();
+    for turn in 0..6_u64 {
+        let from = turn as usize * 100;
+        file.write_all(numbered(from, from + 100).as_bytes()).unwrap();
+        // Forwards and backwards, by years.
+        let time = UNIX_EPOCH + Duration::from_secs((turn * 7 % 5) * 400_000_000);
+        file.set_modified(time).unwrap();
+        thread::sleep(Duration::from_millis(50));
+        let old = format!("app.log.{}", turn + 1);
+        if turn % 2 == 0 {
+            fs::copy(stage.path("app.log"), stage.path(&old)).unwrap();
+            file.set_len(0).unwrap();
+        } else {
+            stage.rename("app.log", &old);
+            file = stage.file("app.log");
+        }
+        append(&stage.path(&old)).set_modified(time).unwrap();
+    }
+    tail.sink.wait_for(600);
+    thread::sleep(Duration::from_millis(500));
+    check_numbered(&tail.stop(), 600);
+}
+
+#[test]
 fn what_was_not_read_before_a_file_was_emptied_is_read_from_its_copy() {
     for pattern in ["app.log", "app.log*"] {
         let stage = Stage::new(pattern);
@@ -182,7 +209,7 @@ fn a_hole_before_what_is_written_into_an_emptied_file_is_left() {
     tail.sink.wait_for(3000);
     file.set_len(0).unwrap();
     // Its writer does not append: it goes on where it was.
-    assert!(file.seek(SeekFrom::Current(0)).unwrap() > 4096);
+    assert!(file.stream_position().unwrap() > 4096);
     file.write_all(numbered(3000, 4000).as_bytes()).unwrap();
     tail.sink.wait_for(4000);
     check_numbered(&tail.stop(), 4000);

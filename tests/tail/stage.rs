@@ -92,6 +92,15 @@ impl Sink {
         }
     }
 
+    /// Waits until this record has come.
+    pub(super) fn wait_for_text(&self, text: &str) {
+        let mut count = 1;
+        while !self.texts().iter().any(|own| own == text) {
+            self.wait_for(count);
+            count = self.records().len() + 1;
+        }
+    }
+
     /// Waits until something has happened.
     pub(super) fn wait_for_event(&self, what: &str) {
         let mut events = self.events.lock().unwrap();
@@ -174,7 +183,12 @@ impl Tailing {
             House::new(Arc::new(sanitizer), Box::new(Shared(sink.clone())), Box::new(Shared(sink.clone())));
         let house = Arc::new(house);
         let own = house.clone();
+        let checkpoint = settings.checkpoint.clone();
         let thread = thread::spawn(move || tail::run(settings, own));
+        // What a test does from here on, it does to files that were looked at.
+        while !checkpoint.exists() && !thread.is_finished() && sink.events().is_empty() {
+            thread::sleep(Duration::from_millis(2));
+        }
         Self { house, sink, thread }
     }
 

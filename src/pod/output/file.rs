@@ -9,12 +9,12 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::super::batch::Batch;
-use super::super::house::{Output, Stopped, Stopping};
-use super::super::metrics::Metrics;
-use super::super::time::now;
 use super::patient::{Broken, write_all};
 use super::{Format, line};
+use crate::pod::batch::Batch;
+use crate::pod::house::{Output, Stopped, Stopping};
+use crate::pod::metrics::Metrics;
+use crate::pod::time::now;
 
 /// What an output file is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,8 +161,8 @@ impl Output for File {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::super::batch::Origin;
     use super::*;
+    use crate::pod::batch::Origin;
     use crate::sanitize::Sanitizer;
     use crate::stream::Out;
 

@@ -1,9 +1,9 @@
 //! A record as a line: JSON, or its bare text.
 
-use super::super::batch::{Batch, Details};
-use super::super::time::write_rfc3339;
 use super::Format;
 use crate::otlp::severity_text;
+use crate::pod::batch::{Batch, Details};
+use crate::pod::time::write_rfc3339;
 
 /// Writes all records of a batch, each on a line of its own (in `Raw` a text with newlines is several).
 pub(super) fn write(format: Format, batch: &Batch, read: u64, out: &mut Vec<u8>) {
@@ -93,15 +93,15 @@ fn escape(text: &[u8], out: &mut Vec<u8>) {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::super::batch::Origin;
     use super::*;
+    use crate::pod::batch::Origin;
     use crate::sanitize::Sanitizer;
 
     fn check(format: Format, text: &[u8], details: Details, want: &str) {
         let labels = vec![("file.path".into(), "/a \"b\"".to_owned()), ("k".into(), "origin".to_owned())];
         let origin = Arc::new(Origin { input: "file", labels });
         let mut batch = Batch::new(origin, Arc::new(Sanitizer::builtin()));
-        batch.push_record(text, [].into_iter(), details);
+        batch.push_record(text, &[], &[], details);
         let mut out = Vec::new();
         write(format, &batch, 1_000_000_000, &mut out);
         assert_eq!(String::from_utf8_lossy(&out), want);

@@ -8,14 +8,14 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::super::batch::{Batch, Record};
-use super::super::house::{Output, Stopped, Stopping};
-use super::super::metrics::Metrics;
-use super::super::time::now;
 use super::backoff::Backoff;
 use super::file::{File, FileSettings};
 use super::{Format, line};
 use crate::otlp::{LogRecord, Records};
+use crate::pod::batch::{Batch, Record};
+use crate::pod::house::{Output, Stopped, Stopping};
+use crate::pod::metrics::Metrics;
+use crate::pod::time::now;
 use crate::relay::{LogsUpstream, Verdict};
 
 /// The most bytes of records in a request; one record may be longer.

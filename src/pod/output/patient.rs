@@ -7,8 +7,8 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use super::super::house::Stopping;
-use super::super::metrics::Metrics;
+use crate::pod::house::Stopping;
+use crate::pod::metrics::Metrics;
 
 /// Why writing ended before all was written.
 #[derive(Debug)]

@@ -3,12 +3,12 @@
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
-use super::super::batch::Batch;
-use super::super::house::{Output, Stopped, Stopping};
-use super::super::metrics::Metrics;
-use super::super::time::now;
 use super::patient::{Broken, write_all};
 use super::{Format, line};
+use crate::pod::batch::Batch;
+use crate::pod::house::{Output, Stopped, Stopping};
+use crate::pod::metrics::Metrics;
+use crate::pod::time::now;
 
 /// Standard output. Records of one batch stay together.
 #[derive(Debug)]

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::finding::RuleIndex;
+use crate::redact::Pseudonym;
 
 pub use parent::{Ended, Failed, Parent};
 pub use signals::Signals;
@@ -107,9 +108,15 @@ impl fmt::Display for Event {
 
 /// Who is told what becomes of the streams, on their threads.
 pub trait Watch: Send + Sync {
-    /// These rules found something in a block that was written, once for each finding, in order.
-    fn found(&self, stream: Name, rules: &[RuleIndex]) {
-        let _ = (stream, rules);
+    /// These rules found something in a block that was written, once for each finding, in order; some of them got
+    /// pseudonyms.
+    fn found(&self, stream: Name, rules: &[RuleIndex], named: &[(RuleIndex, Pseudonym)]) {
+        let _ = (stream, rules, named);
+    }
+
+    /// Whether anything may be written now. What may not waits, and so does the program.
+    fn may_pass(&self) -> bool {
+        true
     }
 
     /// Something happened.

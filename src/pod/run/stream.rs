@@ -8,6 +8,8 @@ use std::io::{ErrorKind, IoSlice, Read};
 use std::mem;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
@@ -15,6 +17,7 @@ use super::outlet::{Closed, Outlet};
 use super::{Event, Name, Watch};
 use crate::finding::{Finding, RuleIndex};
 use crate::pod::{Draft, Guard};
+use crate::redact::Pseudonym;
 use crate::sanitize::Sanitizer;
 use crate::stream::Out;
 
@@ -26,6 +29,8 @@ const MUCH: usize = 32 << 10;
 const AHEAD: u8 = 16;
 /// Shorter pieces are copied: a piece of its own costs more.
 const SHORT: usize = 512;
+/// How often it is asked whether what may not be written now may be.
+const HOLD: Duration = Duration::from_millis(100);
 /// How many pieces are written at once.
 const PIECES: usize = 256;
 /// How much a terminal holds.
@@ -109,6 +114,8 @@ struct Written {
     pieces: Vec<Piece>,
     made: Vec<u8>,
     found: Vec<RuleIndex>,
+    named: Vec<(RuleIndex, Pseudonym)>,
+    sanitizer: Option<Arc<Sanitizer>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -125,6 +132,7 @@ impl Written {
         self.pieces.clear();
         self.made.clear();
         self.found.clear();
+        self.named.clear();
         let start = block.as_ptr() as usize;
         self.block = (start, start + block.len());
     }
@@ -165,26 +173,33 @@ impl Out for Written {
         }
     }
 
-    fn found(&mut self, finding: &Finding) {
+    fn replaced(&mut self, finding: &Finding, marker: &[u8]) {
         self.found.push(finding.rule);
+        let named = self.sanitizer.as_ref().and_then(|sanitizer| sanitizer.pseudonym(finding.rule, marker));
+        self.named.extend(named.map(|named| (finding.rule, named)));
     }
 }
 
 impl Draft for Written {
-    /// Its last piece with where that ends, and how much there is of pieces, made bytes and findings.
-    type Mark = (Option<Piece>, [usize; 3]);
+    /// Its last piece with where that ends, and how much there is of pieces, made bytes, findings and
+    /// pseudonyms.
+    type Mark = (Option<Piece>, [usize; 4]);
 
     fn mark(&self) -> Self::Mark {
-        (self.pieces.last().copied(), [self.pieces.len(), self.made.len(), self.found.len()])
+        (
+            self.pieces.last().copied(),
+            [self.pieces.len(), self.made.len(), self.found.len(), self.named.len()],
+        )
     }
 
-    fn undo(&mut self, (last, [pieces, made, found]): Self::Mark) {
+    fn undo(&mut self, (last, [pieces, made, found, named]): Self::Mark) {
         self.pieces.truncate(pieces);
         if let (Some(grown), Some(was)) = (self.pieces.last_mut(), last) {
             *grown = was;
         }
         self.made.truncate(made);
         self.found.truncate(found);
+        self.named.truncate(named);
     }
 }
 
@@ -204,7 +219,7 @@ impl Stream {
     pub(super) fn run(mut self) {
         let mut work = Working {
             guard: Guard::new(self.sanitizer.clone()),
-            written: Written::default(),
+            written: Written { sanitizer: Some(self.sanitizer.clone()), ..Written::default() },
             said: [false; 2],
         };
         let mut buffer = vec![0; BLOCK];
@@ -257,6 +272,9 @@ impl Stream {
         let ends_line = written.ends_line(block);
         let mut pieces = written.pieces.iter().map(|&piece| written.piece(piece, block)).peekable();
         let mut done = Ok(());
+        while !self.watch.may_pass() {
+            thread::sleep(HOLD);
+        }
         while done.is_ok() && pieces.peek().is_some() {
             let mut some = [IoSlice::new(&[]); PIECES];
             let taken =
@@ -267,7 +285,7 @@ impl Stream {
             });
         }
         if done.is_ok() && !written.found.is_empty() {
-            self.watch.found(self.name, &written.found);
+            self.watch.found(self.name, &written.found, &written.named);
         }
         drop(pieces);
         work.written = written;

@@ -1,7 +1,7 @@
 //! What stands in front of a message of syslog: RFC 5424, RFC 3164 and what passes for it. Nothing is scrubbed here, and
 //! nothing is lost: what does not read as a header is part of the message.
 
-use super::super::time::{parse_rfc3164, parse_rfc3339};
+use crate::pod::time::{parse_rfc3164, parse_rfc3339};
 
 /// A message and what its header says of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -158,9 +158,11 @@ fn run_datagrams(socket: &Datagrams, taker: &mut Taker, house: &House) -> Result
             drops.tell(house);
         }
         let is_draining = house.stopping.is_draining();
-        if house.stopping.is_late() || (is_draining && !is_full && last.elapsed() >= QUIET) {
+        let is_late = house.stopping.is_late();
+        if is_late || (is_draining && !is_full && last.elapsed() >= QUIET) {
             drops.tell(house);
-            return Ok(());
+            // More is there than could be taken in time.
+            return if is_late && is_full { Err(Unfinished::Stopped) } else { Ok(()) };
         }
         if !is_full {
             readied(&[socket.as_fd()], if is_draining { QUIET / 5 } else { LOOK });

@@ -21,6 +21,8 @@ use crate::pod::house::House;
 const VERSION: u32 = 1;
 /// It is written no more often than this,
 const EVERY: Duration = Duration::from_secs(1);
+/// but sooner at first: who is killed again and again must get on.
+const AT_FIRST: Duration = Duration::from_millis(50);
 /// and no more often than so many times as long as writing takes.
 const RATIO: u32 = 20;
 
@@ -120,7 +122,7 @@ impl Checkpoint {
             }
             Err(error) => return Err(cannot(error)),
         };
-        Ok(Self { path: path.to_owned(), _lock: lock, last: None, wait: EVERY, has_failed: false })
+        Ok(Self { path: path.to_owned(), _lock: lock, last: None, wait: AT_FIRST, has_failed: false })
     }
 
     /// Reads the file. `None`: there is none, or none of ours; then all files are read from their beginning.
@@ -157,7 +159,7 @@ impl Checkpoint {
         let start = Instant::now();
         let written = self.put(&Whole::of(sources));
         self.last = Some(Instant::now());
-        self.wait = EVERY.max(start.elapsed() * RATIO);
+        self.wait = EVERY.min(self.wait * 2).max(start.elapsed() * RATIO);
         match &written {
             Ok(()) if self.has_failed => tracing::info!("the checkpoint is written again"),
             Ok(()) => {}

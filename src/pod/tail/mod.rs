@@ -123,10 +123,8 @@ impl Tail {
             if !self.sources.has_turns() {
                 let most = if is_draining { SOON / 4 } else { self.next_listing() };
                 self.wake.wait(most, &self.house.stopping);
-                if is_busy {
-                    let early = BURST.saturating_sub(woken.elapsed());
-                    self.house.stopping.wait(early);
-                }
+                // Others may write beside our files all the time, too.
+                self.house.stopping.wait(BURST.saturating_sub(woken.elapsed()));
             }
         }
     }
@@ -202,12 +200,21 @@ impl Tail {
     fn emptied(&mut self, id: Id, generation: usize) -> Result<(), Stopped> {
         let copy = self.rotation.copy_of(&self.sources, id, generation);
         let Some(source) = self.sources.all.get_mut(&id) else { return Ok(()) };
-        let tail = std::mem::take(&mut source.generations[generation].tail);
-        source.generations[generation].empty();
+        let emptied = &mut source.generations[generation];
+        let tail = std::mem::take(&mut emptied.tail);
+        let (born, was_read) = (emptied.born, emptied.taken.offset >= emptied.size);
+        emptied.empty();
+        // Another file has got the name and the inode of one that was deleted.
+        let is_other = born.is_some() && born != emptied.born;
         match copy {
             Some(copy) => {
                 self.house.event("rotated");
                 self.sources.adopt_copy(id, generation, copy);
+            }
+            None if is_other && was_read => {
+                self.house.event("rotated");
+                self.reading.go_on_without(source, &tail)?;
+                self.sources.stir(id);
             }
             None => {
                 self.house.event("truncated");
