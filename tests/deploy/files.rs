@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use saphyr::{LoadableYamlNode, Scalar, Yaml, YamlData};
+use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value};
 
 pub(super) fn root() -> &'static Path {
@@ -51,13 +51,13 @@ pub(super) fn all_documents() -> Vec<(PathBuf, Value)> {
 /// A node as JSON; merge keys are followed, as Go's parsers do.
 fn json(node: &Yaml<'_>) -> Value {
     match node {
-        YamlData::Value(Scalar::Null) => Value::Null,
-        YamlData::Value(Scalar::Boolean(value)) => Value::Bool(*value),
-        YamlData::Value(Scalar::Integer(value)) => (*value).into(),
-        YamlData::Value(Scalar::FloatingPoint(value)) => Value::from(value.into_inner()),
-        YamlData::Value(Scalar::String(value)) => value.as_ref().into(),
-        YamlData::Sequence(items) => Value::Array(items.iter().map(json).collect()),
-        YamlData::Mapping(entries) => {
+        Yaml::Value(Scalar::Null) => Value::Null,
+        Yaml::Value(Scalar::Boolean(value)) => Value::Bool(*value),
+        Yaml::Value(Scalar::Integer(value)) => (*value).into(),
+        Yaml::Value(Scalar::FloatingPoint(value)) => Value::from(value.into_inner()),
+        Yaml::Value(Scalar::String(value)) => value.as_ref().into(),
+        Yaml::Sequence(items) => Value::Array(items.iter().map(json).collect()),
+        Yaml::Mapping(entries) => {
             let mut map = Map::new();
             for (key, value) in entries {
                 let Value::String(key) = json(key) else { panic!("a key that is no string") };
