@@ -15,6 +15,8 @@ mod clean_log;
 mod cli;
 mod corpus;
 mod example_log;
+#[cfg(feature = "pod")]
+mod inputs;
 mod leaks;
 mod otlp;
 mod properties;

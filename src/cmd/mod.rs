@@ -12,11 +12,13 @@
 mod completions;
 mod explain;
 mod filter;
+#[cfg(feature = "pod")]
+mod inputs;
 #[cfg(unix)]
 mod install;
-#[cfg(feature = "otlp")]
+#[cfg(feature = "pod")]
 mod logs;
-#[cfg(feature = "otlp")]
+#[cfg(feature = "pod")]
 mod otel;
 mod pipe;
 #[cfg(feature = "otlp")]
@@ -26,7 +28,7 @@ mod rules;
 #[cfg(all(feature = "pod", target_os = "linux"))]
 mod run;
 mod setup;
-#[cfg(feature = "otlp")]
+#[cfg(feature = "pod")]
 mod sidecar;
 
 use std::io::Write;
@@ -61,7 +63,7 @@ enum Command {
     Filter(filter::Args),
     #[cfg(all(feature = "pod", target_os = "linux"))]
     Run(run::Args),
-    #[cfg(feature = "otlp")]
+    #[cfg(feature = "pod")]
     Sidecar(Box<sidecar::Args>),
     #[cfg(feature = "otlp")]
     Probe(probe::Args),
@@ -118,7 +120,7 @@ pub fn main() -> ExitCode {
             Command::Filter(args) => filter::run(args),
             #[cfg(all(feature = "pod", target_os = "linux"))]
             Command::Run(args) => run::run(args),
-            #[cfg(feature = "otlp")]
+            #[cfg(feature = "pod")]
             Command::Sidecar(args) => sidecar::run(*args),
             #[cfg(feature = "otlp")]
             Command::Probe(args) => probe::run(args),
@@ -151,7 +153,7 @@ fn panic_text(location: Option<&Location<'_>>) -> String {
 
 /// Tells the user something, on stderr or in our log, if there is one. A closed stderr is no reason to stop.
 pub(crate) fn say(message: &str) {
-    #[cfg(feature = "otlp")]
+    #[cfg(feature = "pod")]
     if logs::is_started() {
         return tracing::warn!("{message}");
     }

@@ -4,7 +4,12 @@
 //! unknown key or rule id is one, and one is enough to refuse. Faults never quote the file: what it allows may be a
 //! value that must not be shown. The published schema is `deploy/config.schema.json`; a test compares the two.
 
+mod actions;
+mod allow;
 mod date;
+pub mod inputs;
+pub mod output;
+mod reader;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,16 +17,19 @@ use std::sync::Arc;
 use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 
 use crate::finding::RuleIndex;
-use crate::rules::allow::{Allowlist, Target};
-use crate::rules::pattern::Pattern;
-use crate::rules::{Action, Fault, Faults, Profile, Rule, Ruleset, known, nearest, re2, unknown};
+use crate::rules::allow::Allowlist;
+use crate::rules::{Action, Fault, Faults, Profile, Rule, Ruleset, nearest};
 use crate::sanitize::Parts;
 use crate::scan::Format;
 
 pub use date::Date;
+pub use inputs::Input;
+pub use output::Output;
+use reader::{Node, Reader};
 
 /// The keys of the file.
-pub const KEYS: [&str; 8] = ["profile", "rules", "builtin", "disable", "actions", "allow", "hash", "format"];
+pub const KEYS: [&str; 10] =
+    ["profile", "rules", "builtin", "disable", "actions", "allow", "hash", "format", "inputs", "output"];
 /// The keys of `actions`.
 pub const ACTION_KEYS: [&str; 4] = ["default", "profiles", "tags", "rules"];
 /// The keys of an entry of `allow`.
@@ -46,6 +54,10 @@ pub struct Config {
     pub key_file: Option<String>,
     /// The id of that key.
     pub key_id: Option<String>,
+    /// Where records come from.
+    pub inputs: Vec<Input>,
+    /// Where they go.
+    pub output: Option<Output>,
     disable: Vec<Named>,
     default_action: Option<Action>,
     by_profile: Vec<(Profile, Action)>,
@@ -188,36 +200,7 @@ fn indices(rules: &Ruleset, named: &[Named]) -> Vec<RuleIndex> {
     (0u32..).zip(rules.rules()).filter(|(_, rule)| is_named(rule)).map(|(i, _)| RuleIndex(i)).collect()
 }
 
-type Node<'t> = MarkedYaml<'t>;
-
-/// The text of a scalar that is a string.
-fn text<'n>(node: &'n Node<'_>) -> Option<&'n str> {
-    match &node.data {
-        YamlData::Value(Scalar::String(text)) => Some(text),
-        _ => None,
-    }
-}
-
-fn line(node: &Node<'_>) -> u32 {
-    u32::try_from(node.span.start.line()).unwrap_or(u32::MAX)
-}
-
-struct Reader {
-    file: Arc<str>,
-    faults: Vec<Fault>,
-}
-
 impl Reader {
-    fn fault(&mut self, node: &Node<'_>, item: &str, what: impl Into<String>) {
-        self.fault_at(node.span.start.line(), item, what);
-    }
-
-    fn fault_at(&mut self, line: usize, item: &str, what: impl Into<String>) {
-        let line = u32::try_from(line).unwrap_or(u32::MAX);
-        let (item, what) = (item.to_owned(), what.into());
-        self.faults.push(Fault { file: self.file.clone(), line, item, what, source: String::new() });
-    }
-
     fn top(&mut self, document: &Node<'_>, config: &mut Config) {
         if matches!(document.data, YamlData::Value(Scalar::Null)) {
             return;
@@ -234,6 +217,8 @@ impl Reader {
                 "disable" => config.disable = self.names(value, "disable"),
                 "actions" => self.actions(value, config),
                 "allow" => self.allow(value, config),
+                "inputs" => config.inputs = self.inputs(value),
+                "output" => config.output = self.output(value),
                 _ => self.hash(value, config),
             }
         }
@@ -248,185 +233,6 @@ impl Reader {
                 config.key_id = text;
             }
         }
-    }
-
-    fn actions(&mut self, node: &Node<'_>, config: &mut Config) {
-        for (key, value) in self.known_entries(node, "actions", &ACTION_KEYS) {
-            match key {
-                "default" => config.default_action = self.action(value, "actions.default"),
-                "profiles" => {
-                    for (at, name, value) in self.entries(value, "actions.profiles") {
-                        let profile = self.choice(at, "actions.profiles", &Profile::ALL, Profile::name);
-                        let action = self.action(value, &format!("actions.profiles.{name}"));
-                        config.by_profile.extend(profile.zip(action));
-                    }
-                }
-                "tags" => config.by_tag = self.named_actions(value, "actions.tags"),
-                _ => config.by_rule = self.named_actions(value, "actions.rules"),
-            }
-        }
-    }
-
-    fn named_actions(&mut self, node: &Node<'_>, item: &'static str) -> Vec<(Named, Action)> {
-        let mut actions = Vec::new();
-        for (at, name, value) in self.entries(node, item) {
-            let named = Named { name: name.to_owned(), line: line(at), item };
-            actions.extend(self.action(value, &format!("{item}.{name}")).map(|action| (named, action)));
-        }
-        actions
-    }
-
-    fn action(&mut self, node: &Node<'_>, item: &str) -> Option<Action> {
-        if matches!(node.data, YamlData::Mapping(_)) {
-            let (_, mask) = self.known_entries(node, item, &["mask"]).pop()?;
-            let (_, keep) = self.known_entries(mask, item, &["keep"]).pop()?;
-            return match keep.data {
-                YamlData::Value(Scalar::Integer(keep @ 0..=4)) => Some(Action::Mask { keep: keep as u8 }),
-                _ => {
-                    self.fault(keep, item, format!("keep is a whole number from 0 to {MAX_KEEP}"));
-                    None
-                }
-            };
-        }
-        let all = [Action::Replace, Action::Mask { keep: MAX_KEEP }, Action::Hash, Action::Remove];
-        let named: Vec<(&'static str, Action)> = Action::NAMES.into_iter().zip(all).collect();
-        self.choice(node, item, &named, |(name, _)| name).map(|(_, action)| action)
-    }
-
-    fn allow(&mut self, node: &Node<'_>, config: &mut Config) {
-        let YamlData::Sequence(entries) = &node.data else {
-            return self.fault(node, "allow", "is a list");
-        };
-        for entry in entries {
-            let entries = self.known_entries(entry, "allow", &ALLOW_KEYS);
-            let mut list = Allowlist::default();
-            let (mut rules, mut reason, mut conditions) = (Vec::new(), None, 0);
-            for (key, value) in entries {
-                match key {
-                    "value" => {
-                        conditions += 1;
-                        let exact = self
-                            .string(value, "allow.value")
-                            .map(|v| format!(r"\A(?:{})\z", regex_syntax::escape(&v)));
-                        list.regexes
-                            .extend(exact.and_then(|exact| self.pattern(value, "allow.value", &exact)));
-                    }
-                    "regex" => {
-                        conditions += 1;
-                        let source = self.string(value, "allow.regex");
-                        list.regexes
-                            .extend(source.and_then(|source| self.pattern(value, "allow.regex", &source)));
-                    }
-                    "stopwords" => {
-                        conditions += 1;
-                        let words = self.names(value, "allow.stopwords");
-                        list.stopwords =
-                            words.iter().map(|w| w.name.to_ascii_lowercase().into_bytes().into()).collect();
-                    }
-                    "target" => {
-                        let named =
-                            [("secret", Target::Secret), ("match", Target::Match), ("line", Target::Line)];
-                        if let Some((_, target)) =
-                            self.choice(value, "allow.target", &named, |(name, _)| name)
-                        {
-                            list.target = target;
-                        }
-                    }
-                    "rules" => rules = self.names(value, "allow.rules"),
-                    "expires" => match text(value).and_then(Date::parse) {
-                        Some(date) => config.expires.push((date, line(value))),
-                        None => self.fault(value, "allow.expires", "is a day of the calendar, as 2026-12-31"),
-                    },
-                    _ => reason = self.string(value, "allow.reason"),
-                }
-            }
-            if conditions != 1 {
-                self.fault(entry, "allow", "has exactly one of value, regex and stopwords");
-            }
-            if reason.is_none() {
-                self.fault(entry, "allow", "needs a reason: say why this may pass");
-            }
-            config.allow.push((rules, list));
-        }
-    }
-
-    fn pattern(&mut self, node: &Node<'_>, item: &str, source: &str) -> Option<Pattern> {
-        re2::read(source, Some(0), false)
-            .map(|read| read.pattern)
-            .map_err(|why| self.fault(node, item, why))
-            .ok()
-    }
-
-    /// The entries of a mapping, whatever their keys.
-    fn entries<'n, 't>(
-        &mut self,
-        node: &'n Node<'t>,
-        item: &str,
-    ) -> Vec<(&'n Node<'t>, &'n str, &'n Node<'t>)> {
-        let YamlData::Mapping(mapping) = &node.data else {
-            self.fault(node, item, "is a mapping of keys to values");
-            return Vec::new();
-        };
-        let mut entries = Vec::new();
-        for (key, value) in mapping {
-            match text(key) {
-                Some(name) => entries.push((key, name, value)),
-                None => self.fault(key, item, "has a key that is not a string; put it in quotes"),
-            }
-        }
-        entries
-    }
-
-    fn known_entries<'n, 't>(
-        &mut self,
-        node: &'n Node<'t>,
-        item: &str,
-        known: &[&str],
-    ) -> Vec<(&'n str, &'n Node<'t>)> {
-        let mut entries = self.entries(node, item);
-        entries.retain(|(at, name, _)| {
-            let is_known = known.contains(name);
-            if !is_known {
-                self.fault(at, item, unknown(name, "key", known));
-            }
-            is_known
-        });
-        entries.into_iter().map(|(_, name, value)| (name, value)).collect()
-    }
-
-    fn string(&mut self, node: &Node<'_>, item: &str) -> Option<String> {
-        let found = text(node).filter(|text| !text.is_empty());
-        if found.is_none() {
-            self.fault(node, item, "is a string that is not empty; put it in quotes");
-        }
-        found.map(str::to_owned)
-    }
-
-    fn names(&mut self, node: &Node<'_>, item: &'static str) -> Vec<Named> {
-        let YamlData::Sequence(entries) = &node.data else {
-            self.fault(node, item, "is a list of strings");
-            return Vec::new();
-        };
-        let mut names = Vec::new();
-        for entry in entries {
-            names.extend(self.string(entry, item).map(|name| Named { name, line: line(entry), item }));
-        }
-        names
-    }
-
-    fn choice<T: Copy>(
-        &mut self,
-        node: &Node<'_>,
-        item: &str,
-        all: &[T],
-        name: fn(T) -> &'static str,
-    ) -> Option<T> {
-        let Some(got) = text(node) else {
-            let names: Vec<_> = all.iter().map(|&one| name(one)).collect();
-            self.fault(node, item, format!("is one of {}", names.join(", ")));
-            return None;
-        };
-        known(got, "choice here", all, name).map_err(|why| self.fault(node, item, why)).ok()
     }
 }
 
@@ -527,5 +333,16 @@ mod tests {
         check("/properties/actions/properties", &ACTION_KEYS);
         check("/properties/allow/items/properties", &ALLOW_KEYS);
         check("/properties/hash/properties", &HASH_KEYS);
+        let of_input = |kind: &str| format!("/properties/inputs/items/properties{kind}");
+        check(&of_input(""), &inputs::INPUT_KEYS);
+        check("/$defs/tail/properties", &inputs::TAIL_KEYS);
+        check(&of_input("/fifo/properties"), &inputs::FIFO_KEYS);
+        check(&of_input("/syslog/properties"), &inputs::SYSLOG_KEYS);
+        check(&of_input("/otlp/properties"), &inputs::OTLP_INPUT_KEYS);
+        let of_output = |kind: &str| format!("/properties/output/oneOf/1/properties{kind}");
+        check(&of_output(""), &output::OUTPUT_KEYS);
+        check(&of_output("/stdout/properties"), &output::STDOUT_KEYS);
+        check(&of_output("/file/properties"), &output::FILE_KEYS);
+        check(&of_output("/otlp/properties"), &output::OTLP_OUTPUT_KEYS);
     }
 }

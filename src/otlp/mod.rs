@@ -29,6 +29,7 @@ mod judge;
 mod leaves;
 mod opaque;
 mod portion;
+mod records;
 mod refused;
 mod rewrite;
 mod schema;
@@ -44,7 +45,8 @@ use crate::finding::RuleIndex;
 use crate::sanitize::Sanitizer;
 use crate::scan::LineStarts;
 
-pub use answer::{Answer, answer_to_json, answer_to_protobuf};
+pub use answer::{Answer, answer_to_json, answer_to_protobuf, partial_success};
+pub use records::{LogRecord, Records, severity_text};
 pub use refused::{Malformed, Refused};
 pub use status::{retry_delay, status_message, status_with_code, write_status, write_status_json};
 

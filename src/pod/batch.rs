@@ -85,6 +85,13 @@ impl Batch {
         self.records.push(Record { end: self.text.len(), details });
     }
 
+    /// Adds a whole record; newlines in its text do not end it. None may have begun.
+    pub fn push_record(&mut self, text: &[u8], found: impl Iterator<Item = RuleIndex>, details: Details) {
+        self.text.extend_from_slice(text);
+        self.found.extend(found);
+        self.end_record(details);
+    }
+
     /// Whether the text of a record has begun and not ended.
     pub fn is_in_record(&self) -> bool {
         self.records.last().map_or(0, |record| record.end) < self.text.len()
@@ -101,11 +108,17 @@ impl Batch {
         self.records[from..].iter_mut().map(|record| &mut record.details)
     }
 
-    /// Forgets its records; origin and rules stay.
+    /// Forgets its records; origin and rules stay, and so does what has begun of a record.
     pub fn clear(&mut self) {
-        self.text.clear();
+        let begun = self.records.last().map_or(0, |record| record.end);
+        self.text.drain(..begun);
         self.records.clear();
         self.found.clear();
+    }
+
+    /// How many bytes a record has that has begun and not ended.
+    pub fn begun(&self) -> usize {
+        self.text.len() - self.records.last().map_or(0, |record| record.end)
     }
 }
 

@@ -13,6 +13,7 @@ use hyper::header::{
 use hyper::{HeaderMap, Response, StatusCode};
 
 use super::body::Whole;
+use super::companion::Verdict;
 use super::compression::ACCEPTED;
 use super::engine::Engine;
 use super::fault::{Code, Fault};
@@ -91,6 +92,37 @@ pub(super) fn answer(
         Protocol::Http(encoding) => to_http(clean, encoding),
     };
     Ok(Answered { response, code, found })
+}
+
+/// What became of a request of logs that has no client, by OTLP's table of what is tried again. What the table calls
+/// permanent but says nothing of the request (credentials, a path that is not there) is tried again all the same: an operator
+/// can mend it, and the records have nobody else who keeps them.
+pub(super) fn verdict(
+    engine: &Engine,
+    incoming: Incoming,
+    spoken: UpstreamProtocol,
+) -> Result<Verdict, Fault> {
+    let clean = match spoken {
+        UpstreamProtocol::Grpc => from_grpc(engine, incoming, Signal::Logs)?,
+        UpstreamProtocol::Http => from_http(engine, incoming, Signal::Logs)?,
+    };
+    let Clean { code, text, delay, message, .. } = clean;
+    let why = String::from_utf8_lossy(&text).into_owned();
+    Ok(match code {
+        Code::OK => {
+            let body = message.and_then(|(answer, encoding, body)| match encoding {
+                Encoding::Protobuf => Some(body),
+                Encoding::Json => otlp::answer_to_protobuf(answer, &body).ok().map(Bytes::from),
+            });
+            let (rejected, text) = body.as_deref().and_then(otlp::partial_success).unwrap_or((0, &[]));
+            let why = String::from_utf8_lossy(&cut(text.to_vec())).into_owned();
+            Verdict::Taken { rejected: rejected.try_into().unwrap_or_default(), why }
+        }
+        Code::RESOURCE_EXHAUSTED if delay.is_none() => Verdict::TooLarge,
+        Code::INVALID_ARGUMENT => Verdict::Refused { why },
+        Code::UNKNOWN | Code::INTERNAL => Verdict::Doubtful { why },
+        _ => Verdict::Again { after: delay, why },
+    })
 }
 
 fn from_grpc(engine: &Engine, incoming: Incoming, signal: Signal) -> Result<Clean, Fault> {

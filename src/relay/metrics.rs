@@ -129,7 +129,8 @@ fn histogram() -> Histogram {
 }
 
 impl Metrics {
-    pub(super) fn new() -> Self {
+    /// All at nothing; `others` adds counts of what runs beside the relay.
+    pub(super) fn new(others: impl FnOnce(&mut Registry)) -> Self {
         let seconds = || Seconds::new_with_constructor(histogram);
         let mut metrics = Self {
             registry: Registry::with_prefix("kasm_scrub"),
@@ -152,6 +153,7 @@ impl Metrics {
             rules: Gauge::default(),
         };
         metrics.register();
+        others(&mut metrics.registry);
         // What has not happened yet is 0, not absent: a rate of it can be alerted on.
         for event in Event::ALL {
             drop(metrics.events.get_or_create(&ByWhat { what: event.name() }));
@@ -301,7 +303,7 @@ mod tests {
 
     #[test]
     fn names_are_as_prometheus_has_them() {
-        let metrics = Metrics::new();
+        let metrics = Metrics::new(|_| {});
         metrics.found("password", Signal::Logs, 2);
         metrics.received(Signal::Traces, 10);
         metrics.scrubbed(Signal::Traces, Duration::from_millis(1));

@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Rules;
 use super::auth::Tokens;
+use super::companion::Companion;
 use super::engine::Engine;
 use super::metrics::{self, Metrics};
 use super::settings::PerSignal;
@@ -28,8 +29,10 @@ pub(super) struct Reload {
     pub(super) engine: Arc<Engine>,
     pub(super) tls: Option<Arc<Reread<ServerConfig>>>,
     pub(super) tokens: Option<Arc<Tokens>>,
-    pub(super) upstreams: PerSignal<Arc<Upstream>>,
+    pub(super) upstreams: Option<PerSignal<Arc<Upstream>>>,
     pub(super) metrics: Arc<Metrics>,
+    /// What goes by the same rules.
+    pub(super) companion: Option<Arc<dyn Companion>>,
 }
 
 /// Changes come in bursts: a file is emptied, written, closed.
@@ -45,7 +48,8 @@ impl Reload {
             Ok(sanitizer) => {
                 let count = sanitizer.rules().rules().len();
                 self.metrics.rules(count);
-                self.engine.replace(sanitizer);
+                self.engine.replace(sanitizer.clone());
+                self.companion.iter().for_each(|own| own.replace(sanitizer.clone()));
                 tracing::info!(rules = count, "rules were read again and are in use");
             }
             Err(why) => wrong.push(why),
@@ -56,7 +60,7 @@ impl Reload {
         if let Some(tokens) = &self.tokens {
             wrong.extend(tokens.reread().err());
         }
-        for upstream in self.upstreams.all() {
+        for upstream in self.upstreams.iter().flat_map(PerSignal::all) {
             let why = upstream.reread().err().map(|bad| bad.to_string());
             wrong.extend(why.filter(|why| !wrong.contains(why)));
         }

@@ -24,8 +24,8 @@ pub struct Settings {
     pub tls: Option<ServerTls>,
     /// A file with the bearer tokens that are taken, one a line; none: anyone may send.
     pub tokens: Option<PathBuf>,
-    /// Where requests of each signal go.
-    pub upstreams: PerSignal<Upstream>,
+    /// Where requests of each signal go; none: no request is taken, and no port for them is open.
+    pub upstreams: Option<PerSignal<Upstream>>,
     /// Limits.
     pub limits: Limits,
     /// What may be in a request.
@@ -44,7 +44,7 @@ impl Settings {
     /// The listener that an upstream leads back to, if one does: requests would go round until there is no room.
     pub(super) fn loops(&self) -> Option<&Address> {
         let leads_to = |address: &&Address| {
-            self.upstreams.all().into_iter().any(|upstream| match (&upstream.place, address) {
+            self.upstreams.iter().flat_map(PerSignal::all).any(|upstream| match (&upstream.place, address) {
                 (Place::Unix(there), Address::Unix(here)) => there == here,
                 (Place::Tcp { host, port, .. }, Address::Tcp(here)) => {
                     let (own, own_port) = here.rsplit_once(':').unwrap_or((here, ""));
@@ -93,6 +93,19 @@ impl<T> PerSignal<T> {
             Signal::Metrics => Some(&self.metrics),
             Signal::Profiles => None,
         }
+    }
+
+    /// Makes one for each signal of those that there are.
+    pub(super) fn try_map<U, E>(
+        &self,
+        mut make: impl FnMut(Signal, &T) -> Result<U, E>,
+    ) -> Result<PerSignal<U>, E> {
+        let Self { traces, logs, metrics } = self;
+        Ok(PerSignal {
+            traces: make(Signal::Traces, traces)?,
+            logs: make(Signal::Logs, logs)?,
+            metrics: make(Signal::Metrics, metrics)?,
+        })
     }
 
     /// All of them.

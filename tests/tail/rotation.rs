@@ -1,7 +1,7 @@
 //! Rotation: by renaming, by copying and emptying, by deleting.
 
 use std::fs::{self, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{Seek, Write};
 use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -209,7 +209,7 @@ fn a_hole_before_what_is_written_into_an_emptied_file_is_left() {
     tail.sink.wait_for(3000);
     file.set_len(0).unwrap();
     // Its writer does not append: it goes on where it was.
-    assert!(file.seek(SeekFrom::Current(0)).unwrap() > 4096);
+    assert!(file.stream_position().unwrap() > 4096);
     file.write_all(numbered(3000, 4000).as_bytes()).unwrap();
     tail.sink.wait_for(4000);
     check_numbered(&tail.stop(), 4000);
