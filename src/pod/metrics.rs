@@ -45,7 +45,7 @@ pub struct Metrics {
 }
 
 /// What happens to inputs and outputs that alerts may ask for: it is there from the start, as 0.
-const EVENTS: [&str; 16] = [
+const EVENTS: [&str; 17] = [
     "panicked",
     "input_failed",
     "unreadable",
@@ -62,6 +62,7 @@ const EVENTS: [&str; 16] = [
     "output_gone",
     "syslog_dropped",
     "syslog_refused",
+    "truncated",
 ];
 
 impl Metrics {

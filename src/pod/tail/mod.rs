@@ -117,7 +117,7 @@ impl Tail {
             }
             let is_quiet =
                 is_draining && !self.sources.has_turns() && last_read.elapsed() >= self.settings.quiet;
-            if is_quiet || self.house.stopping.is_over() {
+            if is_quiet {
                 return self.end();
             }
             if !self.sources.has_turns() {
@@ -159,7 +159,8 @@ impl Tail {
         self.is_listing_wanted = false;
         let wake = &mut self.wake;
         let listing = self.lister.list(&mut |folder| wake.watch(folder));
-        self.rotation.reconcile(&mut self.sources, listing, start, &self.house);
+        let lag = self.rotation.reconcile(&mut self.sources, listing, start, &self.house);
+        self.house.lag(self.settings.format.input(), lag);
         for source in self.sources.all.values() {
             if let Some(folder) = source.real.as_deref().and_then(|real| real.parent()) {
                 self.wake.watch(folder);

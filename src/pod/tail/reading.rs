@@ -246,14 +246,10 @@ fn origin(
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut labels = vec![("log.file.path", path.to_string_lossy().into_owned()), ("log.file.name", name)];
-    let input = match format {
-        Format::Lines => "file",
-        Format::Cri => {
-            labels.extend(cri::labels_of(path));
-            "cri"
-        }
-    };
-    let origin = clean_origin(input, labels, sanitizer);
+    if format == Format::Cri {
+        labels.extend(cri::labels_of(path));
+    }
+    let origin = clean_origin(format.input(), labels, sanitizer);
     *last = Some((path.to_owned(), sanitizer.clone(), origin.clone()));
     origin
 }

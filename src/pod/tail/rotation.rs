@@ -84,8 +84,14 @@ impl Rotation {
         !self.waiting.is_empty()
     }
 
-    /// Brings sources in line with what there is.
-    pub(super) fn reconcile(&mut self, sources: &mut Sources, listing: Listing, start: Start, house: &House) {
+    /// Brings sources in line with what there is. How many bytes are there that were not delivered.
+    pub(super) fn reconcile(
+        &mut self,
+        sources: &mut Sources,
+        listing: Listing,
+        start: Start,
+        house: &House,
+    ) -> u64 {
         let Listing { mut files, rotated } = listing;
         let is_ours = |(path, before): &(PathBuf, PathBuf)| {
             (sources.of_name(before).is_some() || files.iter().any(|found| found.path == *before))
@@ -116,6 +122,13 @@ impl Rotation {
             source.passed.retain(|(inode, _)| there.inodes.contains_key(inode));
         }
         sources.index();
+        let generations = sources.all.values().flat_map(|source| &source.generations);
+        let lags = generations.map(|generation| {
+            let size =
+                there.find(&generation.path, generation.inode).map_or(generation.size, |found| found.size);
+            size.saturating_sub(generation.taken.offset)
+        });
+        lags.sum()
     }
 
     /// A file that belongs to no source yet.

@@ -15,6 +15,16 @@ pub enum Format {
     Cri,
 }
 
+impl Format {
+    /// The kind of input that records say they come from.
+    pub(super) fn input(self) -> &'static str {
+        match self {
+            Self::Lines => "file",
+            Self::Cri => "cri",
+        }
+    }
+}
+
 /// What a tail is told.
 #[derive(Clone, Debug)]
 pub struct TailSettings {
