@@ -54,6 +54,7 @@ fn regexes_compile_and_have_anchors() {
                 assert!(keyed.pattern.as_ref().is_none_or(|p| p.is_compilable()), "{at}: does not compile");
             }
             Detect::Lines { pattern, .. } => assert!(pattern.is_compilable(), "{at}: does not compile"),
+            Detect::Learned => panic!("{at}: values are learned, not built in"),
         }
     }
 }
@@ -66,6 +67,7 @@ fn what_is_known_of_regexes_is_what_they_are() {
         let own = match &rule.detect {
             Detect::Regex { pattern, .. } | Detect::Lines { pattern, .. } => Some(pattern),
             Detect::Keys(keyed) => keyed.pattern.as_ref(),
+            Detect::Learned => None,
         };
         let lists = rule.allow.iter().chain(rule.file_allow.iter());
         own.into_iter().chain(lists.flat_map(|list| &list.regexes)).map(|pattern| pattern.source())
