@@ -17,6 +17,10 @@
 //!
 //! Modules, in reading order; each uses only those before it.
 
+#[cfg(feature = "audit")]
+pub mod audit;
+#[cfg(feature = "files")]
+pub mod bundle;
 pub mod carrier;
 #[cfg(feature = "cli")]
 pub mod cmd;
@@ -40,7 +44,7 @@ pub mod stream;
 pub mod trial;
 
 pub use finding::{Finding, RuleIndex};
-pub use redact::{BadKey, HashKey};
+pub use redact::{BadKey, HashKey, Pseudonym};
 pub use rules::{Action, Profile, RuleFile, Ruleset};
 pub use sanitize::{Key, Sanitizer};
 pub use scan::{Format, Work};

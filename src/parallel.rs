@@ -309,10 +309,13 @@ impl Draft {
     fn write(&self, block: &[u8], out: &mut impl Target) {
         let findings = self.work.findings();
         let mut done = 0;
+        let replacement = |i: usize| {
+            let end = self.begins.get(i + 1).copied().unwrap_or(self.replacements.len());
+            &self.replacements[self.begins[i]..end]
+        };
         let pieces = findings.iter().enumerate().flat_map(|(i, finding)| {
             let clean = &block[std::mem::replace(&mut done, finding.end)..finding.start];
-            let end = self.begins.get(i + 1).copied().unwrap_or(self.replacements.len());
-            [clean, &self.replacements[self.begins[i]..end]]
+            [clean, replacement(i)]
         });
         let last = &block[findings.last().map_or(0, |finding| finding.end)..];
         let pieces = pieces.chain([last]).filter(|piece| !piece.is_empty());
@@ -321,7 +324,7 @@ impl Draft {
         } else {
             out.write_pieces(pieces);
         }
-        findings.iter().for_each(|finding| out.found(finding));
+        findings.iter().enumerate().for_each(|(i, finding)| out.replaced(finding, replacement(i)));
     }
 }
 

@@ -15,6 +15,33 @@ use crate::scan::Format;
 /// How many hex digits of the HMAC a pseudonym has: 96 bits.
 const DIGITS: usize = 24;
 
+/// The digits of a pseudonym: they tell secrets apart, and without the key they tell nothing of them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pseudonym([u8; DIGITS]);
+
+impl Pseudonym {
+    /// Of what was written in place of a finding with the action `hash`, in whatever carrier.
+    pub(crate) fn of(marker: &[u8]) -> Option<Self> {
+        let quotes = marker.iter().rev().take_while(|&&b| b == b'\\' || crate::carrier::quote::is_mark(b));
+        let marker = &marker[..marker.len() - quotes.count()];
+        let inside = marker.strip_suffix(b"]").or_else(|| marker.strip_suffix(b"%5D"))?;
+        let digits = *inside.last_chunk()?;
+        digits.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')).then_some(Self(digits))
+    }
+}
+
+impl std::fmt::Display for Pseudonym {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|&digit| write!(f, "{}", char::from(digit)))
+    }
+}
+
+impl std::fmt::Debug for Pseudonym {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Pseudonym({self})")
+    }
+}
+
 /// The key of pseudonyms, and the name that tells it from the ones before and after it.
 #[derive(Clone)]
 pub struct HashKey {
@@ -65,6 +92,11 @@ impl HashKey {
         }
         let mac = Hmac::new_from_slice(&key).map_err(|_| BadKey::TooShort)?;
         Ok(Self { id: id.into(), mac })
+    }
+
+    /// The name.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
     }
 
     /// The pseudonym's digits for a secret, its escapes undone: the same in every carrier.

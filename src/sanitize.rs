@@ -4,11 +4,12 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use crate::carrier::escape::View;
 use crate::finding::{Finding, RuleIndex, Via};
 use crate::learned::Learned;
-use crate::redact::{self, HashKey};
+use crate::redact::{self, HashKey, Pseudonym};
 use crate::rules::allow::Allowlist;
 use crate::rules::{Action, Ruleset};
 use crate::scan::{Format, Scanner, Work};
@@ -29,6 +30,7 @@ pub struct Sanitizer {
     scanner: Scanner,
     actions: Vec<Action>,
     key: Option<HashKey>,
+    digest: OnceLock<[u8; 32]>,
 }
 
 /// What a [`Sanitizer`] is made of.
@@ -85,19 +87,41 @@ impl Sanitizer {
             Some(learned) => scanner.with_learned(learned),
             None => scanner,
         };
-        Ok(Self { scanner, actions, key })
+        Ok(Self { scanner, actions, key, digest: OnceLock::new() })
     }
 
     /// The built-in rules of the default profile, each replaced by its marker.
     pub fn builtin() -> Self {
         let rules = Ruleset::builtin().into_profile(crate::Profile::Default, |_| true);
         let actions = vec![Action::Replace; rules.rules().len()];
-        Self { scanner: Scanner::new(rules, Vec::new(), Format::Auto), actions, key: None }
+        Self {
+            scanner: Scanner::new(rules, Vec::new(), Format::Auto),
+            actions,
+            key: None,
+            digest: OnceLock::new(),
+        }
     }
 
     /// The rules it cleans by.
     pub fn rules(&self) -> &Ruleset {
         self.scanner.rules()
+    }
+
+    /// [`Ruleset::digest`] of its rules, which is made once.
+    pub fn digest(&self) -> &[u8; 32] {
+        self.digest.get_or_init(|| self.rules().digest())
+    }
+
+    /// The pseudonym in `marker`, which was written in place of a finding of this rule. `None`: the rule's findings get
+    /// none.
+    pub fn pseudonym(&self, rule: RuleIndex, marker: &[u8]) -> Option<Pseudonym> {
+        let action = self.actions.get(rule.0 as usize)?;
+        if *action == Action::Hash { Pseudonym::of(marker) } else { None }
+    }
+
+    /// A pseudonym as it stands in a line of text: `[rule:key:digits]`.
+    pub fn spell(&self, rule: RuleIndex, pseudonym: Pseudonym) -> String {
+        format!("[{}:{}:{pseudonym}]", self.rules()[rule].id, self.key.as_ref().map_or("", HashKey::id))
     }
 
     /// Whether any of its findings become pseudonyms.
@@ -132,13 +156,28 @@ impl Sanitizer {
 
     /// Writes `block` with its findings replaced: clean runs as slices of it, replacements between them.
     pub fn write(&self, block: &[u8], findings: &[Finding], out: &mut dyn FnMut(&[u8])) {
+        self.write_noting(block, findings, out, &mut |_, _| {});
+    }
+
+    /// The same; `named` learns of the pseudonyms that were written.
+    pub(crate) fn write_noting(
+        &self,
+        block: &[u8],
+        findings: &[Finding],
+        out: &mut dyn FnMut(&[u8]),
+        named: &mut dyn FnMut(RuleIndex, Pseudonym),
+    ) {
         let mut done = 0;
         let mut pen = Pen::default();
         for finding in findings {
             if finding.start > done {
                 out(&block[done..finding.start]);
             }
-            out(self.replacement(block, finding, &mut pen));
+            let marker = self.replacement(block, finding, &mut pen);
+            out(marker);
+            if let Some(pseudonym) = self.pseudonym(finding.rule, marker) {
+                named(finding.rule, pseudonym);
+            }
             done = finding.end;
         }
         if done < block.len() {

@@ -33,6 +33,13 @@ pub trait Out {
     fn found(&mut self, finding: &Finding) {
         let _ = finding;
     }
+
+    /// Learns of a finding and of what was written in its place, for who has to know its pseudonym
+    /// ([`Sanitizer::pseudonym`]). What is written may hold the end of a secret (the action `mask`): it is not to be kept.
+    fn replaced(&mut self, finding: &Finding, marker: &[u8]) {
+        let _ = marker;
+        self.found(finding);
+    }
 }
 
 impl Out for Vec<u8> {
@@ -111,6 +118,15 @@ impl<S: Deref<Target = Sanitizer>> Scrubber<S> {
         self.work.go_on_from(work);
     }
 
+    /// A scrubber for the line behind the last whole one, with what those before it have left open; of a line that has
+    /// begun it knows nothing.
+    pub(crate) fn behind_lines(&self) -> Self
+    where
+        S: Clone,
+    {
+        Self { work: self.work.beside(), ..Self::new(self.sanitizer.clone()) }
+    }
+
     /// Ends the stream: writes what is left.
     pub fn finish(mut self, out: &mut impl Out) {
         self.end_line(out);
@@ -183,8 +199,9 @@ impl<S: Deref<Target = Sanitizer>> Scrubber<S> {
             if finding.start > done {
                 out.write(&text[done..finding.start]);
             }
-            out.write(self.sanitizer.replacement(text, finding, &mut self.pen));
-            out.found(finding);
+            let marker = self.sanitizer.replacement(text, finding, &mut self.pen);
+            out.write(marker);
+            out.replaced(finding, marker);
             done = finding.end;
         }
         if done < to {

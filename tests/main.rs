@@ -14,7 +14,13 @@ mod audit;
 mod clean_log;
 mod cli;
 mod corpus;
+#[cfg(feature = "pod")]
+mod deploy;
 mod example_log;
+#[cfg(feature = "files")]
+mod files;
+#[cfg(feature = "pod")]
+mod inputs;
 mod leaks;
 mod learned;
 mod otlp;
@@ -22,4 +28,9 @@ mod properties;
 #[cfg(feature = "otlp")]
 mod relay;
 mod rules;
+#[cfg(all(feature = "pod", target_os = "linux"))]
+mod run;
 mod structure;
+#[cfg(feature = "pod")]
+mod tail;
+mod trail;

@@ -4,6 +4,8 @@
 
 #[path = "relay/answers.rs"]
 mod answers;
+#[path = "relay/audit.rs"]
+mod audit;
 #[path = "relay/canary.rs"]
 mod canary;
 #[path = "relay/certificates.rs"]
@@ -41,9 +43,9 @@ mod refusals;
 #[path = "relay/reload.rs"]
 mod reload;
 #[path = "relay/replies.rs"]
-mod replies;
+pub(crate) mod replies;
 #[path = "relay/requests.rs"]
-mod requests;
+pub(crate) mod requests;
 #[path = "relay/sidecar.rs"]
 mod sidecar;
 #[path = "relay/slow.rs"]
@@ -51,7 +53,7 @@ mod slow;
 #[path = "relay/soak.rs"]
 mod soak;
 #[path = "relay/stage.rs"]
-mod stage;
+pub(crate) mod stage;
 #[path = "relay/tls.rs"]
 mod tls;
 #[path = "relay/trailers.rs"]
@@ -59,7 +61,7 @@ mod trailers;
 #[path = "relay/unwanted.rs"]
 mod unwanted;
 #[path = "relay/upstream.rs"]
-mod upstream;
+pub(crate) mod upstream;
 
 use std::time::Duration;
 

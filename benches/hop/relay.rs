@@ -61,16 +61,19 @@ pub(crate) fn child(told: Told) {
         admin: None,
         tls: None,
         tokens: None,
-        upstreams: PerSignal::try_new(|signal: Signal| Ok::<_, ()>(Upstream::at(&url, signal, protocol)))
-            .expect("upstreams"),
+        upstreams: Some(
+            PerSignal::try_new(|signal: Signal| Ok::<_, ()>(Upstream::at(&url, signal, protocol)))
+                .expect("upstreams"),
+        ),
         limits: Limits::default(),
         policy: Policy::default(),
         canary: None,
         drain: Duration::from_secs(1),
         threads: 1,
+        audit: None,
         scrubbing: if scrubs { Scrubbing::On } else { Scrubbing::OffForMeasuring },
     };
-    relay::run(settings, Builtin).expect("a relay");
+    relay::run(settings, Builtin, None).expect("a relay");
 }
 
 /// Holds this process on these processors, where there are more than one.

@@ -3,11 +3,14 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::auditing::AuditOptions;
 use super::pipe::{self, Input, Sink};
 use super::setup::{SanitizerOptions, formats};
 use super::{Exit, Refusal, say};
 use crate::Sanitizer;
+use crate::audit::{Stream, Told, WhenFull};
 use crate::parallel;
 use crate::report::Report;
 use crate::scan::Format;
@@ -20,6 +23,7 @@ Examples:
   kasm-scrub filter --action hash --hash-key /run/secrets/key --hash-key-id 2026-01 < app.log
   kasm-scrub filter --fail-on-finding --report counts.json < app.log > /dev/null
   kasm-scrub filter --threads 4 < archive.log > clean.log
+  kasm-scrub filter --audit audit.jsonl --audit-key /run/secrets/audit < app.log > clean.log
 
 A line is written as soon as its newline is in. Bytes outside findings pass unchanged.";
 
@@ -41,18 +45,23 @@ pub(super) struct Args {
     /// Exit with 1 if there was a finding
     #[arg(long)]
     fail_on_finding: bool,
+    #[command(flatten)]
+    audit: AuditOptions,
 }
 
 pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
     let (sanitizer, profile) = args.sanitizer.sanitizer(args.format)?;
+    let sanitizer = Arc::new(sanitizer);
     // Before anything is read: a report that cannot be written is not found out about at the end.
     let report = args.report.as_deref().map(|path| open_report(path).map(|file| (path, file))).transpose()?;
+    let trail = args.audit.open(Box::new(tell))?;
     let cannot_read = |e: io::Error| Refusal(format!("cannot read stdin: {e}"));
     let input = pipe::duplicate(io::stdin()).map_err(cannot_read)?;
     let input = Input::new(input, report.is_some());
     let output =
         pipe::duplicate(io::stdout()).map_err(|e| Refusal(format!("cannot write to stdout: {e}")))?;
-    let mut sink = Sink::new(output, sanitizer.rules().rules().len());
+    let stream = trail.clone().map(|trail| Stream::new(trail, "stdin", sanitizer.clone()));
+    let mut sink = Sink::new(output, sanitizer.rules().rules().len()).with_audit(stream);
     let input = scrub(input, &sanitizer, usize::from(args.threads), &mut sink).map_err(cannot_read)?;
     (sink.tally.bytes_in, sink.tally.lines) = (input.bytes, input.lines());
     let mut exit = verdict(input.error, &sink, args.fail_on_finding);
@@ -62,7 +71,21 @@ pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
         say(&format!("cannot write the report {}: {error}", path.display()));
         exit = Exit::Unable;
     }
+    if let Some(trail) = &trail
+        && trail.close().is_err()
+        && args.audit.when_full() == WhenFull::Stop
+    {
+        exit = Exit::Unable;
+    }
     Ok(exit)
+}
+
+/// Says what becomes of the audit trail. That it can be written again is too late here if records wait for nobody.
+fn tell(told: Told<'_>) {
+    match told {
+        Told::Failed(why) => say(why),
+        Told::Recovered => say("the audit trail can be written again"),
+    }
 }
 
 /// Pushes all input through; what was read before an error is written all the same.
@@ -77,6 +100,13 @@ fn scrub(mut input: Input, sanitizer: &Sanitizer, threads: usize, sink: &mut Sin
 }
 
 fn verdict(read: Option<io::Error>, sink: &Sink, fail_on_finding: bool) -> Exit {
+    if sink.is_held {
+        say(&format!(
+            "stopped: the audit trail cannot be written; {} bytes were written to stdout",
+            sink.tally.bytes_out
+        ));
+        return Exit::Unable;
+    }
     match (sink.error(), read) {
         // The reader has gone: as with any filter, there is nothing left to do.
         (Some(error), _) if error.kind() == ErrorKind::BrokenPipe => Exit::Done,

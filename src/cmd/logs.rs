@@ -2,6 +2,7 @@
 //! is written, and only our own parts are heard: libraries may tell of headers.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tracing::Level;
@@ -56,6 +57,13 @@ impl<'w> MakeWriter<'w> for Scrubbed {
     }
 }
 
+static IS_STARTED: AtomicBool = AtomicBool::new(false);
+
+/// Whether this process has a log, in which everything it says is to be.
+pub(super) fn is_started() -> bool {
+    IS_STARTED.load(Ordering::Relaxed)
+}
+
 /// Starts the log of this process.
 pub(super) fn start(format: &str, level: &str, scrubbed: Scrubbed) {
     let level: Level = level.parse().unwrap_or(Level::INFO);
@@ -67,6 +75,7 @@ pub(super) fn start(format: &str, level: &str, scrubbed: Scrubbed) {
         "json" => registry.with(layer.json().flatten_event(true)).try_init(),
         _ => registry.with(layer.with_ansi(false)).try_init(),
     };
+    IS_STARTED.store(true, Ordering::Relaxed);
 }
 
 #[cfg(test)]

@@ -9,19 +9,31 @@
     reason = "files, pipes and the terminal are dealt with here"
 )]
 
+mod audit;
+mod auditing;
 mod completions;
 mod explain;
+#[cfg(feature = "files")]
+mod files;
 mod filter;
+#[cfg(feature = "pod")]
+mod inputs;
+#[cfg(unix)]
+mod install;
 mod learn;
-#[cfg(feature = "otlp")]
+#[cfg(feature = "pod")]
 mod logs;
-#[cfg(feature = "otlp")]
+#[cfg(feature = "pod")]
 mod otel;
 mod pipe;
+#[cfg(feature = "otlp")]
+mod probe;
 mod rule_costs;
 mod rules;
+#[cfg(all(feature = "pod", target_os = "linux"))]
+mod run;
 mod setup;
-#[cfg(feature = "otlp")]
+#[cfg(feature = "pod")]
 mod sidecar;
 
 use std::io::Write;
@@ -34,12 +46,15 @@ const ABOUT: &str = "Takes secrets and PII out of logs and traces before they ar
 const EXAMPLES: &str = "\
 Examples:
   app 2>&1 | kasm-scrub filter
+  kasm-scrub run -- app --port 8080
   kasm-scrub sidecar --upstream http://otel-collector:4317
   kasm-scrub filter --profile strict --report counts.json < app.log > clean.log
+  kasm-scrub files /var/log/kasm -o kasm-logs.tar.gz
   kasm-scrub explain < app.log
   kasm-scrub rules list --profile secrets
 
-Exit codes: 0 done, 1 findings (with --fail-on-finding) or failed examples, 2 could not do it.";
+Exit codes: 0 done, 1 findings (with --fail-on-finding), failed examples or a broken audit trail, 2 could not do
+it; of `run`, those of the program.";
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -52,10 +67,19 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Filter(filter::Args),
-    #[cfg(feature = "otlp")]
+    #[cfg(all(feature = "pod", target_os = "linux"))]
+    Run(run::Args),
+    #[cfg(feature = "pod")]
     Sidecar(Box<sidecar::Args>),
+    #[cfg(feature = "files")]
+    Files(Box<files::Args>),
+    #[cfg(feature = "otlp")]
+    Probe(probe::Args),
+    #[cfg(unix)]
+    Install(install::Args),
     Explain(explain::Args),
     Rules(rules::Args),
+    Audit(audit::Args),
     Completions(completions::Args),
 }
 
@@ -63,11 +87,27 @@ enum Command {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// Done.
-    Done = 0,
+    Done,
     /// Done, and there is something that was asked to be told.
-    Found = 1,
+    Found,
     /// It could not be done; a message says why.
-    Unable = 2,
+    Unable,
+    /// What a program under our care has ended with.
+    #[cfg(all(feature = "pod", target_os = "linux"))]
+    Program(u8),
+}
+
+impl Exit {
+    /// The exit code of the process.
+    fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Found => 1,
+            Self::Unable => 2,
+            #[cfg(all(feature = "pod", target_os = "linux"))]
+            Self::Program(code) => code,
+        }
+    }
 }
 
 /// Why a command could not do its work: what to tell the user.
@@ -87,10 +127,19 @@ pub fn main() -> ExitCode {
         let Cli { command } = Cli::parse();
         match command {
             Command::Filter(args) => filter::run(args),
-            #[cfg(feature = "otlp")]
+            #[cfg(all(feature = "pod", target_os = "linux"))]
+            Command::Run(args) => run::run(args),
+            #[cfg(feature = "pod")]
             Command::Sidecar(args) => sidecar::run(*args),
+            #[cfg(feature = "files")]
+            Command::Files(args) => files::run(*args),
+            #[cfg(feature = "otlp")]
+            Command::Probe(args) => probe::run(args),
+            #[cfg(unix)]
+            Command::Install(args) => install::run(args),
             Command::Explain(args) => explain::run(args),
             Command::Rules(args) => rules::run(args),
+            Command::Audit(args) => audit::run(args),
             Command::Completions(args) => completions::run(args),
         }
     };
@@ -103,7 +152,7 @@ pub fn main() -> ExitCode {
         // The hook has said so.
         Err(_) => Exit::Unable,
     };
-    ExitCode::from(exit as u8)
+    ExitCode::from(exit.code())
 }
 
 /// A panic's message may quote what was scanned, so only its place is told.
@@ -114,8 +163,12 @@ fn panic_text(location: Option<&Location<'_>>) -> String {
     }
 }
 
-/// Tells the user something, on stderr. A closed stderr is no reason to stop.
+/// Tells the user something, on stderr or in our log, if there is one. A closed stderr is no reason to stop.
 pub(crate) fn say(message: &str) {
+    #[cfg(feature = "pod")]
+    if logs::is_started() {
+        return tracing::warn!("{message}");
+    }
     let style = anstyle::Style::new().bold();
     let mut stderr = anstream::stderr().lock();
     let _ = writeln!(stderr, "{style}kasm-scrub:{style:#} {message}");

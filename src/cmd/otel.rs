@@ -116,9 +116,9 @@ impl OfSignal<'_> {
         };
         let url: Url = format!("{scheme}{}", found.value).parse().map_err(|bad| found.wrong(bad))?;
         let mut upstream = Upstream::at(&url, signal, protocol);
-        if found.is_of_signal {
-            // As it is.
-            upstream.path = if url.path.is_empty() { "/".to_owned() } else { url.path };
+        // As it is. A socket has none.
+        if found.is_of_signal && !url.path.is_empty() {
+            upstream.path = url.path;
         }
         Ok(Some(upstream))
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
+use crate::audit::Stream;
 use crate::finding::Finding;
 use crate::parallel::{Source, Target};
 use crate::report::Tally;
@@ -118,12 +119,22 @@ pub(super) struct Sink {
     file: File,
     collected: Vec<u8>,
     error: Option<io::Error>,
+    audit: Option<Stream>,
+    /// It takes no more because the audit trail cannot be written.
+    pub(super) is_held: bool,
     pub(super) tally: Tally,
 }
 
 impl Sink {
     pub(super) fn new(file: File, rules: usize) -> Self {
-        Self { file, collected: Vec::with_capacity(COLLECTED), error: None, tally: Tally::new(rules) }
+        let (collected, tally) = (Vec::with_capacity(COLLECTED), Tally::new(rules));
+        Self { file, collected, error: None, audit: None, is_held: false, tally }
+    }
+
+    /// A sink whose findings are noted. While they cannot be, nothing is written.
+    pub(super) fn with_audit(mut self, audit: Option<Stream>) -> Self {
+        self.audit = audit;
+        self
     }
 
     /// Writes what was collected.
@@ -147,7 +158,8 @@ impl Sink {
     fn put_all(&mut self, mut pieces: &mut [IoSlice<'_>]) {
         // Pieces that are empty are passed over: a write of nothing is no failure.
         IoSlice::advance_slices(&mut pieces, 0);
-        while !pieces.is_empty() && self.error.is_none() {
+        self.is_held |= self.audit.as_ref().is_some_and(|audit| audit.pass().is_err());
+        while !pieces.is_empty() && self.error.is_none() && !self.is_held {
             match self.file.write_vectored(pieces) {
                 Ok(0) => self.error = Some(ErrorKind::WriteZero.into()),
                 Ok(written) => {
@@ -175,8 +187,11 @@ impl Out for Sink {
         }
     }
 
-    fn found(&mut self, finding: &Finding) {
+    fn replaced(&mut self, finding: &Finding, marker: &[u8]) {
         self.tally.count(finding);
+        if let Some(audit) = &mut self.audit {
+            audit.replaced(finding, marker);
+        }
     }
 }
 
@@ -195,7 +210,10 @@ impl Target for Sink {
 
     fn end_block(&mut self) -> bool {
         self.flush();
-        self.error.is_none()
+        if let Some(audit) = &mut self.audit {
+            audit.end_block();
+        }
+        self.error.is_none() && !self.is_held
     }
 }
 
@@ -203,6 +221,9 @@ impl Target for Sink {
 impl Drop for Sink {
     fn drop(&mut self) {
         self.flush();
+        if let Some(audit) = &mut self.audit {
+            audit.end_block();
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{HashKey, Sanitizer};
 /// The largest rule file or configuration that is read.
 const MAX_FILE: u64 = 16 << 20;
 /// The largest key file that is read.
-const MAX_KEY: u64 = 64 << 10;
+pub(super) const MAX_KEY: u64 = 64 << 10;
 
 /// Which rules.
 #[derive(Debug, clap::Args)]
@@ -72,7 +72,7 @@ fn actions() -> impl TypedValueParser<Value = Action> {
 }
 
 /// A time as it is written on the command line: `10s`, `500ms`, `2m`, `1h`.
-#[cfg(feature = "otlp")]
+#[cfg(feature = "pod")]
 pub(super) fn duration(text: &str) -> Result<std::time::Duration, String> {
     let at = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(at);
@@ -107,7 +107,7 @@ impl RuleOptions {
 
 impl SanitizerOptions {
     /// The files that the sanitizer is made of, as far as they can be told now.
-    #[cfg(feature = "otlp")]
+    #[cfg(feature = "pod")]
     pub(super) fn files(&self) -> Vec<PathBuf> {
         let mut files = self.rules.rules.clone();
         files.extend(self.hash_key.clone());
@@ -125,17 +125,17 @@ impl SanitizerOptions {
         files
     }
 
+    /// What the configuration says, if one is named.
+    pub(super) fn configuration(&self) -> Result<Config, Refusal> {
+        let Some(path) = &self.config else { return Ok(Config::default()) };
+        Ok(Config::read(&path.display().to_string(), &read_text("configuration", path)?)?)
+    }
+
     /// The sanitizer, and the profile it works by.
     pub(super) fn sanitizer(&self, format: Option<Format>) -> Result<(Sanitizer, Profile), Refusal> {
-        let (config, base) = match &self.config {
-            Some(path) => {
-                let text = read_text("configuration", path)?;
-                let config = Config::read(&path.display().to_string(), &text)?;
-                config.check_dates(today())?;
-                (config, path.parent().unwrap_or(Path::new("")))
-            }
-            None => (Config::default(), Path::new("")),
-        };
+        let base = self.config.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+        let config = self.configuration()?;
+        config.check_dates(today())?;
         let builtin = !self.rules.no_builtin && config.builtin.unwrap_or(true);
         let files: Vec<PathBuf> =
             config.rules.iter().map(|file| base.join(file)).chain(self.rules.rules.iter().cloned()).collect();

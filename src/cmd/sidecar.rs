@@ -4,15 +4,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::auditing::AuditOptions;
+use super::inputs::{InputOptions, OtlpOfConfig};
 use super::logs::{self, Scrubbed};
 use super::otel::Variables;
 use super::setup::{SanitizerOptions, duration};
 use super::{Exit, Refusal};
 use crate::Sanitizer;
-use crate::otlp::{Policy, Unknown};
+use crate::audit::{Told, WhenFull};
+use crate::otlp::{Policy, Signal, Unknown};
+use crate::pod::{self, Inputs, output};
 use crate::relay::{
-    self, Address, ClientTls, Compression, End, Limits, PerSignal, Rules, Scrubbing, ServerTls, Settings,
-    Upstream, UpstreamCompression, UpstreamProtocol, Url,
+    self, Address, ClientTls, Companion, Compression, End, Limits, PerSignal, Place, Rules, Scrubbing,
+    ServerTls, Settings, Upstream, UpstreamCompression, UpstreamProtocol, Url,
 };
 
 const EXAMPLES: &str = "\
@@ -22,10 +26,18 @@ Examples:
   kasm-scrub sidecar --upstream http://collector:4318 --upstream-protocol http/protobuf
   kasm-scrub sidecar --upstream http://collector:4317 --profile strict --canary 60s
   OTEL_EXPORTER_OTLP_HEADERS=x-tenant=kasm kasm-scrub sidecar --upstream https://tempo:4317
+  kasm-scrub sidecar --fifo /run/logs/app --syslog udp:127.0.0.1:5514
+  kasm-scrub sidecar --tail '/var/log/kasm/*.log' --state /var/lib/kasm-scrub --output otlp \
+    --upstream http://otel-collector:4317
 
 A request is answered with what the upstream has answered: nothing is queued, and nothing is
 lost that a client was told is taken. Clean requests go on as they came, byte by byte. What
 cannot be scrubbed is refused, never forwarded.
+
+With --tail, --cri, --fifo or --syslog, ports for OTLP are open only where they are asked for, and
+an upstream is needed only for them and for --output otlp. An input waits while its output cannot
+take more; nothing is dropped but datagrams of UDP, which the system counts. Sections inputs and
+output of --config say the same, and more; they are read when the sidecar starts.
 
 What no option says of the upstream, the variables OTEL_EXPORTER_OTLP_ENDPOINT, _PROTOCOL,
 _HEADERS, _TIMEOUT, _COMPRESSION, _INSECURE, _CERTIFICATE, _CLIENT_CERTIFICATE and _CLIENT_KEY
@@ -40,12 +52,14 @@ is wrong leaves the old ones in use. SIGTERM drains.";
 pub(super) struct Args {
     #[command(flatten)]
     sanitizer: SanitizerOptions,
-    /// Take OTLP/gRPC here: HOST:PORT or unix:/PATH; may be given more than once [default, if no --otlp-http is given
-    /// either: 127.0.0.1:4317]
+    #[command(flatten)]
+    inputs: InputOptions,
+    /// Take OTLP/gRPC here: HOST:PORT or unix:/PATH; may be given more than once [default, if neither --otlp-http nor an
+    /// input is given: 127.0.0.1:4317]
     #[arg(long, value_name = "ADDR", help_heading = "Clients")]
     otlp_grpc: Vec<Address>,
-    /// Take OTLP/HTTP (protobuf and JSON) here; may be given more than once [default, if no --otlp-grpc is given either:
-    /// 127.0.0.1:4318]
+    /// Take OTLP/HTTP (protobuf and JSON) here; may be given more than once [default, if neither --otlp-grpc nor an
+    /// input is given: 127.0.0.1:4318]
     #[arg(long, value_name = "ADDR", help_heading = "Clients")]
     otlp_http: Vec<Address>,
     /// The certificate chain of the ports above (PEM); with it they speak TLS only
@@ -132,13 +146,28 @@ pub(super) struct Args {
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = ["error", "warn", "info", "debug"],
         help_heading = "Operation")]
     log_level: String,
+    #[command(flatten)]
+    audit: AuditOptions,
 }
 
 pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
-    let settings = settings(&args, &Variables::of_process())?;
+    let (mut settings, mut inputs) = settings(&args, &Variables::of_process())?;
     let scrubbed = Scrubbed::default();
     logs::start(&args.log_format, &args.log_level, scrubbed.clone());
-    match relay::run(settings, Files { options: args.sanitizer, scrubbed })? {
+    let trail = args.audit.open(Box::new(tell))?;
+    settings.audit.clone_from(&trail);
+    if let Some(inputs) = &mut inputs {
+        inputs.audit.clone_from(&trail);
+    }
+    let inputs = inputs.map(|told| Arc::new(Inputs::new(told)) as Arc<dyn Companion>);
+    let end = relay::run(settings, Files { options: args.sanitizer, scrubbed }, inputs)?;
+    if let Some(trail) = trail
+        && trail.close().is_err()
+        && args.audit.when_full() == WhenFull::Stop
+    {
+        return Err(Refusal(trail.fault().unwrap_or_default()));
+    }
+    match end {
         End::Drained => Ok(Exit::Done),
         End::Interrupted => {
             Err(Refusal("ended by a second signal, before all requests were answered".to_owned()))
@@ -147,6 +176,22 @@ pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
             "requests were still under way at the deadline and were cut off; give --drain more time"
                 .to_owned(),
         )),
+        End::Undelivered => Err(Refusal(
+            "records were still undelivered at the deadline; see what the log says of the output, or give --drain \
+             more time"
+                .to_owned(),
+        )),
+        End::Failed => {
+            Err(Refusal("an input or the output has failed; the log says why".to_owned()))
+        }
+    }
+}
+
+/// Says in our log what becomes of the audit trail.
+fn tell(told: Told<'_>) {
+    match told {
+        Told::Failed(why) => tracing::error!("{why}"),
+        Told::Recovered => tracing::info!("the audit trail can be written again"),
     }
 }
 
@@ -170,9 +215,15 @@ impl Rules for Files {
     }
 }
 
-fn settings(args: &Args, variables: &Variables) -> Result<Settings, Refusal> {
+fn settings(args: &Args, variables: &Variables) -> Result<(Settings, Option<pod::Settings>), Refusal> {
+    let (inputs, told) = args.inputs.settings(&args.sanitizer.configuration()?, args.drain)?;
     let (mut grpc, mut http) = (args.otlp_grpc.clone(), args.otlp_http.clone());
-    if grpc.is_empty() && http.is_empty() {
+    for (told, all) in [(&told.grpc, &mut grpc), (&told.http, &mut http)] {
+        for address in told {
+            all.push(address.parse()?);
+        }
+    }
+    if inputs.is_none() && grpc.is_empty() && http.is_empty() {
         grpc.push(Address::Tcp("127.0.0.1:4317".to_owned()));
         http.push(Address::Tcp("127.0.0.1:4318".to_owned()));
     }
@@ -186,12 +237,13 @@ fn settings(args: &Args, variables: &Variables) -> Result<Settings, Refusal> {
         }
         _ => None,
     };
-    if args.max_memory < 3 * u32::from(args.max_request) + 1 {
+    // JSON for gRPC is held most often: compressed, plain, as protobuf, and compressed again.
+    let least = 4 * u32::from(args.max_request);
+    if args.max_memory < least {
         return Err(Refusal(format!(
             "--max-memory {} has no room for a request, what it is compressed from and what it becomes; \
-             make it {} or more, or --max-request less",
-            args.max_memory,
-            3 * args.max_request + 1
+             make it {least} or more, or --max-request less",
+            args.max_memory
         )));
     }
     let limits = Limits {
@@ -204,37 +256,61 @@ fn settings(args: &Args, variables: &Variables) -> Result<Settings, Refusal> {
         keep_alive: args.keep_alive,
         ..Limits::default()
     };
+    let has_ports = !(grpc.is_empty() && http.is_empty());
+    if args.canary.is_some() && !has_ports {
+        return Err(Refusal(
+            "--canary needs a port for OTLP to fly to; add --otlp-grpc or leave it out".to_owned(),
+        ));
+    }
+    let sends = inputs.as_ref().is_some_and(|told| matches!(told.output, output::Settings::Otlp(_)));
+    let upstreams = match (has_ports, sends) {
+        (true, _) => Some(PerSignal::try_new(|signal| upstream(args, &told, &variables.of(signal), signal))?),
+        // Only logs go there.
+        (false, true) => {
+            let logs = upstream(args, &told, &variables.of(Signal::Logs), Signal::Logs)?;
+            Some(PerSignal::try_new(|_| Ok::<_, Refusal>(logs.clone()))?)
+        }
+        (false, false) => None,
+    };
     let unknown = if args.strict_fields { Unknown::Remove } else { Unknown::Scan };
-    Ok(Settings {
+    let settings = Settings {
         grpc,
         http,
         admin,
         tls,
         tokens: args.bearer_tokens.clone(),
-        upstreams: PerSignal::try_new(|signal| upstream(args, &variables.of(signal), signal))?,
+        upstreams,
         limits,
         policy: Policy { unknown, most_bytes: usize::from(args.max_request) << 20 },
         canary: args.canary,
         drain: args.drain,
         threads: usize::from(args.threads),
+        audit: None,
         scrubbing: Scrubbing::On,
-    })
+    };
+    Ok((settings, inputs))
 }
 
-/// The upstream of a signal: what options say, else what variables say.
+/// The upstream of a signal: what options say, else the configuration, else variables.
 fn upstream(
     args: &Args,
+    told: &OtlpOfConfig,
     variables: &super::otel::OfSignal<'_>,
-    signal: crate::otlp::Signal,
+    signal: Signal,
 ) -> Result<Upstream, Refusal> {
     let protocol = match args.upstream_protocol.as_deref() {
         Some("http/protobuf") => UpstreamProtocol::Http,
         Some(_) => UpstreamProtocol::Grpc,
         None => variables.protocol()?.unwrap_or_default(),
     };
-    let mut upstream = match &args.upstream {
+    let mut upstream = match args.upstream.as_ref().or(told.url.as_ref()) {
         Some(text) => {
             let url: Url = text.parse().map_err(|bad| Refusal(format!("--upstream: {bad}")))?;
+            if protocol == UpstreamProtocol::Grpc && !url.path.trim_end_matches('/').is_empty() {
+                return Err(Refusal(format!(
+                    "--upstream {text}: gRPC has no path; leave it out, or add --upstream-protocol http/protobuf"
+                )));
+            }
             Upstream::at(&url, signal, protocol)
         }
         None => variables.upstream(signal, protocol)?.ok_or_else(|| {
@@ -257,6 +333,13 @@ fn upstream(
             None => variables.identity()?,
         },
     };
+    let is_tls = matches!(upstream.place, Place::Tcp { tls: true, .. });
+    if !is_tls && (args.upstream_ca.is_some() || args.upstream_cert.is_some()) {
+        return Err(Refusal(format!(
+            "--upstream-ca and --upstream-cert are for TLS, which {} does not speak; write https://, or leave them out",
+            upstream.place
+        )));
+    }
     upstream.headers = variables.headers()?;
     Ok(upstream)
 }
@@ -278,7 +361,7 @@ mod tests {
         let cli =
             Cli::try_parse_from(["sidecar"].into_iter().chain(words)).map_err(|error| error.to_string())?;
         let variables = Variables::new(variables.iter().map(|&(name, value)| (name.into(), value.into())));
-        settings(&cli.args, &variables).map_err(|Refusal(why)| why)
+        settings(&cli.args, &variables).map(|(settings, _)| settings).map_err(|Refusal(why)| why)
     }
 
     #[test]
@@ -286,8 +369,8 @@ mod tests {
         let told = told("--upstream http://gateway:4317", &[]).expect("enough");
         assert_eq!(told.grpc, [Address::Tcp("127.0.0.1:4317".to_owned())]);
         assert_eq!(told.http, [Address::Tcp("127.0.0.1:4318".to_owned())]);
-        assert_eq!(told.upstreams.logs.protocol, UpstreamProtocol::Grpc);
-        assert_eq!(told.upstreams.logs.timeout, Duration::from_secs(10));
+        let logs = told.upstreams.expect("upstreams").logs;
+        assert_eq!((logs.protocol, logs.timeout), (UpstreamProtocol::Grpc, Duration::from_secs(10)));
         assert_eq!(told.scrubbing, Scrubbing::On);
     }
 
@@ -302,7 +385,7 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "2500"),
             ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
         ];
-        let told_so = told("", &variables).expect("enough").upstreams;
+        let told_so = told("", &variables).expect("enough").upstreams.expect("upstreams");
         assert_eq!(
             (told_so.metrics.place.to_string().as_str(), told_so.metrics.path.as_str()),
             ("http://all:4318", "/base/v1/metrics")
@@ -316,16 +399,31 @@ mod tests {
         assert_eq!(told_so.logs.timeout, Duration::from_millis(2500));
         assert_eq!(told_so.logs.compression, UpstreamCompression::Always(Compression::Gzip));
         let beaten = told("--upstream http://option:1 --timeout 1s --upstream-protocol grpc", &variables)
-            .expect("enough");
-        assert_eq!(beaten.upstreams.logs.place.to_string(), "http://option:1");
-        assert_eq!(beaten.upstreams.logs.timeout, Duration::from_secs(1));
+            .expect("enough")
+            .upstreams
+            .expect("upstreams");
+        assert_eq!(beaten.logs.place.to_string(), "http://option:1");
+        assert_eq!(beaten.logs.timeout, Duration::from_secs(1));
         // Without a scheme, as for gRPC.
         let bare = [("OTEL_EXPORTER_OTLP_ENDPOINT", "all:4317"), ("OTEL_EXPORTER_OTLP_INSECURE", "true")];
-        assert_eq!(told("", &bare).expect("enough").upstreams.logs.place.to_string(), "http://all:4317");
-        assert_eq!(
-            told("", &bare[..1]).expect("enough").upstreams.logs.place.to_string(),
-            "https://all:4317"
-        );
+        let place = |variables: &[(&str, &str)]| {
+            told("", variables).expect("enough").upstreams.expect("upstreams").logs.place.to_string()
+        };
+        assert_eq!(place(&bare), "http://all:4317");
+        assert_eq!(place(&bare[..1]), "https://all:4317");
+    }
+
+    #[test]
+    fn inputs_alone_need_no_port_and_no_upstream() {
+        let alone = told("--fifo /run/logs", &[]).expect("enough");
+        assert!(alone.grpc.is_empty() && alone.http.is_empty() && alone.upstreams.is_none());
+        let both =
+            told("--fifo /run/logs --otlp-http 127.0.0.1:1 --upstream http://a:1", &[]).expect("enough");
+        assert!(both.grpc.is_empty() && both.http.len() == 1 && both.upstreams.is_some());
+        let sends = told("--fifo /run/logs --output otlp --upstream http://a:1", &[]).expect("enough");
+        assert!(sends.http.is_empty() && sends.upstreams.is_some());
+        let logs = [("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://only:1")];
+        assert!(told("--fifo /run/logs --output otlp", &logs).is_ok());
     }
 
     #[test]
@@ -335,11 +433,20 @@ mod tests {
             assert!(why.contains(want), "{line}: {why}");
         };
         check("", &[], "--upstream");
+        check("--fifo /a --output otlp", &[], "--upstream");
+        check("--fifo /a --otlp-grpc 127.0.0.1:1", &[], "--upstream");
+        check("--fifo /a --canary 60s", &[], "--canary needs a port");
         check("--upstream gateway:4317", &[], "--upstream: write http://");
         check("--upstream http://a --admin x", &[], "--admin x: write HOST:PORT");
         check("--upstream http://a --otlp-grpc 4317", &[], "write HOST:PORT or unix:/PATH");
         check("--upstream http://a --tls-cert x", &[], "--tls-key");
-        check("--upstream http://a --max-memory 100", &[], "make it 193 or more");
+        check("--upstream http://a --max-memory 100", &[], "make it 256 or more");
+        check("--upstream http://a/otlp", &[], "gRPC has no path");
+        check(
+            "--upstream http://a --upstream-ca ca.pem",
+            &[],
+            "are for TLS, which http://a:80 does not speak",
+        );
         check("--upstream http://a --canary 1x", &[], "write a number and s");
         let headers = ("OTEL_EXPORTER_OTLP_HEADERS", "hunter2hunter2");
         check("--upstream http://a", &[headers], "OTEL_EXPORTER_OTLP_HEADERS: write name=value");

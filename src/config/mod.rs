@@ -7,7 +7,9 @@
 mod actions;
 mod allow;
 mod date;
+pub mod inputs;
 mod learn;
+pub mod output;
 mod reader;
 
 use std::collections::HashSet;
@@ -22,12 +24,16 @@ use crate::sanitize::Parts;
 use crate::scan::Format;
 
 pub use date::Date;
+pub use inputs::Input;
 pub use learn::Learn;
+pub use output::Output;
 use reader::{Node, Reader};
 
 /// The keys of the file.
-pub const KEYS: [&str; 9] =
-    ["profile", "rules", "builtin", "disable", "actions", "allow", "hash", "learn", "format"];
+pub const KEYS: [&str; 11] = [
+    "profile", "rules", "builtin", "disable", "actions", "allow", "hash", "learn", "format", "inputs",
+    "output",
+];
 /// The keys of `actions`.
 pub const ACTION_KEYS: [&str; 4] = ["default", "profiles", "tags", "rules"];
 /// The keys of an entry of `allow`.
@@ -54,6 +60,10 @@ pub struct Config {
     pub key_file: Option<String>,
     /// The id of that key.
     pub key_id: Option<String>,
+    /// Where records come from.
+    pub inputs: Vec<Input>,
+    /// Where they go.
+    pub output: Option<Output>,
     /// Which values are learned.
     pub learn: Learn,
     disable: Vec<Named>,
@@ -215,6 +225,8 @@ impl Reader {
                 "disable" => config.disable = self.names(value, "disable"),
                 "actions" => self.actions(value, config),
                 "allow" => self.allow(value, config),
+                "inputs" => config.inputs = self.inputs(value),
+                "output" => config.output = self.output(value),
                 "learn" => self.learn(value, config),
                 _ => self.hash(value, config),
             }
@@ -330,6 +342,17 @@ mod tests {
         check("/properties/actions/properties", &ACTION_KEYS);
         check("/properties/allow/items/properties", &ALLOW_KEYS);
         check("/properties/hash/properties", &HASH_KEYS);
+        let of_input = |kind: &str| format!("/properties/inputs/items/properties{kind}");
+        check(&of_input(""), &inputs::INPUT_KEYS);
+        check("/$defs/tail/properties", &inputs::TAIL_KEYS);
+        check(&of_input("/fifo/properties"), &inputs::FIFO_KEYS);
+        check(&of_input("/syslog/properties"), &inputs::SYSLOG_KEYS);
+        check(&of_input("/otlp/properties"), &inputs::OTLP_INPUT_KEYS);
+        let of_output = |kind: &str| format!("/properties/output/oneOf/1/properties{kind}");
+        check(&of_output(""), &output::OUTPUT_KEYS);
+        check(&of_output("/stdout/properties"), &output::STDOUT_KEYS);
+        check(&of_output("/file/properties"), &output::FILE_KEYS);
+        check(&of_output("/otlp/properties"), &output::OTLP_OUTPUT_KEYS);
         check("/properties/learn/properties", &LEARN_KEYS);
     }
 }

@@ -123,6 +123,13 @@ pub fn answer_to_protobuf(answer: Answer, body: &[u8]) -> Result<Vec<u8>, Refuse
     }
 }
 
+/// How many items the response to a request says were not taken, and why, as it stands there. `None`: it says nothing of
+/// that, or cannot be read.
+pub fn partial_success(response: &[u8]) -> Option<(i64, &[u8])> {
+    let partial = read_partial(response).ok()??;
+    Some((partial.rejected.unwrap_or_default(), partial.message.unwrap_or_default()))
+}
+
 /// What was not taken, and why.
 #[derive(Default)]
 struct Partial<'b> {

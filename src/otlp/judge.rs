@@ -12,6 +12,7 @@ use super::seen::{As, Hash, Seen};
 use super::wire;
 use crate::finding::{Finding, RuleIndex};
 use crate::learned::Learned;
+use crate::redact::Pseudonym;
 use crate::sanitize::Sanitizer;
 use crate::scan::{LineStarts, Scanner, Work};
 
@@ -44,6 +45,8 @@ pub(super) struct Judge {
     pub(super) verdicts: Vec<Verdict>,
     /// What was found in the request.
     pub(super) found: Vec<RuleIndex>,
+    /// The pseudonyms that were written.
+    pub(super) named: Vec<(RuleIndex, Pseudonym)>,
     /// How many unknown fields go.
     pub(super) removed: usize,
 }
@@ -102,7 +105,8 @@ impl Judge {
 
     /// Forgets the request, and gives back memory that only an unusual one has needed.
     pub(super) fn shrink(&mut self) {
-        let Self { work, batch, marks, suspects, findings, number, written, verdicts, found, removed } = self;
+        let Self { work, batch, marks, suspects, findings, number, written, verdicts, found, named, removed } =
+            self;
         fn cut<T>(list: &mut Vec<T>, most: usize) {
             list.clear();
             list.shrink_to(most);
@@ -116,6 +120,7 @@ impl Judge {
         cut(written, KEPT_TEXT);
         cut(verdicts, KEPT);
         cut(found, KEPT);
+        cut(named, KEPT);
         *removed = 0;
     }
 
@@ -242,7 +247,7 @@ impl Judge {
     fn scan(&mut self, sanitizer: &Sanitizer, strict: bool, body: &[u8], leaves: &mut Leaves, index: u32) {
         let scanner = sanitizer.scanner();
         let leaf = leaves.list[index as usize];
-        let Self { work, findings, number, written, found, .. } = self;
+        let Self { work, findings, number, written, found, named, .. } = self;
         let raw = leaves.text(body, leaf.text);
         let is_unknown = match leaf.what {
             What::Unknown => Some(strict || !opaque::is_clean(scanner, raw, work)),
@@ -281,7 +286,8 @@ impl Judge {
             return;
         }
         let start = written.len();
-        sanitizer.write(text, findings, &mut |bytes| written.extend_from_slice(bytes));
+        let note = &mut |rule, pseudonym| named.push((rule, pseudonym));
+        sanitizer.write_noting(text, findings, &mut |bytes| written.extend_from_slice(bytes), note);
         found.extend(findings.iter().map(|finding| finding.rule));
         self.verdicts.push(Verdict { leaf: index as usize, text: Some(start..written.len()) });
         leaves.set_changed(leaf.unit);

@@ -29,6 +29,7 @@ mod judge;
 mod leaves;
 mod opaque;
 mod portion;
+mod records;
 mod refused;
 mod rewrite;
 mod schema;
@@ -41,12 +42,14 @@ mod wire;
 use std::sync::Arc;
 
 use crate::finding::RuleIndex;
+use crate::redact::Pseudonym;
 use crate::sanitize::Sanitizer;
 use crate::scan::LineStarts;
 
-pub use answer::{Answer, answer_to_json, answer_to_protobuf};
+pub use answer::{Answer, answer_to_json, answer_to_protobuf, partial_success};
+pub use records::{LogRecord, Records, severity_text};
 pub use refused::{Malformed, Refused};
-pub use status::{retry_delay, status_message, write_status, write_status_json};
+pub use status::{retry_delay, status_message, status_with_code, write_status, write_status_json};
 
 use judge::Judge;
 use leaves::Leaves;
@@ -121,13 +124,15 @@ pub struct Changed {
     pub body: Vec<u8>,
     /// The rules that found something, one for each finding.
     pub findings: Vec<RuleIndex>,
+    /// The pseudonyms of those that got one.
+    pub pseudonyms: Vec<(RuleIndex, Pseudonym)>,
     /// How many unknown fields were removed.
     pub removed: usize,
 }
 
 impl std::fmt::Debug for Changed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { body, findings, removed } = self;
+        let Self { body, findings, pseudonyms: _, removed } = self;
         let mut shown = f.debug_struct("Changed");
         shown.field("len", &body.len()).field("findings", findings).field("removed", removed).finish()
     }
@@ -222,8 +227,8 @@ impl Scrubber {
             Encoding::Protobuf => rewrite::protobuf(body, root, &edits)?,
             Encoding::Json => edits.splice(body),
         };
-        let findings = std::mem::take(&mut judge.found);
-        Ok(Scrubbed::Changed(Changed { body, findings, removed: judge.removed }))
+        let (findings, pseudonyms) = (std::mem::take(&mut judge.found), std::mem::take(&mut judge.named));
+        Ok(Scrubbed::Changed(Changed { body, findings, pseudonyms, removed: judge.removed }))
     }
 }
 

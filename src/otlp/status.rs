@@ -33,6 +33,20 @@ pub fn status_message(status: &[u8]) -> Option<&[u8]> {
     read(status).ok()?.message
 }
 
+/// A protobuf `google.rpc.Status` with this code, whatever code it had: clients of gRPC take a status for broken that says
+/// something else than its trailers. `None`: it says nothing, or cannot be read.
+pub fn status_with_code(mut status: Vec<u8>, code: u32) -> Option<Vec<u8>> {
+    let read = read(&status).ok()?;
+    if status.is_empty() {
+        return None;
+    }
+    if read.code != Some(code as i32) {
+        // Of a field given twice, the last counts.
+        number(1, i64::from(code as i32) as u64, &mut status);
+    }
+    Some(status)
+}
+
 /// Reads a status; of a field given twice the last counts, as with all parsers.
 pub(super) fn read(body: &[u8]) -> Result<Status<'_>, Refused> {
     read_with(body, |info| read_retry_info(info).ok().flatten())

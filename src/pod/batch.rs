@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::guard::Draft;
 use crate::finding::{Finding, RuleIndex};
+use crate::redact::Pseudonym;
 use crate::sanitize::Sanitizer;
 use crate::stream::Out;
 
@@ -14,6 +16,16 @@ pub struct Origin {
     pub input: &'static str,
     /// Names and values: `file.path`, `k8s.pod.name` … as the semantic conventions of OpenTelemetry have them.
     pub labels: Vec<(Cow<'static, str>, String)>,
+}
+
+impl Origin {
+    /// What an audit trail calls it: the input, and what its first label says.
+    pub fn source(&self) -> Cow<'static, str> {
+        match self.labels.first() {
+            Some((_, value)) => format!("{}:{value}", self.input).into(),
+            None => self.input.into(),
+        }
+    }
 }
 
 /// What is known of a record beside its text. Clean, as the text is.
@@ -46,12 +58,20 @@ pub struct Batch {
     text: Vec<u8>,
     records: Vec<Record>,
     found: Vec<RuleIndex>,
+    named: Vec<(RuleIndex, Pseudonym)>,
 }
 
 impl Batch {
     /// A batch of nothing yet.
     pub fn new(origin: Arc<Origin>, sanitizer: Arc<Sanitizer>) -> Self {
-        Self { origin, sanitizer, text: Vec::new(), records: Vec::new(), found: Vec::new() }
+        Self {
+            origin,
+            sanitizer,
+            text: Vec::new(),
+            records: Vec::new(),
+            found: Vec::new(),
+            named: Vec::new(),
+        }
     }
 
     /// Whether there is nothing in it: no record, and none that has begun.
@@ -79,9 +99,28 @@ impl Batch {
         &self.found
     }
 
+    /// The pseudonyms of those that got one.
+    pub fn named(&self) -> &[(RuleIndex, Pseudonym)] {
+        &self.named
+    }
+
     /// Ends the record that has begun, even if it is empty.
     pub fn end_record(&mut self, details: Details) {
         self.records.push(Record { end: self.text.len(), details });
+    }
+
+    /// Adds a whole record; newlines in its text do not end it. None may have begun.
+    pub fn push_record(
+        &mut self,
+        text: &[u8],
+        found: &[RuleIndex],
+        named: &[(RuleIndex, Pseudonym)],
+        details: Details,
+    ) {
+        self.text.extend_from_slice(text);
+        self.found.extend_from_slice(found);
+        self.named.extend_from_slice(named);
+        self.end_record(details);
     }
 
     /// Whether the text of a record has begun and not ended.
@@ -89,11 +128,29 @@ impl Batch {
         self.records.last().map_or(0, |record| record.end) < self.text.len()
     }
 
-    /// Forgets its records; origin and rules stay.
+    /// How many records have ended.
+    pub fn count(&self) -> usize {
+        self.records.len()
+    }
+
+    /// What is known of the records from the one with this number on, to be filled in.
+    pub fn details_mut(&mut self, from: usize) -> impl ExactSizeIterator<Item = &mut Details> {
+        let from = from.min(self.records.len());
+        self.records[from..].iter_mut().map(|record| &mut record.details)
+    }
+
+    /// Forgets its records; origin and rules stay, and so does what has begun of a record.
     pub fn clear(&mut self) {
-        self.text.clear();
+        let begun = self.records.last().map_or(0, |record| record.end);
+        self.text.drain(..begun);
         self.records.clear();
         self.found.clear();
+        self.named.clear();
+    }
+
+    /// How many bytes a record has that has begun and not ended.
+    pub fn begun(&self) -> usize {
+        self.text.len() - self.records.last().map_or(0, |record| record.end)
     }
 }
 
@@ -109,8 +166,26 @@ impl Out for Batch {
         self.text.extend_from_slice(&bytes[done..]);
     }
 
-    fn found(&mut self, finding: &Finding) {
+    fn replaced(&mut self, finding: &Finding, marker: &[u8]) {
         self.found.push(finding.rule);
+        self.named.extend(self.sanitizer.pseudonym(finding.rule, marker).map(|named| (finding.rule, named)));
+    }
+}
+
+/// A panic takes back the records that came with it.
+impl Draft for Batch {
+    /// How much there is of text, records, findings and pseudonyms.
+    type Mark = [usize; 4];
+
+    fn mark(&self) -> Self::Mark {
+        [self.text.len(), self.records.len(), self.found.len(), self.named.len()]
+    }
+
+    fn undo(&mut self, [text, records, found, named]: Self::Mark) {
+        self.text.truncate(text);
+        self.records.truncate(records);
+        self.found.truncate(found);
+        self.named.truncate(named);
     }
 }
 
@@ -131,5 +206,10 @@ mod tests {
         let got: Vec<(&[u8], u8)> =
             batch.records().map(|(record, text)| (text, record.details.severity)).collect();
         assert_eq!(got, [(&b"one"[..], 0), (b"two", 0), (b"", 0), (b"three", 9)]);
+        batch.write(b"half of on");
+        batch.clear();
+        assert_eq!(batch.begun(), 10);
+        batch.write(b"e\n");
+        assert_eq!(batch.records().map(|(_, text)| text).collect::<Vec<_>>(), [b"half of one"]);
     }
 }

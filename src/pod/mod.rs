@@ -11,9 +11,24 @@
 )]
 
 mod batch;
+pub mod fifo;
+mod guard;
 mod house;
+mod inputs;
 mod lines;
+mod metrics;
+pub mod output;
+#[cfg(target_os = "linux")]
+pub mod run;
+pub mod syslog;
+pub mod tail;
+pub mod time;
+mod whole;
 
 pub use batch::{Batch, Details, Origin, Record};
+pub use guard::{Draft, Guard};
 pub use house::{Counts, House, Output, Stopped, Stopping};
+pub use inputs::{Input, Inputs, Settings, Unfinished};
 pub use lines::Lines;
+pub use metrics::Metrics;
+pub use whole::{Piece, Whole};

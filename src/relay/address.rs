@@ -84,7 +84,7 @@ pub enum Place {
 pub struct Url {
     /// How it is reached.
     pub place: Place,
-    /// What is in front of `/v1/traces`, without a slash at its end; with OTLP/gRPC: nothing.
+    /// Its path, as it was written: what is in front of `/v1/traces`, or all of one signal's. OTLP/gRPC has none.
     pub path: String,
 }
 
@@ -113,7 +113,7 @@ impl FromStr for Url {
             return Err(BadAddress(UPSTREAM));
         }
         let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
-        let path = uri.path().trim_end_matches('/').to_owned();
+        let path = uri.path().to_owned();
         Ok(Self { place: Place::Tcp { host, port, tls }, path })
     }
 }
@@ -171,9 +171,9 @@ mod tests {
             let url: Url = text.parse().expect(text);
             assert_eq!((url.place.to_string().as_str(), url.path.as_str()), (place, path), "{text}");
         };
-        check("http://gateway:4317", "http://gateway:4317", "");
-        check("https://gateway", "https://gateway:443", "");
-        check("http://[::1]:4318/otlp/", "http://[::1]:4318", "/otlp");
+        check("http://gateway:4317", "http://gateway:4317", "/");
+        check("https://gateway", "https://gateway:443", "/");
+        check("http://[::1]:4318/otlp/", "http://[::1]:4318", "/otlp/");
         check("unix:///run/otlp.sock", "unix:/run/otlp.sock", "");
         for bad in
             ["", "gateway:4317", "ftp://gateway", "http://", "http://me:pw@gateway", "http://gateway/?a=b"]

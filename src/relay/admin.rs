@@ -11,6 +11,7 @@ use super::body::Whole;
 use super::budget::Budget;
 use super::listen::Handler;
 use super::metrics::Metrics;
+use crate::audit::Trail;
 
 /// Why it is not ready, if it is not.
 #[derive(Debug, Default)]
@@ -41,7 +42,12 @@ const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
 /// Answers `/livez`, `/readyz` and `/metrics`.
-pub(super) fn handler(metrics: Arc<Metrics>, readiness: Arc<Readiness>, budget: Budget) -> Handler {
+pub(super) fn handler(
+    metrics: Arc<Metrics>,
+    readiness: Arc<Readiness>,
+    budget: Budget,
+    audit: Option<Arc<Trail>>,
+) -> Handler {
     Arc::new(move |request: Request<Incoming>| {
         let ready = readiness.check();
         let (status, content_type, text) = match (request.method(), request.uri().path()) {
@@ -52,6 +58,9 @@ pub(super) fn handler(metrics: Arc<Metrics>, readiness: Arc<Readiness>, budget: 
             },
             (&Method::GET | &Method::HEAD, "/metrics") => {
                 metrics.in_flight_bytes.set(budget.taken() as i64);
+                if let Some(trail) = &audit {
+                    metrics.audited(trail);
+                }
                 (StatusCode::OK, OPEN_METRICS, metrics.text(ready.is_ok()))
             }
             (&Method::GET | &Method::HEAD, _) => {

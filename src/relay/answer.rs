@@ -2,6 +2,7 @@
 //!
 //! Texts of backends quote what they were sent. What cannot be read for certain is left out; the status stays.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use hyper::body::Bytes;
@@ -12,6 +13,7 @@ use hyper::header::{
 use hyper::{HeaderMap, Response, StatusCode};
 
 use super::body::Whole;
+use super::companion::Verdict;
 use super::compression::ACCEPTED;
 use super::engine::Engine;
 use super::fault::{Code, Fault};
@@ -92,41 +94,95 @@ pub(super) fn answer(
     Ok(Answered { response, code, found })
 }
 
+/// What became of a request of logs that has no client, by OTLP's table of what is tried again. What the table calls
+/// permanent but says nothing of the request (credentials, a path that is not there) is tried again all the same: an operator
+/// can mend it, and the records have nobody else who keeps them.
+pub(super) fn verdict(
+    engine: &Engine,
+    incoming: Incoming,
+    spoken: UpstreamProtocol,
+) -> Result<Verdict, Fault> {
+    let clean = match spoken {
+        UpstreamProtocol::Grpc => from_grpc(engine, incoming, Signal::Logs)?,
+        UpstreamProtocol::Http => from_http(engine, incoming, Signal::Logs)?,
+    };
+    let Clean { code, text, delay, message, .. } = clean;
+    let why = String::from_utf8_lossy(&text).into_owned();
+    Ok(match code {
+        Code::OK => {
+            let body = message.and_then(|(answer, encoding, body)| match encoding {
+                Encoding::Protobuf => Some(body),
+                Encoding::Json => otlp::answer_to_protobuf(answer, &body).ok().map(Bytes::from),
+            });
+            let (rejected, text) = body.as_deref().and_then(otlp::partial_success).unwrap_or((0, &[]));
+            let why = String::from_utf8_lossy(&cut(text.to_vec())).into_owned();
+            Verdict::Taken { rejected: rejected.try_into().unwrap_or_default(), why }
+        }
+        Code::RESOURCE_EXHAUSTED if delay.is_none() => Verdict::TooLarge,
+        Code::INVALID_ARGUMENT => Verdict::Refused { why },
+        Code::UNKNOWN | Code::INTERNAL => Verdict::Doubtful { why },
+        _ => Verdict::Again { after: delay, why },
+    })
+}
+
 fn from_grpc(engine: &Engine, incoming: Incoming, signal: Signal) -> Result<Clean, Fault> {
-    let Incoming { status, mut headers, body, trailers } = incoming;
+    let Incoming { status, headers, body, trailers } = incoming;
     if status != StatusCode::OK {
-        let text = format!("the upstream answered with HTTP status {}", status.as_u16()).into_bytes();
-        let mut clean = Clean::new(http::to_code(status), scrub_headers(engine, &headers));
-        clean.text = text;
-        return Ok(clean);
+        return not_from_grpc(engine, status, &headers);
     }
-    let encoding = headers.remove(grpc::ENCODING);
     // Without a body, the trailers are in the head.
-    let trailers = trailers.unwrap_or_else(|| headers.clone());
-    let code = trailers.get(grpc::STATUS).and_then(|value| value.to_str().ok()?.parse().ok()).map(Code);
+    let said = trailers.as_ref().unwrap_or(&headers);
+    let code = said.get(grpc::STATUS).and_then(|value| value.to_str().ok()?.parse().ok()).map(Code);
     // A stream that ends without a status was cut off.
     let code = code.ok_or(Fault::UpstreamBroken)?;
     let mut clean = Clean::new(code, scrub_headers(engine, &headers));
-    let (more, found) = scrub_headers(engine, &trailers);
-    clean.headers.extend(more);
-    clean.found += found;
-    if let Some(text) = trailers.get(grpc::MESSAGE).map(grpc::message_text) {
+    if let Some(trailers) = &trailers {
+        let (more, found) = scrub_headers(engine, trailers);
+        clean.headers.extend(more);
+        clean.found += found;
+    }
+    if let Some(text) = said.get(grpc::MESSAGE).map(grpc::message_text) {
         let scrubbed = engine.scrub_text(b"", &text).unwrap_or_default();
         clean.found += usize::from(scrubbed != text);
         clean.text = cut(scrubbed);
     }
-    if let Some(details) = trailers.get(grpc::DETAILS).and_then(grpc::details) {
+    if let Some(details) = said.get(grpc::DETAILS).and_then(grpc::details) {
         clean.keep(engine, Answer::Status, Encoding::Protobuf, details.into());
     }
     if code == Code::OK {
         let (message, is_compressed) = grpc::message(&body).map_err(|_| Fault::BadAnswer)?;
-        let message = if is_compressed { plain(message, encoding.as_ref())? } else { message };
+        let message = if is_compressed { plain(message, headers.get(grpc::ENCODING))? } else { message };
         clean.keep(engine, Answer::Export(signal), Encoding::Protobuf, message);
     }
     if let Some((Answer::Status, _, status)) = &clean.message {
         clean.delay = otlp::retry_delay(status);
     }
     Ok(clean)
+}
+
+/// What something in front of an upstream of gRPC says, or one that speaks something else: nothing was taken.
+fn not_from_grpc(engine: &Engine, status: StatusCode, headers: &HeaderMap) -> Result<Clean, Fault> {
+    if status.is_redirection() || status.is_informational() {
+        return Err(Fault::Redirected);
+    }
+    let code = http::to_code(status);
+    if code == Code::OK {
+        return Err(Fault::UpstreamBroken);
+    }
+    let mut clean = Clean::new(code, scrub_headers(engine, headers));
+    clean.delay = delay_of(headers);
+    clean.text = text_of(status);
+    Ok(clean)
+}
+
+/// What `Retry-After` says.
+fn delay_of(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER).and_then(|value| http::retry_after(value, SystemTime::now()))
+}
+
+/// What a status of HTTP is in words of gRPC.
+fn text_of(status: StatusCode) -> Vec<u8> {
+    format!("the upstream answered with HTTP status {}", status.as_u16()).into_bytes()
 }
 
 fn from_http(engine: &Engine, incoming: Incoming, signal: Signal) -> Result<Clean, Fault> {
@@ -142,7 +198,7 @@ fn from_http(engine: &Engine, incoming: Incoming, signal: Signal) -> Result<Clea
     };
     let mut clean = Clean::new(code, scrub_headers(engine, &headers));
     clean.status = Some(status);
-    clean.delay = headers.get(RETRY_AFTER).and_then(|value| http::retry_after(value, SystemTime::now()));
+    clean.delay = delay_of(&headers);
     let kind = if code == Code::OK { Answer::Export(signal) } else { Answer::Status };
     match headers.get(CONTENT_TYPE).and_then(|value| http::encoding(value.as_bytes())) {
         Some(encoding) => clean.keep(engine, kind, encoding, body),
@@ -155,14 +211,16 @@ fn from_http(engine: &Engine, incoming: Incoming, signal: Signal) -> Result<Clea
     }
     if let Some((Answer::Status, encoding, message)) = &clean.message {
         let status = match encoding {
-            Encoding::Protobuf => message.to_vec(),
-            Encoding::Json => otlp::answer_to_protobuf(Answer::Status, message).unwrap_or_default(),
+            Encoding::Protobuf => Cow::Borrowed(&message[..]),
+            Encoding::Json => {
+                Cow::Owned(otlp::answer_to_protobuf(Answer::Status, message).unwrap_or_default())
+            }
         };
         clean.text = cut(otlp::status_message(&status).unwrap_or_default().to_vec());
         clean.delay = clean.delay.or_else(|| otlp::retry_delay(&status));
     }
     if clean.code != Code::OK && clean.text.is_empty() {
-        clean.text = format!("the upstream answered with HTTP status {}", status.as_u16()).into_bytes();
+        clean.text = text_of(status);
     }
     Ok(clean)
 }
@@ -202,10 +260,10 @@ fn to_grpc(clean: Clean) -> Response<Whole> {
                 Some((Answer::Status, Encoding::Protobuf, body))
                     if otlp::retry_delay(&body) == delay && body.len() <= MOST_DETAILS =>
                 {
-                    Some(body)
+                    otlp::status_with_code(body.into(), code.0)
                 }
                 _ if delay.is_some() => {
-                    Some(otlp::write_status(code.0, &String::from_utf8_lossy(&text), delay).into())
+                    Some(otlp::write_status(code.0, &String::from_utf8_lossy(&text), delay))
                 }
                 _ => None,
             };

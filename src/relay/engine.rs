@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use hyper::body::Bytes;
 
 use super::fault::Fault;
+use crate::audit::{Found, Trail};
 use crate::otlp::{Answer, Encoding, Policy, Scrubbed, Scrubber, Signal};
 use crate::sanitize::{Key, Sanitizer};
 use crate::scan::Work;
@@ -48,6 +49,23 @@ pub(super) struct Outcome {
     pub(super) findings: Vec<(String, u64)>,
     /// How many unknown fields were removed.
     pub(super) removed: usize,
+    /// The findings for an audit trail, and whose rules they are.
+    found: Found,
+    sanitizer: Arc<Sanitizer>,
+}
+
+/// What an audit trail calls the rule by which unknown fields go.
+const UNKNOWN_FIELD: &str = "unknown-field";
+
+impl Outcome {
+    /// Notes in an audit trail what was found.
+    pub(super) fn note(&mut self, trail: &Trail, source: &str) {
+        let Self { removed, found, sanitizer, .. } = self;
+        trail.take(source, sanitizer, found);
+        if *removed > 0 {
+            trail.note(source, UNKNOWN_FIELD, sanitizer.digest(), None, *removed as u64);
+        }
+    }
 }
 
 /// Scrubs requests and answers, from any thread.
@@ -84,14 +102,17 @@ impl Engine {
 
     /// Scrubs the message of a request.
     pub(super) fn scrub(&self, signal: Signal, encoding: Encoding, body: &[u8]) -> Result<Outcome, Fault> {
-        let clean = Outcome { changed: None, findings: Vec::new(), removed: 0 };
+        let generation = self.current();
+        let sanitizer = generation.sanitizer.clone();
+        let clean =
+            Outcome { changed: None, findings: Vec::new(), removed: 0, found: Found::default(), sanitizer };
         if self.scrubbing == Scrubbing::OffForMeasuring {
             return Ok(clean);
         }
-        let generation = self.current();
         match self.with_scrubber(&generation, |scrubber| scrubber.scrub(signal, encoding, body))?? {
             Scrubbed::Clean => Ok(clean),
             Scrubbed::Changed(mut changed) => {
+                let found = Found::of(&changed.findings, &changed.pseudonyms);
                 changed.findings.sort_unstable();
                 let rules = generation.sanitizer.rules();
                 let findings = changed.findings.chunk_by(|a, b| a == b);
@@ -101,6 +122,8 @@ impl Engine {
                     findings: findings.collect(),
                     removed: changed.removed,
                     changed: Some(changed.body),
+                    found,
+                    ..clean
                 })
             }
         }
@@ -158,5 +181,27 @@ impl Engine {
             idle.push(scrubber);
         }
         Ok(done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scrubber_that_panicked_is_not_used_again() {
+        let engine = Engine::new(Arc::new(Sanitizer::builtin()), Policy::default(), Scrubbing::On);
+        let generation = engine.current();
+        let idle = || generation.idle.lock().expect("no panic holds it").len();
+        assert!(engine.with_scrubber(&generation, |_| ()).is_ok());
+        assert_eq!(idle(), 1);
+        let panicked = engine.with_scrubber(&generation, |_| {
+            if true {
+                panic!("as the engine might")
+            }
+        });
+        assert_eq!((panicked, idle()), (Err(Fault::Internal), 0));
+        let outcome = engine.scrub(Signal::Logs, Encoding::Json, br#"{"resourceLogs":[]}"#);
+        assert!(outcome.is_ok_and(|outcome| outcome.changed.is_none()));
     }
 }

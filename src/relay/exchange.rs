@@ -17,19 +17,25 @@ use super::auth::Tokens;
 use super::body::{self, Bounds, SaidLen, Unread, Whole};
 use super::budget::{Budget, Share};
 use super::compression::Compression;
+use super::crew::Crew;
 use super::engine::Engine;
 use super::fault::{Code, Fault};
 use super::grpc;
 use super::head::{self, Head, Port};
 use super::message::{self, Message};
 use super::metrics::{Event, Metrics};
-use super::settings::{Limits, PerSignal};
-use super::upstream::{Outgoing, Upstream};
+use super::settings::{Limits, PerSignal, UpstreamProtocol};
+use super::upstream::{self, Outgoing, Upstream};
+use crate::audit::{Held, Trail};
 
 /// Messages from this size on are scrubbed on a thread of their own, so that others need not wait for them.
 const LARGE: usize = 128 << 10;
+/// So are answers, which are rarely more than a few bytes; compressed ones may be many times as large.
+const LARGE_ANSWER: usize = 8 << 10;
 /// What a request counts for before its bytes are there.
 const LEAST: usize = 4 << 10;
+/// What a header takes beside its name and value.
+const HEADER: usize = 100;
 /// How long a client of HTTP/1.1 may take to send what is not wanted any more.
 const UNWANTED: Duration = Duration::from_secs(5);
 
@@ -38,14 +44,15 @@ const UNWANTED: Duration = Duration::from_secs(5);
 pub(super) struct Exchange {
     pub(super) engine: Arc<Engine>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) audit: Option<Arc<Trail>>,
     pub(super) upstreams: PerSignal<Arc<Upstream>>,
     pub(super) tokens: Option<Arc<Tokens>>,
     pub(super) limits: Limits,
     pub(super) budget: Budget,
     /// Places for requests that were read.
     pub(super) in_flight: Arc<Semaphore>,
-    /// Places for large messages that are scrubbed.
-    pub(super) scrubbing: Arc<Semaphore>,
+    /// Who scrubs large messages.
+    pub(super) crew: Crew,
 }
 
 impl Exchange {
@@ -114,22 +121,26 @@ impl Exchange {
             return Err(Fault::Unauthenticated);
         }
         let upstream = self.upstreams.get(head.signal).ok_or(Fault::Profiles)?;
+        self.pass()?;
         // From when it came, as the client counts.
         let until =
             parts.headers.get(grpc::TIMEOUT).and_then(grpc::timeout).and_then(|wait| start.checked_add(wait));
         let mut share = self.budget.share();
-        let bytes = self.read(head, body, &mut share).await?;
+        let held = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + HEADER).sum();
+        let bytes = self.read(head, body, held, &mut share).await?;
         let _permit = self.in_flight.try_acquire().map_err(|_| Fault::Overloaded)?;
         self.metrics.received(head.signal, bytes.len());
         let scrubbed = self.scrub(head, bytes, upstream, share);
         let (message, share) = match until {
             // The client has gone by then; its message is not sent to be thrown away.
-            Some(until) => timeout_at(until, scrubbed).await.map_err(|_| Fault::UpstreamTimeout)??,
+            Some(until) => timeout_at(until, scrubbed).await.map_err(|_| Fault::Late)??,
             None => scrubbed.await?,
         };
+        // What was found in it may be what could not be written.
+        self.pass()?;
         // The client has gone; what is asked too late is not sent.
         if until.is_some_and(|until| until <= Instant::now()) {
-            return Err(Fault::UpstreamTimeout);
+            return Err(Fault::Late);
         }
         let Message { encoding, bytes, compression, frame, has_changed } = message;
         let len = bytes.len();
@@ -147,17 +158,42 @@ impl Exchange {
         self.metrics.upstream(head.signal, upstream.is_up(), sent.elapsed());
         let incoming = incoming?;
         self.metrics.sent(head.signal, len);
-        let answered = message::held(|| {
-            answer::answer(&self.engine, incoming, upstream.protocol(), head.signal, head.protocol)
-        })?;
+        let answered = self.answered(incoming, upstream.protocol(), head).await?;
         if answered.code == Code::UNIMPLEMENTED && upstream.forget_zstd(compression) {
             return Err(Fault::UpstreamBroken);
         }
         Ok((answered, has_changed))
     }
 
-    async fn read(&self, head: Head, body: &mut Incoming, share: &mut Share) -> Result<Bytes, Fault> {
-        if !share.grow(LEAST) {
+    /// Nothing passes while what is found cannot be written to the audit trail.
+    fn pass(&self) -> Result<(), Fault> {
+        let passed = self.audit.as_ref().map_or(Ok(()), |trail| trail.pass());
+        passed.map_err(|Held| Fault::Unaudited)
+    }
+
+    /// Makes the client's answer of the upstream's; of a large one, where large messages are scrubbed.
+    async fn answered(
+        self: &Arc<Self>,
+        incoming: upstream::Incoming,
+        spoken: UpstreamProtocol,
+        head: Head,
+    ) -> Result<Answered, Fault> {
+        let is_large = incoming.body.len() >= LARGE_ANSWER;
+        let exchange = self.clone();
+        let work = move || {
+            message::held(|| answer::answer(&exchange.engine, incoming, spoken, head.signal, head.protocol))
+        };
+        if is_large { self.crew.work(work).await.ok_or(Fault::Internal)? } else { work() }
+    }
+
+    async fn read(
+        &self,
+        head: Head,
+        body: &mut Incoming,
+        headers: usize,
+        share: &mut Share,
+    ) -> Result<Bytes, Fault> {
+        if !share.grow(LEAST + headers) {
             return Err(Fault::Overloaded);
         }
         let most = self.engine.most_bytes();
@@ -188,19 +224,21 @@ impl Exchange {
         if bytes.len() < LARGE
             && let Some(opened) = message::open(head, &bytes, LARGE, &mut share)?
         {
-            let message = message::scrub(head, opened, &self.engine, &self.metrics, upstream, &mut share)?;
+            let Self { engine, metrics, audit, .. } = &**self;
+            let message =
+                message::scrub(head, opened, engine, metrics, audit.as_deref(), upstream, &mut share)?;
             return Ok((message, share));
         }
-        let place = self.scrubbing.clone().acquire_owned().await.map_err(|_| Fault::Overloaded)?;
         let (exchange, upstream) = (self.clone(), upstream.clone());
         let work = move || {
-            let _place = place;
             let most = exchange.engine.most_bytes();
             let opened = message::open(head, &bytes, most, &mut share)?.ok_or(Fault::TooLarge { most })?;
-            let Exchange { engine, metrics, .. } = &*exchange;
-            Ok((message::scrub(head, opened, engine, metrics, &upstream, &mut share)?, share))
+            let Exchange { engine, metrics, audit, .. } = &*exchange;
+            let message =
+                message::scrub(head, opened, engine, metrics, audit.as_deref(), &upstream, &mut share)?;
+            Ok((message, share))
         };
-        tokio::task::spawn_blocking(work).await.map_err(|_| Fault::Internal)?
+        self.crew.work(work).await.ok_or(Fault::Internal)?
     }
 }
 

@@ -55,10 +55,14 @@ pub(super) enum Fault {
     Unauthenticated,
     /// Too many requests are under way, or too many bytes of them.
     Overloaded,
+    /// The audit trail cannot be written.
+    Unaudited,
     /// The client did not send its request in time.
     ReadTimeout,
     /// The client went away, or broke the rules of HTTP.
     ReadBroken,
+    /// The client's own deadline came before the request could be sent.
+    Late,
     /// A panic. The same bytes would lead to it again.
     Internal,
     /// No connection to the upstream.
@@ -77,6 +81,19 @@ pub(super) enum Fault {
 const BUSY: Duration = Duration::from_secs(1);
 
 impl Fault {
+    /// The words for counters of faults that say something of the relay or its upstream.
+    pub(super) const OFTEN: [&'static str; 9] = [
+        "malformed",
+        "too_large",
+        "overloaded",
+        "internal",
+        "unreachable",
+        "upstream_broken",
+        "upstream_timeout",
+        "redirected",
+        "bad_answer",
+    ];
+
     /// One word for counters.
     pub(super) fn reason(&self) -> &'static str {
         match self {
@@ -92,8 +109,10 @@ impl Fault {
             Self::NotGrpc => "not_grpc",
             Self::Unauthenticated => "unauthenticated",
             Self::Overloaded => "overloaded",
+            Self::Unaudited => "unaudited",
             Self::ReadTimeout => "read_timeout",
             Self::ReadBroken => "read_broken",
+            Self::Late => "late",
             Self::Internal => "internal",
             Self::Unreachable => "unreachable",
             Self::UpstreamBroken => "upstream_broken",
@@ -111,11 +130,13 @@ impl Fault {
             Self::NotFound | Self::Method | Self::NotGrpc => Code::UNIMPLEMENTED,
             Self::Refused(_) | Self::Malformed(_) | Self::ContentType => Code::INVALID_ARGUMENT,
             Self::Unauthenticated => Code::UNAUTHENTICATED,
-            Self::Overloaded | Self::Unreachable | Self::UpstreamBroken | Self::Redirected => {
-                Code::UNAVAILABLE
-            }
+            Self::Overloaded
+            | Self::Unaudited
+            | Self::Unreachable
+            | Self::UpstreamBroken
+            | Self::Redirected => Code::UNAVAILABLE,
             Self::ReadBroken => Code::CANCELLED,
-            Self::ReadTimeout | Self::UpstreamTimeout => Code::DEADLINE_EXCEEDED,
+            Self::ReadTimeout | Self::UpstreamTimeout | Self::Late => Code::DEADLINE_EXCEEDED,
             Self::Internal | Self::BadAnswer => Code::INTERNAL,
         }
     }
@@ -130,13 +151,14 @@ impl Fault {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotGrpc => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
-
             Self::Internal | Self::BadAnswer => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Overloaded | Self::ReadTimeout | Self::Unreachable | Self::UpstreamBroken => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Overloaded
+            | Self::Unaudited
+            | Self::ReadTimeout
+            | Self::Unreachable
+            | Self::UpstreamBroken => StatusCode::SERVICE_UNAVAILABLE,
             Self::Redirected => StatusCode::BAD_GATEWAY,
-            Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::UpstreamTimeout | Self::Late => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 
@@ -154,7 +176,7 @@ impl Fault {
 
     /// After how long the client should try again, if we know.
     pub(super) fn retry(&self) -> Option<Duration> {
-        matches!(self, Self::Overloaded).then_some(BUSY)
+        matches!(self, Self::Overloaded | Self::Unaudited).then_some(BUSY)
     }
 
     /// What the client is told.
@@ -180,8 +202,10 @@ impl Fault {
             Self::Profiles => Refused::Profiles.to_string(),
             Self::Unauthenticated => "the request has no valid bearer token; set the exporter's headers".to_owned(),
             Self::Overloaded => "too many requests are under way; try again".to_owned(),
+            Self::Unaudited => "the audit trail cannot be written; try again".to_owned(),
             Self::ReadTimeout => "the request did not arrive in time".to_owned(),
             Self::ReadBroken => "the request did not arrive whole".to_owned(),
+            Self::Late => "the deadline came before the request could be sent; give it more time".to_owned(),
             Self::Internal => "internal error while scrubbing; the request was not forwarded".to_owned(),
             Self::Unreachable => "the upstream cannot be reached; try again".to_owned(),
             Self::UpstreamBroken => "the upstream's connection broke; try again".to_owned(),
@@ -216,6 +240,9 @@ mod tests {
         for fault in [
             Fault::Refused(malformed),
             Fault::Refused(Refused::TooDeep { most: 1 }),
+            Fault::Refused(Refused::TooMany { most: 1 }),
+            Fault::Refused(Refused::TooLarge { most: 1 }),
+            Fault::Refused(Refused::Profiles),
             Fault::TooLarge { most: 1 },
             Fault::Malformed("x"),
             Fault::Compression,
@@ -232,7 +259,9 @@ mod tests {
         }
         for fault in [
             Fault::Overloaded,
+            Fault::Unaudited,
             Fault::ReadTimeout,
+            Fault::Late,
             Fault::Unreachable,
             Fault::UpstreamBroken,
             Fault::UpstreamTimeout,

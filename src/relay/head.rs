@@ -2,7 +2,8 @@
 
 use hyper::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE,
-    EXPECT, HOST, HeaderName, HeaderValue, REFERER, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
+    EXPECT, FORWARDED, HOST, HeaderName, HeaderValue, ORIGIN, REFERER, TE, TRAILER, TRANSFER_ENCODING,
+    UPGRADE, USER_AGENT,
 };
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Version};
@@ -91,7 +92,8 @@ pub(super) fn forwarded(headers: &HeaderMap, has_tokens: bool, engine: &Engine) 
         if is_own {
             continue;
         }
-        if !SAID.contains(name) {
+        let is_said = SAID.contains(name) || CARRIED.iter().any(|with| name.as_str().starts_with(with));
+        if !is_said {
             forwarded.append(name, value.clone());
             continue;
         }
@@ -104,12 +106,29 @@ pub(super) fn forwarded(headers: &HeaderMap, has_tokens: bool, engine: &Engine) 
     forwarded
 }
 
-/// Headers with what an application says.
-const SAID: [HeaderName; 5] =
-    [COOKIE, REFERER, USER_AGENT, HeaderName::from_static("baggage"), HeaderName::from_static("tracestate")];
+/// Headers with what an application says: what it carries along, and which pages it was asked for.
+const SAID: [HeaderName; 13] = [
+    COOKIE,
+    FORWARDED,
+    ORIGIN,
+    REFERER,
+    USER_AGENT,
+    HeaderName::from_static("baggage"),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("correlation-context"),
+    HeaderName::from_static("x-original-uri"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-forwarded-uri"),
+    HeaderName::from_static("x-forwarded-path"),
+    HeaderName::from_static("x-rewrite-url"),
+];
+
+/// How the names of what it carries along begin with other tracers.
+const CARRIED: [&str; 3] = ["baggage-", "ot-baggage-", "uberctx-"];
 
 /// Headers of one connection, and those that are made anew.
-const OWN: [HeaderName; 15] = [
+/// Hashes of a body are not true of another, and tell of what was in it.
+const OWN: [HeaderName; 19] = [
     ACCEPT_ENCODING,
     CONNECTION,
     CONTENT_ENCODING,
@@ -125,4 +144,8 @@ const OWN: [HeaderName; 15] = [
     grpc::ACCEPT_ENCODING,
     grpc::TIMEOUT,
     HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("content-md5"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("repr-digest"),
 ];

@@ -16,7 +16,8 @@ use super::head::Head;
 use super::metrics::Metrics;
 use super::settings::UpstreamProtocol;
 use super::upstream::Upstream;
-use crate::otlp::{self, Encoding};
+use crate::audit::Trail;
+use crate::otlp::{self, Encoding, Signal};
 
 /// A message that may go on.
 #[derive(Debug)]
@@ -74,11 +75,12 @@ pub(super) fn scrub(
     opened: Opened,
     engine: &Engine,
     metrics: &Metrics,
+    audit: Option<&Trail>,
     upstream: &Upstream,
     share: &mut Share,
 ) -> Result<Message, Fault> {
     let start = Instant::now();
-    let message = held(|| scrub_opened(head, opened, engine, metrics, upstream, share));
+    let message = held(|| scrub_opened(head, opened, engine, metrics, audit, upstream, share));
     metrics.scrubbed(head.signal, start.elapsed());
     message
 }
@@ -88,6 +90,7 @@ fn scrub_opened(
     opened: Opened,
     engine: &Engine,
     metrics: &Metrics,
+    audit: Option<&Trail>,
     upstream: &Upstream,
     share: &mut Share,
 ) -> Result<Message, Fault> {
@@ -102,7 +105,10 @@ fn scrub_opened(
         take(share, protobuf.len())?;
         (encoding, text) = (Encoding::Protobuf, &protobuf);
     }
-    let outcome = engine.scrub(head.signal, encoding, text)?;
+    let mut outcome = engine.scrub(head.signal, encoding, text)?;
+    if let Some(trail) = audit {
+        outcome.note(trail, source(head.signal));
+    }
     for (rule, count) in &outcome.findings {
         metrics.found(rule, head.signal, *count);
     }
@@ -127,6 +133,16 @@ fn scrub_opened(
     Ok(Message { encoding, bytes, compression: upward, frame: None, has_changed })
 }
 
+/// What an audit trail calls requests of a signal.
+fn source(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Traces => "otlp/traces",
+        Signal::Logs => "otlp/logs",
+        Signal::Metrics => "otlp/metrics",
+        Signal::Profiles => "otlp/profiles",
+    }
+}
+
 fn take(share: &mut Share, more: usize) -> Result<(), Fault> {
     if share.grow(more) { Ok(()) } else { Err(Fault::Overloaded) }
 }
@@ -134,4 +150,16 @@ fn take(share: &mut Share, more: usize) -> Result<(), Fault> {
 /// What `work` gives; a panic is a fault that the same bytes would lead to again.
 pub(super) fn held<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Fault::Internal))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_fault_for_good() {
+        let work = || if true { panic!("as the engine might, with hunterCanary") } else { Ok(()) };
+        assert_eq!(held(work), Err(Fault::Internal));
+        assert_eq!(held(|| Ok(1)), Ok(1));
+    }
 }

@@ -2,7 +2,7 @@
 //! request.
 
 use std::fmt::Write;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -15,6 +15,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::fault::Fault;
 use crate::Sanitizer;
+use crate::audit::Trail;
 use crate::otlp::Signal;
 
 /// A signal's name in labels.
@@ -122,6 +123,9 @@ pub(super) struct Metrics {
     pub(super) connections: Gauge,
     ready: Gauge,
     rules: Gauge<u64, AtomicU64>,
+    audit_failing: Gauge,
+    audit_entries: Counter,
+    audit_failures: Counter,
     learned: Gauge<u64, AtomicU64>,
     not_learned: Gauge<u64, AtomicU64>,
 }
@@ -132,7 +136,8 @@ fn histogram() -> Histogram {
 }
 
 impl Metrics {
-    pub(super) fn new() -> Self {
+    /// All at nothing; `others` adds counts of what runs beside the relay.
+    pub(super) fn new(others: impl FnOnce(&mut Registry)) -> Self {
         let seconds = || Seconds::new_with_constructor(histogram);
         let mut metrics = Self {
             registry: Registry::with_prefix("kasm_scrub"),
@@ -153,13 +158,23 @@ impl Metrics {
             connections: Gauge::default(),
             ready: Gauge::default(),
             rules: Gauge::default(),
+            audit_failing: Gauge::default(),
+            audit_entries: Counter::default(),
+            audit_failures: Counter::default(),
             learned: Gauge::default(),
             not_learned: Gauge::default(),
         };
         metrics.register();
+        others(&mut metrics.registry);
         // What has not happened yet is 0, not absent: a rate of it can be alerted on.
         for event in Event::ALL {
             drop(metrics.events.get_or_create(&ByWhat { what: event.name() }));
+        }
+        for signal in [Signal::Traces, Signal::Logs, Signal::Metrics].map(signal_name) {
+            metrics.upstream_up.get_or_create(&BySignal { signal }).set(1);
+            for reason in Fault::OFTEN {
+                drop(metrics.refused.get_or_create(&ByReason { signal, reason }));
+            }
         }
         metrics
     }
@@ -222,6 +237,9 @@ impl Metrics {
         r.register("connections", "Connections of clients", self.connections.clone());
         r.register("ready", "Whether /readyz says yes", self.ready.clone());
         r.register("rules", "Rules in use", self.rules.clone());
+        r.register("audit_failing", "Whether the audit trail cannot be written", self.audit_failing.clone());
+        r.register("audit_entries", "Entries written to the audit trail", self.audit_entries.clone());
+        r.register("audit_failures", "Writes to the audit trail that failed", self.audit_failures.clone());
         r.register("learned_values", "Values that were learned", self.learned.clone());
         let what = "Values that were to be learned, but would be found all over";
         r.register("not_learned_values", what, self.not_learned.clone());
@@ -290,6 +308,14 @@ impl Metrics {
         self.not_learned.set(learned.map_or(0, |learned| learned.refused().len() as u64));
     }
 
+    /// How an audit trail stands.
+    pub(super) fn audited(&self, trail: &Trail) {
+        let (entries, failures) = trail.counts();
+        self.audit_failing.set(i64::from(trail.is_failing()));
+        self.audit_entries.inner().store(entries, Ordering::Relaxed);
+        self.audit_failures.inner().store(failures, Ordering::Relaxed);
+    }
+
     /// All counts as Prometheus reads them.
     pub(super) fn text(&self, is_ready: bool) -> String {
         self.ready.set(i64::from(is_ready));
@@ -307,7 +333,7 @@ mod tests {
 
     #[test]
     fn names_are_as_prometheus_has_them() {
-        let metrics = Metrics::new();
+        let metrics = Metrics::new(|_| {});
         metrics.found("password", Signal::Logs, 2);
         metrics.received(Signal::Traces, 10);
         metrics.scrubbed(Signal::Traces, Duration::from_millis(1));

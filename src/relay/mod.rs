@@ -21,8 +21,10 @@ mod auth;
 mod body;
 mod budget;
 mod canary;
+mod companion;
 mod compression;
 mod connect;
+mod crew;
 mod engine;
 mod exchange;
 mod fault;
@@ -54,6 +56,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::time::{Instant, timeout};
 
 pub use address::{Address, BadAddress, Place, Url};
+pub use companion::{Companion, Ended, Ending, Host, LogsUpstream, Verdict};
 pub use compression::Compression;
 pub use engine::Scrubbing;
 pub use settings::{
@@ -66,6 +69,8 @@ use admin::Readiness;
 use auth::Tokens;
 use budget::Budget;
 use canary::Canary;
+use companion::Beside;
+use crew::Crew;
 use engine::Engine;
 use exchange::Exchange;
 use head::Port;
@@ -100,8 +105,12 @@ pub enum CannotStart {
     Upstream(BadAddress),
     /// An address to listen at.
     Listen(Address, io::Error),
+    /// An upstream that is this relay.
+    Loop(Address),
     /// No rule finds the canary.
     Canary,
+    /// What runs beside the relay.
+    Companion(String),
     /// The system.
     System(io::Error),
 }
@@ -109,10 +118,15 @@ pub enum CannotStart {
 impl fmt::Display for CannotStart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rules(why) | Self::Tokens(why) => f.write_str(why),
+            Self::Rules(why) | Self::Tokens(why) | Self::Companion(why) => f.write_str(why),
             Self::Tls(why) => why.fmt(f),
             Self::Upstream(why) => write!(f, "upstream: {why}"),
             Self::Listen(address, error) => write!(f, "cannot listen at {address}: {error}"),
+            Self::Loop(address) => write!(
+                f,
+                "the upstream is where requests are taken ({address}), so they would go round; name another upstream \
+                 (OTEL_EXPORTER_OTLP_ENDPOINT may be set for the whole pod) or another address to listen at"
+            ),
             Self::Canary => f.write_str(
                 "no rule finds the canary; keep the built-in rule password, or leave --canary out",
             ),
@@ -147,12 +161,21 @@ pub enum End {
     CutOff,
     /// A second signal came first.
     Interrupted,
+    /// What runs beside the relay had not delivered everything at the deadline.
+    Undelivered,
+    /// What runs beside the relay could not go on, and has said why.
+    Failed,
 }
 
-/// Runs a relay until SIGTERM or SIGINT, and drains it then; a second signal ends it at once.
+/// Runs a relay until SIGTERM or SIGINT, and drains it then; a second signal ends it at once. What runs beside it ends with
+/// it, and ends it.
 /// # Errors
 /// What is wrong with the settings or the rules, before anything was taken.
-pub fn run(settings: Settings, rules: impl Rules + 'static) -> Result<End, CannotStart> {
+pub fn run(
+    settings: Settings,
+    rules: impl Rules + 'static,
+    companion: Option<Arc<dyn Companion>>,
+) -> Result<End, CannotStart> {
     let mut builder = if settings.threads > 1 {
         let mut builder = runtime::Builder::new_multi_thread();
         builder.worker_threads(settings.threads);
@@ -160,24 +183,31 @@ pub fn run(settings: Settings, rules: impl Rules + 'static) -> Result<End, Canno
     } else {
         runtime::Builder::new_current_thread()
     };
-    // Large requests are scrubbed there, and files read again.
-    // Names are looked up there, too, by what may take long to answer.
-    builder.enable_all().max_blocking_threads(settings.threads.max(1) + 8).thread_name("kasm-scrub");
+    // Files are read again there, and names looked up, by what may take long to answer.
+    builder.enable_all().max_blocking_threads(8).thread_name("kasm-scrub");
     let runtime = builder.build().map_err(CannotStart::System)?;
-    let end = runtime.block_on(serve(settings, Arc::new(rules)));
+    let end = runtime.block_on(serve(settings, Arc::new(rules), companion));
     // What is still being scrubbed is not waited for.
     runtime.shutdown_timeout(Duration::from_millis(100));
     end
 }
 
-async fn serve(mut settings: Settings, rules: Arc<dyn Rules>) -> Result<End, CannotStart> {
+async fn serve(
+    mut settings: Settings,
+    rules: Arc<dyn Rules>,
+    companion: Option<Arc<dyn Companion>>,
+) -> Result<End, CannotStart> {
     // First: a signal that comes while starting is not lost, and neither is a change of a file.
     let mut signals = Signals::new().map_err(CannotStart::System)?;
+    if let Some(address) = settings.loops() {
+        return Err(CannotStart::Loop(address.clone()));
+    }
     let others = files(&settings);
     let changed = Arc::new(Notify::new());
     let watch = reload::watch(reload::files(&*rules, &others), &changed);
-    settings.limits.connections = settings.limits.connections.min(raise_descriptors());
-    let metrics = Arc::new(Metrics::new());
+    settings.limits.connections =
+        settings.limits.connections.min(raise_descriptors(settings.limits.in_flight));
+    let metrics = Arc::new(Metrics::new(|registry| companion.iter().for_each(|own| own.register(registry))));
     let sanitizer = rules.load().map_err(CannotStart::Rules)?;
     metrics.rules(&sanitizer);
     let engine = Arc::new(Engine::new(sanitizer, settings.policy, settings.scrubbing));
@@ -185,27 +215,14 @@ async fn serve(mut settings: Settings, rules: Arc<dyn Rules>) -> Result<End, Can
     let tokens = tokens.map(Arc::new);
     let tls = settings.tls.clone().map(|files| Reread::new(move || tls::server(&files, &["h2", "http/1.1"])));
     let tls = tls.transpose()?.map(Arc::new);
-    let upstreams = PerSignal::try_new(|signal| {
-        let told = settings.upstreams.get(signal).unwrap_or(&settings.upstreams.logs);
-        upstream::Upstream::new(told, signal, None).map(Arc::new).map_err(CannotStart::from)
-    })?;
+    let upstreams = settings.upstreams.as_ref().map(upstreams).transpose()?;
     let budget = Budget::new(settings.limits.memory);
-    let exchange = Arc::new(Exchange {
-        engine: engine.clone(),
-        metrics: metrics.clone(),
-        upstreams: upstreams.clone(),
-        tokens: tokens.clone(),
-        limits: settings.limits,
-        budget: budget.clone(),
-        in_flight: Arc::new(Semaphore::new(settings.limits.in_flight)),
-        scrubbing: Arc::new(Semaphore::new(settings.threads.max(1))),
-    });
     let readiness = Arc::new(Readiness::default());
     let (drain, draining) = watch::channel(false);
     let (alive, mut all_gone) = mpsc::channel(1);
     let listener = Listener {
         name: "admin",
-        handler: admin::handler(metrics.clone(), readiness.clone(), budget),
+        handler: admin::handler(metrics.clone(), readiness.clone(), budget.clone(), settings.audit.clone()),
         tls: None,
         limits: settings.limits,
         metrics: metrics.clone(),
@@ -219,31 +236,82 @@ async fn serve(mut settings: Settings, rules: Arc<dyn Rules>) -> Result<End, Can
         admin_of(&listener, always).open(address).await?;
     }
     let ports = ports(&settings);
-    for &(port, name, address) in &ports {
-        let handler = handler(exchange.clone(), port);
-        Listener { name, handler, tls: tls.clone(), ..listener.clone() }.open(address).await?;
-    }
-    match settings.canary {
-        Some(every) => {
-            let canary = canary(&settings, &ports, &exchange, &readiness, &listener)?;
-            tokio::spawn(canary.run(every));
+    let mut canary = None;
+    if let Some(upstreams) = upstreams.clone().filter(|_| !ports.is_empty()) {
+        let exchange = Arc::new(Exchange {
+            engine: engine.clone(),
+            metrics: metrics.clone(),
+            audit: settings.audit.clone(),
+            upstreams,
+            tokens: tokens.clone(),
+            limits: settings.limits,
+            budget,
+            in_flight: Arc::new(Semaphore::new(settings.limits.in_flight)),
+            crew: Crew::start(settings.threads.max(1)).map_err(CannotStart::System)?,
+        });
+        for &(port, name, address) in &ports {
+            let handler = handler(exchange.clone(), port);
+            Listener { name, handler, tls: tls.clone(), ..listener.clone() }.open(address).await?;
         }
+        if let Some(every) = settings.canary {
+            canary = Some((self::canary(&ports, &exchange, &readiness, &listener)?, every));
+        }
+    }
+    // Last: it takes nothing before all else is open.
+    let logs = upstreams.as_ref().map(|all| {
+        LogsUpstream::new(runtime::Handle::current(), all.logs.clone(), engine.clone(), metrics.clone())
+    });
+    let beside =
+        Beside::start(companion.clone(), engine.sanitizer(), logs).map_err(CannotStart::Companion)?;
+    match canary {
+        Some((canary, every)) => drop(tokio::spawn(canary.run(every))),
         None => readiness.started.store(true, Ordering::Relaxed),
     }
     drop(listener);
-    let reload = Arc::new(Reload { rules, others, engine, tls, tokens, upstreams, metrics: metrics.clone() });
-    tokio::spawn(reload.run(changed.clone(), watch));
-    signals.wait(|| changed.notify_one()).await;
+    let metrics_of_drain = metrics.clone();
+    let reload = Reload { rules, others, engine, tls, tokens, upstreams, metrics, companion };
+    tokio::spawn(Arc::new(reload).run(changed.clone(), watch));
+    let drained = async |most| {
+        // All of them may have ended already.
+        let _ = drain.send(true);
+        drained(most, &metrics_of_drain, &mut all_gone).await
+    };
+    Ok(end(&mut signals, || changed.notify_one(), &readiness, beside, settings.drain, drained).await)
+}
+
+/// Waits for the end to be told, or for what runs beside to have ended; then for all to be drained.
+async fn end(
+    signals: &mut Signals,
+    on_hang_up: impl Fn(),
+    readiness: &Readiness,
+    mut beside: Beside,
+    most: Duration,
+    drained: impl AsyncFnOnce(Duration) -> End,
+) -> End {
+    tokio::select! {
+        () = signals.wait(on_hang_up) => {}
+        () = beside.ended() => {}
+    }
     tracing::info!("draining");
     readiness.draining.store(true, Ordering::Relaxed);
-    // All of them may have ended already.
-    let _ = drain.send(true);
+    let both = async { tokio::join!(drained(most), beside.drained(most)) };
     let end = tokio::select! {
-        end = drained(settings.drain, &metrics, &mut all_gone) => end,
+        (relay, beside) = both => match beside {
+            Ending::Drained => relay,
+            Ending::Undelivered => End::Undelivered,
+            Ending::Failed => End::Failed,
+        },
         () = signals.wait(|| {}) => End::Interrupted,
     };
     tracing::info!(?end, "ended");
-    Ok(end)
+    end
+}
+
+/// An upstream for each signal.
+fn upstreams(told: &PerSignal<Upstream>) -> Result<PerSignal<Arc<upstream::Upstream>>, CannotStart> {
+    told.try_map(|signal, told| {
+        upstream::Upstream::new(told, signal, None).map(Arc::new).map_err(CannotStart::from)
+    })
 }
 
 /// Waits until all connections have ended, or at least all requests, for no longer than `most`. A client that says nothing,
@@ -276,7 +344,7 @@ fn admin_of(listener: &Listener, draining: watch::Receiver<bool>) -> Listener {
     Listener {
         limits,
         // Its connections are not those of clients.
-        metrics: Arc::new(Metrics::new()),
+        metrics: Arc::new(Metrics::new(|_| {})),
         places: Arc::new(Semaphore::new(64)),
         draining,
         _alive: alive,
@@ -307,7 +375,6 @@ impl Listener {
 
 /// The canary, and the sink it flies to.
 fn canary(
-    settings: &Settings,
     ports: &[(Port, &'static str, &Address)],
     exchange: &Exchange,
     readiness: &Arc<Readiness>,
@@ -318,8 +385,8 @@ fn canary(
         return Err(CannotStart::Canary);
     }
     let sink = Arc::new(Sink::default());
-    let upstreams = PerSignal::try_new(|signal| {
-        let mut told = settings.upstreams.get(signal).unwrap_or(&settings.upstreams.logs).clone();
+    let upstreams = exchange.upstreams.try_map(|signal, own| {
+        let mut told = own.settings().clone();
         // Credentials are for the upstream alone.
         told.headers.clear();
         let (connections, taken) = mpsc::channel(1);
@@ -329,13 +396,14 @@ fn canary(
     // Its requests are not counted with those of clients, and have room when others have none.
     let own = Arc::new(Exchange {
         engine: exchange.engine.clone(),
-        metrics: Arc::new(Metrics::new()),
+        metrics: Arc::new(Metrics::new(|_| {})),
+        audit: None,
         upstreams,
         tokens: None,
         limits: exchange.limits,
         budget: Budget::new(1 << 20),
         in_flight: Arc::new(Semaphore::new(1)),
-        scrubbing: exchange.scrubbing.clone(),
+        crew: exchange.crew.clone(),
     });
     let (alive, _) = mpsc::channel(1);
     let (never, always) = watch::channel(false);
@@ -372,7 +440,7 @@ fn files(settings: &Settings) -> Vec<PathBuf> {
         files.extend([cert.clone(), key.clone()]);
         files.extend(client_ca.clone());
     }
-    for upstream in settings.upstreams.all() {
+    for upstream in settings.upstreams.iter().flat_map(PerSignal::all) {
         let ClientTls { ca, identity } = &upstream.tls;
         files.extend(ca.clone());
         files.extend(identity.iter().flat_map(|(cert, key)| [cert.clone(), key.clone()]));
@@ -408,16 +476,17 @@ impl Signals {
     }
 }
 
-/// Descriptors that are not for clients: those of files and upstreams.
-const OWN_DESCRIPTORS: usize = 128;
+/// Descriptors that are not for clients, beside one for each request under way: those of files, of the admin port, and of
+/// connections to upstreams that are kept.
+const OWN_DESCRIPTORS: usize = 192;
 
 /// A connection is a descriptor, and the usual limit of 1024 is one of shells. How many connections there may be.
-fn raise_descriptors() -> usize {
+fn raise_descriptors(in_flight: usize) -> usize {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     // As many as there were, then.
     let _ = setrlimit(Resource::Nofile, limit);
     let most = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |most| most as usize);
-    most.saturating_sub(OWN_DESCRIPTORS).max(1)
+    most.saturating_sub(OWN_DESCRIPTORS + in_flight).max(1)
 }

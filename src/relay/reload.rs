@@ -1,7 +1,7 @@
 //! Files that are read again: rules, certificates and tokens, on SIGHUP and when they change. What is wrong with one
 //! leaves the old in use, is said and counted.
 
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Rules;
 use super::auth::Tokens;
+use super::companion::Companion;
 use super::engine::Engine;
 use super::metrics::{self, Metrics};
 use super::settings::PerSignal;
@@ -28,8 +29,10 @@ pub(super) struct Reload {
     pub(super) engine: Arc<Engine>,
     pub(super) tls: Option<Arc<Reread<ServerConfig>>>,
     pub(super) tokens: Option<Arc<Tokens>>,
-    pub(super) upstreams: PerSignal<Arc<Upstream>>,
+    pub(super) upstreams: Option<PerSignal<Arc<Upstream>>>,
     pub(super) metrics: Arc<Metrics>,
+    /// What goes by the same rules.
+    pub(super) companion: Option<Arc<dyn Companion>>,
 }
 
 /// Changes come in bursts: a file is emptied, written, closed.
@@ -45,7 +48,8 @@ impl Reload {
             Ok(sanitizer) => {
                 let count = sanitizer.rules().rules().len();
                 self.metrics.rules(&sanitizer);
-                self.engine.replace(sanitizer);
+                self.engine.replace(sanitizer.clone());
+                self.companion.iter().for_each(|own| own.replace(sanitizer.clone()));
                 tracing::info!(rules = count, "rules were read again and are in use");
             }
             Err(why) => wrong.push(why),
@@ -56,7 +60,7 @@ impl Reload {
         if let Some(tokens) = &self.tokens {
             wrong.extend(tokens.reread().err());
         }
-        for upstream in self.upstreams.all() {
+        for upstream in self.upstreams.iter().flat_map(PerSignal::all) {
             let why = upstream.reread().err().map(|bad| bad.to_string());
             wrong.extend(why.filter(|why| !wrong.contains(why)));
         }
@@ -76,21 +80,20 @@ impl Reload {
         files(&*self.rules, &self.others)
     }
 
-    /// Reads everything again whenever `changed` says so. A configuration may name other files then.
+    /// Reads everything again whenever `changed` says so. A configuration may name other files then, and folders come and
+    /// go: what is watched is looked up each time, before anything is read, so that no change falls between the two.
     pub(super) async fn run(self: Arc<Self>, changed: Arc<Notify>, mut watched: Option<Watch>) {
         loop {
             changed.notified().await;
             sleep(BURST).await;
             // What has changed meanwhile is read now.
             let _ = timeout(Duration::ZERO, changed.notified()).await;
+            drop(watched.take());
+            watched = watch(self.files(), &changed);
             let reload = self.clone();
             // A panic there is as good as a file that is wrong.
             if tokio::task::spawn_blocking(move || reload.reload()).await.is_err() {
                 self.metrics.event(metrics::Event::ReloadFailed);
-            }
-            let files = self.files();
-            if watched.as_ref().is_some_and(|watch| watch.files != files) {
-                watched = watch(files, &changed);
             }
         }
     }
@@ -107,17 +110,16 @@ pub(super) fn files(rules: &dyn Rules, others: &[PathBuf]) -> Vec<PathBuf> {
 
 /// Watches files for as long as this is held.
 pub(super) struct Watch {
-    files: Vec<PathBuf>,
     _watcher: Option<Box<dyn Watcher + Send>>,
 }
 
 /// Tells `changed` when one of the files changes, or the link that leads to it. `None`: it cannot, and says so.
 pub(super) fn watch(files: Vec<PathBuf>, changed: &Arc<Notify>) -> Option<Watch> {
     if files.is_empty() {
-        return Some(Watch { files, _watcher: None });
+        return Some(Watch { _watcher: None });
     }
     match watcher(&files, changed.clone()) {
-        Ok(watcher) => Some(Watch { files, _watcher: Some(watcher) }),
+        Ok(watcher) => Some(Watch { _watcher: Some(watcher) }),
         Err(error) => {
             tracing::warn!(%error, "files cannot be watched; send SIGHUP when they change");
             None
@@ -126,14 +128,13 @@ pub(super) fn watch(files: Vec<PathBuf>, changed: &Arc<Notify>) -> Option<Watch>
 }
 
 fn watcher(files: &[PathBuf], changed: Arc<Notify>) -> notify::Result<Box<dyn Watcher + Send>> {
-    // The folder: a file that is replaced is another file, and mounted configuration is a link to a link.
-    let mut folders: Vec<PathBuf> = files.iter().map(|file| folder(file)).collect();
+    let (mut folders, names): (Vec<PathBuf>, Vec<OsString>) = files.iter().map(|file| watched(file)).unzip();
     folders.sort();
     folders.dedup();
-    let files = files.to_vec();
+    let watched = folders.clone();
     let told = move |event: notify::Result<Event>| {
         // What was missed may have been a change.
-        if event.map_or(true, |event| event.need_rescan() || is_of(&event, &files)) {
+        if event.map_or(true, |event| event.need_rescan() || is_of(&event, &watched, &names)) {
             changed.notify_one();
         }
     };
@@ -151,6 +152,19 @@ fn watcher(files: &[PathBuf], changed: Arc<Notify>) -> notify::Result<Box<dyn Wa
     Ok(Box::new(watcher))
 }
 
+/// The folder that is watched for a file, and the name that stands for it there. The folder: a file that is replaced is
+/// another file, and mounted configuration is a link to a link. One that is not there is waited for in the one above it.
+fn watched(file: &Path) -> (PathBuf, OsString) {
+    let mut place = folder(file);
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    while !place.is_dir()
+        && let Some(missing) = place.file_name().map(OsString::from)
+    {
+        (place, name) = (folder(&place), missing);
+    }
+    (place, name)
+}
+
 fn folder(file: &Path) -> PathBuf {
     match file.parent() {
         Some(folder) if folder != Path::new("") => folder.to_owned(),
@@ -158,17 +172,18 @@ fn folder(file: &Path) -> PathBuf {
     }
 }
 
-/// Whether an event may be about one of the files.
-fn is_of(event: &Event, files: &[PathBuf]) -> bool {
+/// Whether an event may be about one of the names in the folders, or about a folder as a whole.
+fn is_of(event: &Event, folders: &[PathBuf], names: &[OsString]) -> bool {
     let is_change = match event.kind {
         EventKind::Access(kind) => kind == AccessKind::Close(AccessMode::Write),
         _ => true,
     };
-    let names = |path: &PathBuf| path.file_name().map(OsStr::to_owned);
     is_change
-        && event.paths.iter().filter_map(names).any(|name| {
+        && event.paths.iter().any(|path| {
+            let Some(name) = path.file_name() else { return true };
             // Kubernetes swaps `..data`, to which the links of mounted files lead.
             name.as_encoded_bytes().starts_with(b"..")
-                || files.iter().any(|file| file.file_name() == Some(name.as_os_str()))
+                || names.iter().any(|own| own == name)
+                || folders.contains(path)
         })
 }

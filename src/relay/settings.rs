@@ -1,6 +1,8 @@
 //! What a relay is told: where it listens, where requests go, and its limits.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::HeaderMap;
@@ -8,6 +10,7 @@ use hyper::HeaderMap;
 use super::address::{Address, Place, Url};
 use super::compression::Compression;
 use super::engine::Scrubbing;
+use crate::audit::Trail;
 use crate::otlp::{Policy, Signal};
 
 /// Everything that a relay is told.
@@ -23,8 +26,8 @@ pub struct Settings {
     pub tls: Option<ServerTls>,
     /// A file with the bearer tokens that are taken, one a line; none: anyone may send.
     pub tokens: Option<PathBuf>,
-    /// Where requests of each signal go.
-    pub upstreams: PerSignal<Upstream>,
+    /// Where requests of each signal go; none: no request is taken, and no port for them is open.
+    pub upstreams: Option<PerSignal<Upstream>>,
     /// Limits.
     pub limits: Limits,
     /// What may be in a request.
@@ -35,8 +38,36 @@ pub struct Settings {
     pub drain: Duration,
     /// How many threads move requests; scrubbing of large ones has as many of its own.
     pub threads: usize,
+    /// Where what was found is noted; none: nowhere.
+    pub audit: Option<Arc<Trail>>,
     /// Whether requests are scrubbed.
     pub scrubbing: Scrubbing,
+}
+
+impl Settings {
+    /// The listener that an upstream leads back to, if one does: requests would go round until there is no room.
+    pub(super) fn loops(&self) -> Option<&Address> {
+        let leads_to = |address: &&Address| {
+            self.upstreams.iter().flat_map(PerSignal::all).any(|upstream| match (&upstream.place, address) {
+                (Place::Unix(there), Address::Unix(here)) => there == here,
+                (Place::Tcp { host, port, .. }, Address::Tcp(here)) => {
+                    let (own, own_port) = here.rsplit_once(':').unwrap_or((here, ""));
+                    let own = own.trim_matches(['[', ']']);
+                    let is_near = |host: &str| {
+                        host == "localhost" || host.parse().is_ok_and(|at: IpAddr| at.is_loopback())
+                    };
+                    own_port == port.to_string()
+                        && (own == host || (is_near(host) && (is_near(own) || is_any(own))))
+                }
+                _ => false,
+            })
+        };
+        self.grpc.iter().chain(&self.http).find(leads_to)
+    }
+}
+
+fn is_any(host: &str) -> bool {
+    host.parse().is_ok_and(|at: IpAddr| at.is_unspecified())
 }
 
 /// One thing for each signal.
@@ -66,6 +97,19 @@ impl<T> PerSignal<T> {
             Signal::Metrics => Some(&self.metrics),
             Signal::Profiles => None,
         }
+    }
+
+    /// Makes one for each signal of those that there are.
+    pub(super) fn try_map<U, E>(
+        &self,
+        mut make: impl FnMut(Signal, &T) -> Result<U, E>,
+    ) -> Result<PerSignal<U>, E> {
+        let Self { traces, logs, metrics } = self;
+        Ok(PerSignal {
+            traces: make(Signal::Traces, traces)?,
+            logs: make(Signal::Logs, logs)?,
+            metrics: make(Signal::Metrics, metrics)?,
+        })
     }
 
     /// All of them.
@@ -139,7 +183,7 @@ impl Upstream {
     pub fn at(url: &Url, signal: Signal, protocol: UpstreamProtocol) -> Self {
         Self {
             place: url.place.clone(),
-            path: format!("{}{}", url.path, super::http::path(signal)),
+            path: format!("{}{}", url.path.trim_end_matches('/'), super::http::path(signal)),
             protocol,
             compression: UpstreamCompression::default(),
             headers: HeaderMap::new(),

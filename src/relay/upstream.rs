@@ -137,6 +137,11 @@ impl Upstream {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).is_up
     }
 
+    /// What it was told to be.
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     pub(super) fn protocol(&self) -> UpstreamProtocol {
         self.settings.protocol
     }

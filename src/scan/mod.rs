@@ -169,6 +169,11 @@ impl Work {
         self.open = open::Open::default();
     }
 
+    /// New working memory that has the same open.
+    pub(crate) fn beside(&self) -> Self {
+        Self { open: self.open.clone(), ..Self::default() }
+    }
+
     /// Whether nothing is open: the next block gives the same whatever came before it.
     pub fn is_settled(&self) -> bool {
         self.open.is_nothing()

@@ -8,7 +8,7 @@ use crate::carrier::pair;
 use crate::finding::{Finding, RuleIndex};
 
 /// What is open.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Open {
     /// A private key: it goes on until its last line, for so many lines.
     pub(super) key: Option<(RuleIndex, pem::Open)>,
@@ -17,7 +17,7 @@ pub(super) struct Open {
 }
 
 /// A sensitive name that its line ends with: `- name: DB_PASSWORD`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Name {
     text: Box<[u8]>,
     key: Key,

@@ -57,6 +57,11 @@ fn rules() {
 }
 
 #[test]
+fn audit() {
+    replay("audit", checks::audit);
+}
+
+#[test]
 fn prefilter() {
     replay("prefilter", checks::prefilter);
 }

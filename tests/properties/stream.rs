@@ -47,7 +47,7 @@ proptest! {
 
     #[test]
     fn a_line_is_out_when_its_newline_is_in(lines in vec(text(8), 1..6)) {
-        let mut scrubber = kasm_scrub::Scrubber::new(&DEFAULT);
+        let mut scrubber = kasm_scrub::Scrubber::new(&*DEFAULT);
         let mut out = Vec::new();
         let mut whole = Vec::new();
         for line in &lines {

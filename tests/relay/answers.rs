@@ -1,6 +1,6 @@
 //! What the upstream answers comes back: as it was, or in the client's protocol with the same meaning, and scrubbed.
 
-use kasm_scrub::otlp::Signal;
+use kasm_scrub::otlp::{self, Signal};
 
 use super::client::{Answer, Ask, Wire};
 use super::replies::{Pieces, answering, grpc, grpc_message, http, response};
@@ -40,10 +40,6 @@ async fn codes_of_grpc_come_back() {
         );
         let is_grpc_retryable = is_retryable(Wire::Grpc, &answer);
         for wire in [Wire::Protobuf, Wire::Json] {
-            // JSON on the way to gRPC is another test.
-            if wire == Wire::Json {
-                continue;
-            }
             let answer = send(&stage, wire, &code.to_string()).await;
             assert_eq!(is_retryable(wire, &answer), is_grpc_retryable, "{code}: {answer:?}");
         }
@@ -128,6 +124,50 @@ async fn a_delay_of_http_is_one_of_grpc() {
         // Three seconds in a duration in an info.
         let has_delay = holds(&details, b"google.rpc.RetryInfo") && holds(&details, b"\x0a\x02\x08\x03");
         assert!(has_delay, "{} {answer:?}", details.escape_ascii());
+    }
+    stage.close().await;
+}
+
+/// Clients of gRPC take a status for broken that says another code than its trailers, and throw their data away.
+#[tokio::test]
+async fn details_say_the_code_of_the_trailers() {
+    let stage = told(Spoken::Http, |want| {
+        let (code, body) = match want {
+            "none" => (503, status(0, "zone is full", None)),
+            "other" => (429, status(8, "zone is full", Some(3))),
+            "empty" => (503, Vec::new()),
+            _ => (400, status(9, "zone is full", None)),
+        };
+        let headers = [("content-type", "application/x-protobuf"), ("retry-after", "3")];
+        Ok(response(code, &headers[..if code == 429 { 2 } else { 1 }], Pieces::one(body)))
+    })
+    .await;
+    for (want, code) in [("none", 14), ("other", 14), ("empty", 14), ("bad", 3)] {
+        let answer = send(&stage, Wire::Grpc, want).await;
+        assert_eq!(answer.code(), Some(code), "{want}: {answer:?}");
+        let details = answer.details();
+        let right = otlp::status_with_code(details.clone(), code).unwrap_or_default();
+        assert_eq!(details, right, "{want}: {answer:?}");
+        assert_eq!(details.is_empty(), want == "empty", "{want}: {answer:?}");
+        assert_eq!(otlp::retry_delay(&details).is_some(), want == "other", "{want}: {answer:?}");
+    }
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_delay_of_what_is_before_grpc_comes_back() {
+    let stage = told(Spoken::Grpc, |want| {
+        Ok(response(want.parse().expect("a status"), &[("retry-after", "3")], Pieces::default()))
+    })
+    .await;
+    for status in ["429", "503"] {
+        let answer = send(&stage, Wire::Grpc, status).await;
+        assert_eq!(
+            (answer.code(), otlp::retry_delay(&answer.details()).map(|delay| delay.as_secs())),
+            (Some(14), Some(3))
+        );
+        let answer = send(&stage, Wire::Protobuf, status).await;
+        assert_eq!((answer.says(Wire::Protobuf), answer.header("retry-after")), (503, "3"), "{answer:?}");
     }
     stage.close().await;
 }

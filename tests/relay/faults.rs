@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use hyper::Response;
 use hyper::body::Bytes;
@@ -13,8 +14,8 @@ use super::client::{Ask, Wire, check, open};
 use super::replies::{Broken, Pieces, answering, grpc_message, http, never, response, taken, taking};
 use super::requests::{Pack, clean, dirty, frame};
 use super::stage::{Spoken, Stage, secret};
-use super::until;
 use super::upstream::{Seen, Upstream};
+use super::{holds, until};
 
 fn ask(wire: Wire) -> Ask {
     Ask::new(wire, Signal::Logs, Pack::None, &clean(wire, Signal::Logs, "session is created"))
@@ -48,6 +49,55 @@ async fn an_upstream_that_is_down_is_waited_for_by_clients() {
         until("it is taken again", async || stage.send(&ask(Wire::Grpc)).await.is_taken(Wire::Grpc)).await;
         stage.close().await;
     }
+}
+
+/// A minute in which every client tries again and again: each is told to, the relay stays what it is, and each record is
+/// taken once when the upstream is back.
+#[tokio::test]
+async fn an_upstream_may_be_down_for_a_minute() {
+    let upstream = Upstream::start(taking()).await;
+    let address = upstream.address();
+    upstream.stop().await;
+    let url = format!("http://{address}");
+    let sidecar = super::sidecar::Sidecar::start(&["--upstream", &url]).await;
+    let stage = Arc::new(Stage { upstream: Upstream::start(taking()).await, sidecar });
+    let refused = Arc::new(AtomicUsize::new(0));
+    let clients = (0..6).map(|number| {
+        let (stage, refused) = (stage.clone(), refused.clone());
+        tokio::spawn(async move {
+            let wire = Wire::ALL[number % 3];
+            let words = format!("record {number} of a minute");
+            let ask =
+                Ask::new(wire, Signal::Logs, Pack::None, &dirty(wire, Signal::Logs, &words, &secret(number)));
+            loop {
+                let answer = stage.send(&ask).await;
+                if answer.is_taken(wire) {
+                    return words;
+                }
+                check("down", wire, &answer, (14, 503));
+                refused.fetch_add(1, Ordering::Relaxed);
+                tokio::time::sleep(Duration::from_millis(250)).await;
+            }
+        })
+    });
+    let clients: Vec<_> = clients.collect();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let (resident, descriptors) = (stage.sidecar.resident(), stage.sidecar.descriptors());
+    tokio::time::sleep(Duration::from_secs(55)).await;
+    assert_eq!(stage.sidecar.admin("/readyz").await.status, 200, "it is not we who are not ready");
+    assert!(stage.sidecar.resident() < resident + 8 * 1024, "memory does not grow with tries");
+    assert!(stage.sidecar.descriptors() < descriptors + 20, "descriptors do not grow with tries");
+    let back = Upstream::start_at(address, taking()).await;
+    for client in clients {
+        let words = client.await.expect("a client");
+        let of_it = |seen: &Seen| holds(&seen.message(), words.as_bytes());
+        assert_eq!(back.seen().iter().filter(|seen| of_it(seen)).count(), 1, "{words}");
+    }
+    back.has_no_leak();
+    // Far more than one try each: nobody was made to wait by us.
+    assert!(refused.load(Ordering::Relaxed) > 6 * 60, "{refused:?}");
+    let stage = Arc::into_inner(stage).expect("the clients are done");
+    stage.close().await;
 }
 
 #[tokio::test]
@@ -151,10 +201,13 @@ type Make = Box<dyn Fn() -> Response<Pieces> + Send + Sync>;
 async fn an_upstream_that_breaks_the_rules_of_grpc_has_not_taken_it() {
     const HEAD: [(&str, &str); 2] = [("content-type", "application/grpc"), ("grpc-status", "ok")];
     let half = || Pieces::one(frame(b"half", false)[..7].to_vec()).with_trailers(&[("grpc-status", "0")]);
-    let answers: [(&str, Make); 5] = [
+    let answers: [(&str, Make); 8] = [
         ("no status", Box::new(|| response(200, &HEAD[..1], Pieces::one(frame(b"", false))))),
         ("no number", Box::new(|| response(200, &HEAD, Pieces::default()))),
         ("half a message", Box::new(move || response(200, &HEAD[..1], half()))),
+        ("another success", Box::new(|| response(202, &[], Pieces::default()))),
+        ("no content", Box::new(|| response(204, &[], Pieces::default()))),
+        ("created", Box::new(|| response(201, &HEAD[..1], Pieces::one(frame(b"", false))))),
         ("too large", Box::new(|| grpc_message(&vec![0; 5 << 20]))),
         ("a web page", Box::new(|| http(200, "text/html", b"<p>hunterCanary</p>"))),
     ];

@@ -24,6 +24,11 @@ async fn what_an_application_says_is_scrubbed() {
                 ("referer", format!("https://kasm.example.com/zones?token={secret}"), "kasm.example.com"),
                 ("cookie", format!("theme=dark; session_token={secret}"), "theme=dark"),
                 ("user-agent", format!("agent/1.27 (password={secret})"), "agent/1.27"),
+                ("x-forwarded-uri", format!("/zones?token={secret}"), "/zones"),
+                ("x-original-url", format!("https://kasm.example.com/zones?token={secret}"), "/zones"),
+                ("forwarded", format!("for=192.0.2.60;proto=http;by=\"password={secret}\""), "192.0.2.60"),
+                ("ot-baggage-note", format!("zone=default,password={secret}"), "zone=default"),
+                ("uberctx-note", format!("zone=default,password={secret}"), "zone=default"),
             ]
         };
         for wire in Wire::ALL {
@@ -34,6 +39,20 @@ async fn what_an_application_says_is_scrubbed() {
                 assert!(value.contains(harmless), "{spoken:?} {wire:?} {name}: {value}");
                 assert!(!value.contains(PLANTED), "{spoken:?} {wire:?} {name}: {value}");
             }
+        }
+        stage.close().await;
+    }
+}
+
+/// They are not true of a body that has changed, and a short secret can be guessed from them.
+#[tokio::test]
+async fn hashes_of_the_body_do_not_go_on() {
+    for spoken in Spoken::ALL {
+        let stage = Stage::new(spoken, taking(), &[]).await;
+        for name in ["content-md5", "digest", "content-digest", "repr-digest"] {
+            let ask = ask(Wire::Protobuf).with(name, "sha-256=:DeadBeefDeadBeef:");
+            assert!(stage.send(&ask).await.is_taken(Wire::Protobuf));
+            assert_eq!(stage.upstream.last().header(name), "");
         }
         stage.close().await;
     }

@@ -197,6 +197,12 @@ async fn it_does_not_start_with_what_is_wrong() {
         let (code, said) = Sidecar::refuses(&[&up[..], &options].concat());
         assert!(code == Some(2) && said.contains(want), "{options:?}: {code:?} {said}");
     }
+    // Its own port as the upstream: requests would go round.
+    for upstream in ["http://localhost:4319", "http://127.0.0.1:4319", "http://[::1]:4319"] {
+        let (code, said) =
+            Sidecar::refuses(&["--upstream", upstream, "--otlp-grpc", "0.0.0.0:4319", "--admin", "none"]);
+        assert!(code == Some(2) && said.contains("go round"), "{code:?} {said}");
+    }
     // A port that is taken.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let at = taken.local_addr().expect("an address").to_string();

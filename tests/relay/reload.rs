@@ -62,6 +62,25 @@ async fn rules_change_with_their_file() {
 }
 
 #[tokio::test]
+async fn a_folder_that_goes_and_comes_back_is_watched() {
+    let folder = folder();
+    let sub = folder.path().join("mounted");
+    std::fs::create_dir(&sub).expect("a folder");
+    let file = write(&sub, "rules.toml", RULES);
+    let stage = Stage::new(Spoken::Http, taking(), &["--rules", &file]).await;
+    std::fs::remove_dir_all(&sub).expect("a folder");
+    stage.sidecar.counts(FAILED, 1).await;
+    assert_eq!(finds(&stage).await, (true, false), "what was in use stays");
+    std::fs::create_dir(&sub).expect("a folder");
+    write(&sub, "rules.toml", MORE_RULES);
+    until("orders are found", async || finds(&stage).await == (false, true)).await;
+    // And once more, now that the folder is another one.
+    std::fs::write(&file, RULES).expect("a file");
+    until("tickets are found", async || finds(&stage).await == (true, false)).await;
+    stage.close().await;
+}
+
+#[tokio::test]
 async fn one_change_is_read_once() {
     let folder = folder();
     let file = write(folder.path(), "rules.toml", RULES);

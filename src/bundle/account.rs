@@ -1,0 +1,195 @@
+//! What became of the files of a bundle, in numbers and clean names.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::fault::Why;
+use crate::finding::RuleIndex;
+use crate::rules::Ruleset;
+
+/// How many findings there were, by rule.
+pub(super) type Counts = BTreeMap<u32, u64>;
+
+/// What became of one input, or of all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Files and entries that were scrubbed, those without a finding included.
+    pub scrubbed: u64,
+    /// Bytes of text that were scrubbed.
+    pub bytes: u64,
+    /// Those with findings.
+    pub(super) changed: Vec<(String, Counts)>,
+    /// Names that were scrubbed, as they are now.
+    pub renamed: Vec<String>,
+    /// What was left out, and why.
+    pub left: Vec<(String, Why)>,
+    /// What was copied as it was, because that was asked for.
+    pub raw: Vec<String>,
+}
+
+/// A place in an account to go back to: of an archive that is left out, nothing inside counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark(u64, u64, [usize; 4]);
+
+impl Account {
+    /// Adds what became of another input.
+    pub(super) fn add(&mut self, other: Self) {
+        let Self { scrubbed, bytes, changed, renamed, left, raw } = other;
+        self.scrubbed += scrubbed;
+        self.bytes += bytes;
+        self.changed.extend(changed);
+        self.renamed.extend(renamed);
+        self.left.extend(left);
+        self.raw.extend(raw);
+    }
+
+    /// Where it stands.
+    pub(super) fn mark(&self) -> Mark {
+        let Self { scrubbed, bytes, changed, renamed, left, raw } = self;
+        Mark(*scrubbed, *bytes, [changed.len(), renamed.len(), left.len(), raw.len()])
+    }
+
+    /// Forgets what came since.
+    pub(super) fn go_back(&mut self, Mark(scrubbed, bytes, lens): Mark) {
+        (self.scrubbed, self.bytes) = (scrubbed, bytes);
+        self.changed.truncate(lens[0]);
+        self.renamed.truncate(lens[1]);
+        self.left.truncate(lens[2]);
+        self.raw.truncate(lens[3]);
+    }
+
+    /// How many findings there were in files.
+    pub fn findings(&self) -> u64 {
+        self.changed.iter().flat_map(|(_, counts)| counts.values()).sum()
+    }
+
+    /// Whether something was found, in a file or a name.
+    pub fn has_findings(&self) -> bool {
+        !self.changed.is_empty() || !self.renamed.is_empty()
+    }
+
+    /// How many of what was left out should not have been.
+    pub fn bad(&self) -> usize {
+        self.left.iter().filter(|(_, why)| why.is_bad()).count()
+    }
+
+    fn by_rule(counts: impl IntoIterator<Item = (u32, u64)>, rules: &Ruleset) -> BTreeMap<&str, u64> {
+        let mut by_rule = BTreeMap::new();
+        for (rule, count) in counts {
+            *by_rule.entry(&*rules[RuleIndex(rule)].id).or_default() += count;
+        }
+        by_rule
+    }
+
+    /// The report, for machines.
+    pub fn to_json(&self, rules: &Ruleset) -> String {
+        let all =
+            self.changed.iter().flat_map(|(_, counts)| counts.iter().map(|(&rule, &count)| (rule, count)));
+        let report = Report {
+            version: env!("CARGO_PKG_VERSION"),
+            rules_sha256: rules.digest().iter().fold(String::new(), |mut hex, byte| {
+                let _ = write!(hex, "{byte:02x}");
+                hex
+            }),
+            scrubbed: self.scrubbed,
+            bytes: self.bytes,
+            findings: self.findings(),
+            findings_by_rule: Self::by_rule(all, rules),
+            files: self
+                .changed
+                .iter()
+                .map(|(name, counts)| Changed {
+                    name,
+                    findings: counts.values().sum(),
+                    by_rule: Self::by_rule(counts.iter().map(|(&rule, &count)| (rule, count)), rules),
+                })
+                .collect(),
+            renamed: &self.renamed,
+            left_out: self
+                .left
+                .iter()
+                .map(|(name, why)| LeftOut { name, why: *why, bad: why.is_bad() })
+                .collect(),
+            not_scrubbed: &self.raw,
+        };
+        // Strings and numbers only: writing them cannot fail.
+        serde_json::to_string_pretty(&report).unwrap_or_default() + "\n"
+    }
+
+    /// The summary, for people: numbers, rules, the files with most findings, and all that was left out.
+    pub fn to_text(&self, rules: &Ruleset) -> String {
+        const WORST: usize = 10;
+        let mut text = String::new();
+        let clean = self.scrubbed - self.changed.len() as u64;
+        let _ = writeln!(
+            text,
+            "{} files scrubbed: {} changed, {clean} clean; {} left out; {} findings",
+            self.scrubbed,
+            self.changed.len(),
+            self.left.len(),
+            self.findings()
+        );
+        let all =
+            self.changed.iter().flat_map(|(_, counts)| counts.iter().map(|(&rule, &count)| (rule, count)));
+        let mut by_rule: Vec<_> = Self::by_rule(all, rules).into_iter().collect();
+        by_rule.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
+        section(&mut text, "by rule", by_rule.iter().map(|(rule, count)| format!("{count:>8}  {rule}")));
+        let mut worst: Vec<_> =
+            self.changed.iter().map(|(name, counts)| (counts.values().sum::<u64>(), name)).collect();
+        worst.sort_by_key(|&(count, _)| std::cmp::Reverse(count));
+        let more = worst.len().saturating_sub(WORST);
+        worst.truncate(WORST);
+        section(&mut text, "by file", worst.iter().map(|(count, name)| format!("{count:>8}  {name}")));
+        if more > 0 {
+            let _ = writeln!(text, "          and {more} more; --format json lists all");
+        }
+        section(&mut text, "names that held a secret", self.renamed.iter().map(|name| format!("  {name}")));
+        section(&mut text, "left out", self.left.iter().map(|(name, why)| format!("  {name}: {why}")));
+        section(
+            &mut text,
+            "NOT scrubbed, as --keep-binary asks",
+            self.raw.iter().map(|name| format!("  {name}")),
+        );
+        text
+    }
+}
+
+fn section(text: &mut String, title: &str, lines: impl ExactSizeIterator<Item = String>) {
+    if lines.len() > 0 {
+        let _ = writeln!(text, "{title}:");
+        lines.for_each(|line| {
+            let _ = writeln!(text, "{line}");
+        });
+    }
+}
+
+#[derive(Serialize)]
+struct Report<'r> {
+    version: &'static str,
+    /// [`Ruleset::digest`], in hex.
+    rules_sha256: String,
+    scrubbed: u64,
+    bytes: u64,
+    findings: u64,
+    findings_by_rule: BTreeMap<&'r str, u64>,
+    files: Vec<Changed<'r>>,
+    renamed: &'r [String],
+    left_out: Vec<LeftOut<'r>>,
+    not_scrubbed: &'r [String],
+}
+
+#[derive(Serialize)]
+struct Changed<'r> {
+    name: &'r str,
+    findings: u64,
+    by_rule: BTreeMap<&'r str, u64>,
+}
+
+#[derive(Serialize)]
+struct LeftOut<'r> {
+    name: &'r str,
+    why: Why,
+    bad: bool,
+}

@@ -1,0 +1,123 @@
+//! Text on its way through the engine, from any reader to any writer, with as many threads as there are to spare.
+
+use std::io::{self, BufWriter, Read, Write};
+
+use super::account::Counts;
+use super::form;
+use crate::finding::Finding;
+use crate::parallel::{self, Source, Target};
+use crate::sanitize::Sanitizer;
+use crate::stream::{Out, Scrubber};
+
+/// How much is collected before it is written.
+const COLLECTED: usize = 64 << 10;
+
+/// How scrubbing of a text went.
+#[derive(Debug, Default)]
+pub(super) struct Scrubbed {
+    /// Bytes read.
+    pub(super) bytes: u64,
+    pub(super) counts: Counts,
+    /// What went wrong with a read: it was the last.
+    pub(super) unread: Option<io::Error>,
+    /// What went wrong with a write.
+    pub(super) unwritten: Option<io::Error>,
+    /// It has turned out to be no text.
+    pub(super) is_noise: bool,
+}
+
+/// Scrubs all of `input` to `out`. Where noise is not `allowed`, it ends the text.
+pub(super) fn scrub(
+    sanitizer: &Sanitizer,
+    threads: usize,
+    input: &mut (dyn Read + Send),
+    out: &mut (dyn Write + Send),
+    allows_noise: bool,
+) -> Scrubbed {
+    let mut feed = Feed { input, bytes: 0, error: None, allows_noise, is_noise: false };
+    let mut drain = Drain::new(out);
+    parallel::scrub(sanitizer, threads, &mut feed, &mut drain, &|| {});
+    let Feed { bytes, error, is_noise, .. } = feed;
+    let (counts, unwritten) = drain.finish();
+    Scrubbed { bytes, counts, unread: error, unwritten, is_noise }
+}
+
+/// Scrubs a text that is there: the same without what it takes to get threads and blocks ready.
+pub(super) fn scrub_little(sanitizer: &Sanitizer, text: &[u8], out: &mut (dyn Write + Send)) -> Scrubbed {
+    let mut drain = Drain::new(out);
+    let mut scrubber = Scrubber::new(sanitizer);
+    scrubber.push(text, &mut drain);
+    scrubber.finish(&mut drain);
+    let (counts, unwritten) = drain.finish();
+    Scrubbed { bytes: text.len() as u64, counts, unwritten, ..Scrubbed::default() }
+}
+
+struct Feed<'i> {
+    input: &'i mut (dyn Read + Send),
+    bytes: u64,
+    error: Option<io::Error>,
+    allows_noise: bool,
+    is_noise: bool,
+}
+
+impl Source for Feed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> usize {
+        loop {
+            match self.input.read(buffer) {
+                Ok(len) if !self.allows_noise && form::is_noise(&buffer[..len]) => {
+                    self.is_noise = true;
+                    return 0;
+                }
+                Ok(len) => {
+                    self.bytes += len as u64;
+                    return len;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.error = Some(error);
+                    return 0;
+                }
+            }
+        }
+    }
+}
+
+/// Writes clean bytes and counts findings. After a failed write it takes no more.
+struct Drain<'o> {
+    out: BufWriter<&'o mut (dyn Write + Send)>,
+    error: Option<io::Error>,
+    counts: Counts,
+}
+
+impl<'o> Drain<'o> {
+    fn new(out: &'o mut (dyn Write + Send)) -> Self {
+        Self { out: BufWriter::with_capacity(COLLECTED, out), error: None, counts: Counts::new() }
+    }
+
+    fn finish(mut self) -> (Counts, Option<io::Error>) {
+        if self.error.is_none() {
+            self.error = self.out.flush().err();
+        }
+        // What could not be written is not tried again.
+        let _ = self.out.into_parts();
+        (self.counts, self.error)
+    }
+}
+
+impl Out for Drain<'_> {
+    fn write(&mut self, bytes: &[u8]) {
+        if self.error.is_none() {
+            self.error = self.out.write_all(bytes).err();
+        }
+    }
+
+    fn found(&mut self, finding: &Finding) {
+        *self.counts.entry(finding.rule.0).or_default() += 1;
+    }
+}
+
+impl Target for Drain<'_> {
+    fn end_block(&mut self) -> bool {
+        self.error.is_none()
+    }
+}

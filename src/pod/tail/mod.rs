@@ -1,0 +1,243 @@
+//! Files that grow: read as they are written, through rotation, restarts and kills.
+//!
+//! The path of a byte: `listing` says which files there are, `rotation` which of them are new, renamed, emptied or gone; each
+//! belongs to a `source`, what is written at one path, as one of its `generation`s. `reading` takes a block, has it scrubbed
+//! (`flow`, and `cri` for lines of container runtimes) and delivered, and only then moves on. The `checkpoint` says how far.
+//!
+//! Invariants:
+//! - Where reading starts again, nothing is open: no line, no private key, no half record. What was delivered since is read
+//!   again for what it opens, and not delivered again.
+//! - Bytes are taken of a file only if it still holds what was taken before them.
+//! - A file is known by its inode and what it holds, never by its name.
+//! - Clocks that jump change nothing: time is only ever how long ago something was.
+//! - Sources have their turns, a block each. One that is read to its end holds no more than where it is.
+
+mod checkpoint;
+mod cri;
+mod flow;
+mod generation;
+mod identity;
+mod line;
+mod listing;
+mod reading;
+mod rotation;
+mod settings;
+mod source;
+mod sources;
+mod wake;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use settings::{CannotStart, Format, TailSettings};
+
+use super::house::{House, Stopped};
+use checkpoint::Checkpoint;
+use listing::Lister;
+use reading::{Reading, Turn};
+use rotation::{Rotation, Start};
+use sources::{Id, Sources};
+use wake::Wake;
+
+/// Events come in bursts; what is written within this time is read together.
+const BURST: Duration = Duration::from_millis(5);
+/// Listing takes no more than one part in so many of the time.
+const RATIO: u32 = 50;
+/// How often files are listed while something is about to happen: draining, a line without an end, a copy.
+const SOON: Duration = Duration::from_millis(200);
+
+/// Reads files until the word to stop is said, and drains them then. Blocks; give it a thread of its own.
+/// # Errors
+/// What is wrong with the settings or the checkpoint, before anything was read.
+pub fn run(settings: TailSettings, house: Arc<House>) -> Result<(), CannotStart> {
+    let lister = Lister::new(&settings)?;
+    let checkpoint = Checkpoint::open(&settings.checkpoint, &house)?;
+    let known = checkpoint.read(&house)?;
+    let start = match known {
+        Some(_) => Start::Later,
+        None => Start::First { from_start: settings.from_start },
+    };
+    let reading = Reading::new(house.clone(), settings.format, settings.quiet);
+    let mut tail = Tail {
+        lister,
+        checkpoint,
+        reading,
+        house,
+        sources: known.unwrap_or_default(),
+        rotation: Rotation::default(),
+        wake: Wake::new(),
+        listed: Instant::now(),
+        listing_took: Duration::ZERO,
+        is_listing_wanted: false,
+        settings,
+    };
+    tail.list(start);
+    // What is there now is known from here on, even if we are killed.
+    tail.reading.has_changed = !tail.checkpoint.write(&tail.sources, &tail.house);
+    // The time to drain was over: what was not delivered is not in the checkpoint, and comes again.
+    let _: Result<(), Stopped> = tail.run();
+    if tail.reading.has_changed {
+        tail.checkpoint.write(&tail.sources, &tail.house);
+    }
+    Ok(())
+}
+
+struct Tail {
+    settings: TailSettings,
+    house: Arc<House>,
+    lister: Lister,
+    checkpoint: Checkpoint,
+    sources: Sources,
+    rotation: Rotation,
+    reading: Reading,
+    wake: Wake,
+    /// When files were listed last, and how long it took.
+    listed: Instant,
+    listing_took: Duration,
+    is_listing_wanted: bool,
+}
+
+impl Tail {
+    fn run(&mut self) -> Result<(), Stopped> {
+        let mut last_read = Instant::now();
+        let mut is_draining = false;
+        loop {
+            if !is_draining && self.house.stopping.is_draining() {
+                (is_draining, last_read) = (true, Instant::now());
+                self.is_listing_wanted = true;
+            }
+            let woken = Instant::now();
+            self.look();
+            let is_busy = self.round(false)?;
+            if is_busy {
+                last_read = Instant::now();
+            }
+            if self.reading.has_changed && self.checkpoint.is_due() {
+                self.reading.has_changed = !self.checkpoint.write(&self.sources, &self.house);
+            }
+            let is_quiet =
+                is_draining && !self.sources.has_turns() && last_read.elapsed() >= self.settings.quiet;
+            if is_quiet {
+                return self.end();
+            }
+            if !self.sources.has_turns() {
+                let most = if is_draining { SOON / 4 } else { self.next_listing() };
+                self.wake.wait(most, &self.house.stopping);
+                // Others may write beside our files all the time, too.
+                self.house.stopping.wait(BURST.saturating_sub(woken.elapsed()));
+            }
+        }
+    }
+
+    /// Learns what has happened.
+    fn look(&mut self) {
+        let events = self.wake.events();
+        for path in events.written {
+            // Of others' files nothing need be known.
+            self.sources.written(&path);
+        }
+        self.is_listing_wanted |= events.names_changed;
+        if self.next_listing().is_zero() {
+            self.list(Start::Later);
+        }
+    }
+
+    /// How long it is until files are to be listed.
+    fn next_listing(&self) -> Duration {
+        let is_soon = self.rotation.is_waiting() || self.house.stopping.is_draining();
+        let every = match (self.is_listing_wanted, is_soon) {
+            (true, _) => BURST,
+            (false, true) => SOON.min(self.settings.poll),
+            (false, false) => self.settings.poll,
+        };
+        let ratio = if self.is_listing_wanted { RATIO / 10 } else { RATIO };
+        every.max(self.listing_took * ratio).saturating_sub(self.listed.elapsed())
+    }
+
+    fn list(&mut self, start: Start) {
+        let begun = Instant::now();
+        self.is_listing_wanted = false;
+        let wake = &mut self.wake;
+        let listing = self.lister.list(&mut |folder| wake.watch(folder));
+        let lag = self.rotation.reconcile(&mut self.sources, listing, start, &self.house);
+        self.house.lag(self.settings.format.input(), lag);
+        for source in self.sources.all.values() {
+            if let Some(folder) = source.real.as_deref().and_then(|real| real.parent()) {
+                self.wake.watch(folder);
+            }
+        }
+        self.listed = Instant::now();
+        self.listing_took = begun.elapsed();
+    }
+
+    /// A turn for each source that waits for one, for as long as nothing else is due. Whether anything was read.
+    fn round(&mut self, is_ending: bool) -> Result<bool, Stopped> {
+        let mut is_busy = false;
+        let start = Instant::now();
+        while let Some(id) = self.sources.next_turn() {
+            let Some(source) = self.sources.all.get_mut(&id) else { continue };
+            match self.reading.turn(source, is_ending)? {
+                Turn::More => {
+                    is_busy = true;
+                    self.sources.stir(id);
+                }
+                Turn::Emptied(generation) => {
+                    is_busy = true;
+                    self.emptied(id, generation)?;
+                }
+                Turn::Moved => self.is_listing_wanted = true,
+                // They are stirred by the next listing.
+                Turn::Idle | Turn::Waits | Turn::Failed => {}
+            }
+            self.sources.close_beyond(self.settings.descriptors, &mut self.reading.opened);
+            if start.elapsed() >= SOON {
+                break;
+            }
+        }
+        Ok(is_busy)
+    }
+
+    /// A file holds something else than before.
+    fn emptied(&mut self, id: Id, generation: usize) -> Result<(), Stopped> {
+        let copy = self.rotation.copy_of(&self.sources, id, generation);
+        let Some(source) = self.sources.all.get_mut(&id) else { return Ok(()) };
+        let emptied = &mut source.generations[generation];
+        let tail = std::mem::take(&mut emptied.tail);
+        let (born, was_read) = (emptied.born, emptied.taken.offset >= emptied.size);
+        emptied.empty();
+        // Another file has got the name and the inode of one that was deleted.
+        let is_other = born.is_some() && born != emptied.born;
+        match copy {
+            Some(copy) => {
+                self.house.event("rotated");
+                self.sources.adopt_copy(id, generation, copy);
+            }
+            None if is_other && was_read => {
+                self.house.event("rotated");
+                self.reading.go_on_without(source, &tail)?;
+                self.sources.stir(id);
+            }
+            None => {
+                self.house.event("truncated");
+                tracing::warn!(
+                    path = %source.name.display(),
+                    "was emptied, and no copy of it is there; what was not read of it before is lost"
+                );
+                self.reading.go_on_without(source, &tail)?;
+                self.sources.stir(id);
+            }
+        }
+        self.reading.has_changed = true;
+        Ok(())
+    }
+
+    /// Delivers lines that have begun as they are: nothing more comes.
+    fn end(&mut self) -> Result<(), Stopped> {
+        let ids: Vec<Id> = self.sources.all.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.sources.stir(id));
+        while self.sources.has_turns() && !self.house.stopping.is_over() {
+            self.round(true)?;
+        }
+        Ok(())
+    }
+}

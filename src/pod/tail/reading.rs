@@ -1,0 +1,255 @@
+//! One turn of a source: a block of its oldest unread bytes, scrubbed, delivered, and only then forgotten.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::cri;
+use super::flow::{Flow, clean_origin};
+use super::generation::{BLOCK, Fate, Look};
+use super::identity::Inode;
+use super::settings::Format;
+use super::source::Source;
+use crate::pod::batch::{Batch, Origin};
+use crate::pod::house::{House, Stopped};
+use crate::sanitize::Sanitizer;
+
+/// What a turn has come to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// There may be more.
+    More,
+    /// There is nothing more now.
+    Idle,
+    /// A line without an end holds up what comes after it, for a while.
+    Waits,
+    /// The generation with this number was emptied.
+    Emptied(usize),
+    /// A file is not where it was.
+    Moved,
+    /// A file cannot be read.
+    Failed,
+}
+
+/// What turns are taken with.
+pub(super) struct Reading {
+    pub(super) house: Arc<House>,
+    pub(super) format: Format,
+    pub(super) quiet: Duration,
+    /// The files that were opened by the last turns.
+    pub(super) opened: Vec<Inode>,
+    /// Whether something is to be written into the checkpoint.
+    pub(super) has_changed: bool,
+    buffer: Vec<u8>,
+    batch: Option<Batch>,
+    /// A flow that nobody needs: as good as new.
+    spare: Option<Flow>,
+    origin: Option<(PathBuf, Arc<Sanitizer>, Arc<Origin>)>,
+}
+
+impl Reading {
+    pub(super) fn new(house: Arc<House>, format: Format, quiet: Duration) -> Self {
+        let (opened, buffer) = (Vec::new(), Vec::new());
+        Self {
+            house,
+            format,
+            quiet,
+            opened,
+            has_changed: false,
+            buffer,
+            batch: None,
+            spare: None,
+            origin: None,
+        }
+    }
+
+    /// A turn. While ending, lines and records that have begun are delivered as they are.
+    pub(super) fn turn(&mut self, source: &mut Source, is_ending: bool) -> Result<Turn, Stopped> {
+        for i in 0..source.generations.len() {
+            let is_within = source.flow.as_ref().is_some_and(Flow::is_within_line);
+            let is_last = i + 1 == source.generations.len();
+            let generation = &mut source.generations[i];
+            if !(generation.is_stirred || generation.has_begun || is_last && is_within) {
+                continue;
+            }
+            let was_open = generation.file.is_some();
+            match generation.open().map(|file| file.is_some()) {
+                Ok(true) if was_open => {}
+                Ok(true) => self.opened.push(generation.inode),
+                Ok(false) => return Ok(Turn::Moved),
+                Err(error) => return Ok(self.failed(source, &error)),
+            }
+            let look = match generation.look(&mut self.buffer) {
+                Ok(look) => look,
+                Err(error) => {
+                    generation.file = None;
+                    return Ok(self.failed(source, &error));
+                }
+            };
+            source.has_complained = false;
+            let begun = match look {
+                Look::Emptied => return Ok(Turn::Emptied(i)),
+                Look::Bytes(from, to) => {
+                    self.take(source, i, from, to)?;
+                    return Ok(Turn::More);
+                }
+                Look::Begun(from) => Some(from),
+                Look::Nothing if is_last && is_within => Some(self.buffer.len()),
+                Look::Nothing => None,
+            };
+            generation.is_stirred = false;
+            let Some(from) = begun else { continue };
+            if generation.is_copy && !is_last {
+                self.take(source, i, from, self.buffer.len())?;
+                continue;
+            }
+            if is_last && generation.fate == Fate::Here && !is_ending {
+                break;
+            }
+            if !is_ending && generation.last.elapsed() < self.quiet {
+                return Ok(Turn::Waits);
+            }
+            self.end_line(source, i, from)?;
+        }
+        self.rest(source, is_ending)
+    }
+
+    /// Nothing more is to be taken now.
+    fn rest(&mut self, source: &mut Source, is_ending: bool) -> Result<Turn, Stopped> {
+        let is_within = source.flow.as_ref().is_some_and(Flow::is_within_record);
+        let is_over = source
+            .generations
+            .last()
+            .is_none_or(|last| last.fate != Fate::Here && last.last.elapsed() >= self.quiet);
+        if is_within && (is_over || is_ending) {
+            self.with(source, |flow, batch, house| flow.end_records(batch, house))?;
+            // Reading must still start where the record has begun, unless there is nothing to be read.
+            if is_over {
+                self.settle(source);
+            }
+        }
+        if let Some(flow) = source.flow.take_if(|flow| flow.is_settled()) {
+            self.spare = Some(flow);
+        }
+        Ok(if is_within && !is_over { Turn::Waits } else { Turn::Idle })
+    }
+
+    /// Scrubs bytes of the buffer and delivers their records, unless that was done before.
+    fn take(&mut self, source: &mut Source, i: usize, from: usize, to: usize) -> Result<(), Stopped> {
+        let generation = &source.generations[i];
+        let was_delivered = generation.taken.offset < generation.delivered;
+        let buffer = std::mem::take(&mut self.buffer);
+        let delivered = self.with_muted(source, was_delivered, |flow, batch, house| {
+            flow.take(&buffer[from..to], batch, house)
+        });
+        self.buffer = buffer;
+        delivered?;
+        let is_within = source.flow.as_ref().is_some_and(Flow::is_within_line);
+        let is_end = to == self.buffer.len() && to < BLOCK;
+        let generation = &mut source.generations[i];
+        if let Err(error) = generation.take(&self.buffer, from, to, is_within) {
+            // It is looked at again, and said then if it stays so.
+            tracing::debug!(%error, "what was read cannot be read again");
+        }
+        generation.is_stirred &= !is_end;
+        if !is_within {
+            generation.delivered = generation.delivered.max(generation.taken.offset);
+        }
+        self.settle(source);
+        Ok(())
+    }
+
+    /// Delivers a line that has begun as it is.
+    fn end_line(&mut self, source: &mut Source, i: usize, from: usize) -> Result<(), Stopped> {
+        let mut line = self.buffer[from..].to_vec();
+        let end = source.generations[i].taken.offset + line.len() as u64;
+        line.push(b'\n');
+        self.with(source, |flow, batch, house| flow.take(&line, batch, house))?;
+        source.generations[i].end_line(end);
+        self.settle(source);
+        Ok(())
+    }
+
+    /// A file was emptied whose line had begun, and no copy of it is there. The line goes on with what is written next; one of
+    /// a container runtime is whole or lost.
+    pub(super) fn go_on_without(&mut self, source: &mut Source, tail: &[u8]) -> Result<(), Stopped> {
+        if tail.is_empty() {
+            return Ok(());
+        }
+        let mut line = tail.to_vec();
+        if self.format == Format::Cri {
+            line.push(b'\n');
+        }
+        self.with(source, |flow, batch, house| flow.take(&line, batch, house))
+    }
+
+    fn settle(&mut self, source: &mut Source) {
+        if source.flow.as_ref().is_none_or(Flow::is_settled) {
+            source.settle();
+        }
+        self.has_changed = true;
+    }
+
+    fn with(
+        &mut self,
+        source: &mut Source,
+        work: impl FnOnce(&mut Flow, &mut Batch, &House),
+    ) -> Result<(), Stopped> {
+        self.with_muted(source, false, work)
+    }
+
+    fn with_muted(
+        &mut self,
+        source: &mut Source,
+        was_delivered: bool,
+        work: impl FnOnce(&mut Flow, &mut Batch, &House),
+    ) -> Result<(), Stopped> {
+        let (house, format) = (self.house.clone(), self.format);
+        let spare = &mut self.spare;
+        let flow =
+            source.flow.get_or_insert_with(|| spare.take().unwrap_or_else(|| Flow::new(format, &house)));
+        flow.follow(&house);
+        let origin = origin(&mut self.origin, format, &source.name, flow.sanitizer());
+        let batch = self.batch.get_or_insert_with(|| Batch::new(origin.clone(), flow.sanitizer().clone()));
+        batch.origin = origin;
+        batch.sanitizer = flow.sanitizer().clone();
+        work(flow, batch, &house);
+        if was_delivered {
+            batch.clear();
+        }
+        house.deliver(batch)
+    }
+
+    fn failed(&mut self, source: &mut Source, error: &io::Error) -> Turn {
+        if !source.has_complained {
+            source.has_complained = true;
+            self.house.event("unreadable");
+            tracing::warn!(path = %source.name.display(), %error, "cannot be read; tried again");
+        }
+        Turn::Failed
+    }
+}
+
+/// The origin of a source, its labels scrubbed by the rules that its records are scrubbed by.
+fn origin(
+    last: &mut Option<(PathBuf, Arc<Sanitizer>, Arc<Origin>)>,
+    format: Format,
+    path: &std::path::Path,
+    sanitizer: &Arc<Sanitizer>,
+) -> Arc<Origin> {
+    if let Some((last_path, by, origin)) = last
+        && last_path == path
+        && Arc::ptr_eq(by, sanitizer)
+    {
+        return origin.clone();
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut labels = vec![("log.file.path", path.to_string_lossy().into_owned()), ("log.file.name", name)];
+    if format == Format::Cri {
+        labels.extend(cri::labels_of(path));
+    }
+    let origin = clean_origin(format.input(), labels, sanitizer);
+    *last = Some((path.to_owned(), sanitizer.clone(), origin.clone()));
+    origin
+}

@@ -1,0 +1,401 @@
+//! What has become of files since they were looked at last: renamed, replaced, emptied, copied, deleted; and which are new.
+//!
+//! A file that looks like a copy of one that is being read waits: if that one is emptied, the copy is where the rest of it is,
+//! and is read from there. If it is not emptied, the copy is a file like others.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::generation::{Fate, Generation, open};
+use super::identity::{HEAD, Inode, read_at};
+use super::listing::{Found, Listing, age, find, rotated_from};
+use super::source::Source;
+use super::sources::{Id, Sources};
+use crate::pod::house::House;
+
+/// How long a file that looks like a copy waits after it has grown last.
+const WAITS: Duration = Duration::from_secs(5);
+/// How long it waits at most.
+const WAITS_AT_MOST: Duration = Duration::from_secs(60);
+/// How long a file that was rotated away or deleted is held open after it has been read: its writer may write on.
+const LINGERS: Duration = Duration::from_secs(30);
+
+/// Which files are read from where when they are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// At the very first start: named ones from their beginning, or from their last line.
+    First { from_start: bool },
+    /// Later: whatever is new, from its beginning.
+    Later,
+}
+
+/// A file that looks like a copy.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    of: Id,
+    path: PathBuf,
+    file: File,
+    size: u64,
+    met: Instant,
+    /// When it grew last.
+    since: Instant,
+    /// Whether it began like the other when it was found.
+    is_alike: bool,
+}
+
+/// What is known of files that are not read.
+#[derive(Debug, Default)]
+pub(super) struct Rotation {
+    waiting: HashMap<Inode, Waiting>,
+}
+
+/// A listing, to be asked by file and by path.
+struct There<'l> {
+    files: &'l [Found],
+    paths: HashMap<&'l Path, usize>,
+    inodes: HashMap<Inode, usize>,
+}
+
+impl<'l> There<'l> {
+    fn new(files: &'l [Found]) -> Self {
+        let mut inodes = HashMap::new();
+        for (i, found) in files.iter().enumerate() {
+            inodes.entry(found.inode).or_insert(i);
+        }
+        Self {
+            files,
+            paths: files.iter().enumerate().map(|(i, found)| (found.path.as_path(), i)).collect(),
+            inodes,
+        }
+    }
+
+    /// Where a file is: at the path where it was, if it is there still.
+    fn find(&self, path: &Path, inode: Inode) -> Option<&'l Found> {
+        let same = self.paths.get(path).map(|&i| &self.files[i]).filter(|found| found.inode == inode);
+        same.or_else(|| self.inodes.get(&inode).map(|&i| &self.files[i]))
+    }
+}
+
+impl Rotation {
+    /// Whether files wait.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Brings sources in line with what there is. How many bytes are there that were not delivered.
+    pub(super) fn reconcile(
+        &mut self,
+        sources: &mut Sources,
+        listing: Listing,
+        start: Start,
+        house: &House,
+    ) -> u64 {
+        let Listing { mut files, rotated } = listing;
+        let is_ours = |(path, before): &(PathBuf, PathBuf)| {
+            (sources.of_name(before).is_some() || files.iter().any(|found| found.path == *before))
+                .then(|| find(path, false))
+        };
+        let rotated: Vec<Found> = rotated.iter().filter_map(is_ours).flatten().collect();
+        files.extend(rotated);
+        let there = There::new(&files);
+        locate(sources, &there, house);
+        // Names first of those that are new, so that what was rotated away finds its source.
+        let mut new: Vec<&Found> =
+            files.iter().filter(|found| sources.of_file(found.inode).is_none()).collect();
+        new.sort_by_cached_key(|found| (found.is_named, (!found.is_named).then(|| age(&found.path))));
+        let mut seen = HashSet::new();
+        for found in new {
+            if seen.insert(found.inode) {
+                self.meet(sources, found, start, house);
+            }
+        }
+        // One that waits may have been deleted meanwhile; it is still what it was.
+        self.waiting
+            .retain(|inode, waiting| there.inodes.contains_key(inode) || waiting.since.elapsed() < WAITS);
+        sources.forget(|source, i| {
+            let found = there.inodes.get(&source.generations[i].inode).map(|&i| &there.files[i]);
+            is_over(source, i, found)
+        });
+        for source in sources.all.values_mut() {
+            source.passed.retain(|(inode, _)| there.inodes.contains_key(inode));
+        }
+        sources.index();
+        let generations = sources.all.values().flat_map(|source| &source.generations);
+        let lags = generations.map(|generation| {
+            let size =
+                there.find(&generation.path, generation.inode).map_or(generation.size, |found| found.size);
+            size.saturating_sub(generation.taken.offset)
+        });
+        lags.sum()
+    }
+
+    /// A file that belongs to no source yet.
+    fn meet(&mut self, sources: &mut Sources, found: &Found, start: Start, house: &House) {
+        let before = before(&found.path);
+        let of = before.as_deref().and_then(|before| sources.of_name(before));
+        if let Some(id) = of {
+            let is_passed =
+                sources.all.get(&id).is_some_and(|source| source.passed.contains(&(found.inode, found.born)));
+            if is_passed && !found.is_named {
+                return;
+            }
+            if self.waits(sources, id, found) {
+                return;
+            }
+        }
+        let waiting = self.waiting.remove(&found.inode);
+        let mut generation = Generation::new(found.inode, found.born, found.path.clone(), Fate::Here);
+        let is_first = start != Start::Later;
+        if found.is_named {
+            if start == (Start::First { from_start: false })
+                && let Ok(Some(file)) = open(&found.path)
+                && let Err(error) = generation.skip_to_last_line(&file)
+            {
+                tracing::warn!(path = %found.path.display(), %error, "cannot be read; it is read from its beginning");
+            }
+            let id = sources.named(&found.path);
+            if sources.all.get(&id).is_some_and(|source| !source.generations.is_empty()) {
+                house.event("rotated");
+            }
+            sources.adopt(id, generation);
+            return;
+        }
+        // Of what rotation has renamed, what was there before us is not asked for, and neither is a copy of what is there.
+        let Some(id) = of.or_else(|| before.map(|before| sources.named(&before))) else { return };
+        let is_copy = waiting.is_some_and(|waiting| {
+            let current = sources.all.get(&id).and_then(Source::current);
+            current.is_some_and(|current| is_alike(&waiting.file, current))
+        });
+        if is_first || is_copy {
+            if let Some(source) = sources.all.get_mut(&id) {
+                source.passed.push((found.inode, found.born));
+            }
+        } else {
+            house.event("rotated");
+            sources.adopt(id, generation);
+        }
+    }
+
+    /// Whether a new file waits, since it looks like a copy of what source `id` reads.
+    fn waits(&mut self, sources: &Sources, id: Id, found: &Found) -> bool {
+        let Some(current) = sources.all.get(&id).and_then(Source::current) else { return false };
+        if let Some(waiting) = self.waiting.get_mut(&found.inode) {
+            if waiting.size != found.size {
+                (waiting.size, waiting.since) = (found.size, Instant::now());
+                waiting.is_alike |= is_alike(&waiting.file, current);
+            }
+            let is_candidate = found.size == 0 || waiting.is_alike || is_copy(&waiting.file, current);
+            return is_candidate && waiting.since.elapsed() < WAITS && waiting.met.elapsed() < WAITS_AT_MOST;
+        }
+        let Ok(Some(file)) = open(&found.path) else { return false };
+        let is_alike = is_alike(&file, current);
+        // An empty one may be about to become a copy.
+        let is_candidate = found.size == 0 || is_alike || is_copy(&file, current);
+        if is_candidate {
+            let (path, size, now) = (found.path.clone(), found.size, Instant::now());
+            self.waiting
+                .insert(found.inode, Waiting { of: id, path, file, size, met: now, since: now, is_alike });
+        }
+        is_candidate
+    }
+
+    /// A generation was emptied: where the rest of it is, if a copy was made.
+    pub(super) fn copy_of(&mut self, sources: &Sources, id: Id, emptied: usize) -> Option<Generation> {
+        let source = sources.all.get(&id)?;
+        let generation = source.generations.get(emptied)?;
+        let mut copies: Vec<(PathBuf, File)> = Vec::new();
+        let waiting: Vec<Inode> =
+            self.waiting.iter().filter(|(_, waiting)| waiting.of == id).map(|(&i, _)| i).collect();
+        for inode in waiting {
+            let waiting = &self.waiting[&inode];
+            let is_its = if generation.taken.offset == 0 {
+                waiting.is_alike
+            } else {
+                is_copy(&waiting.file, generation)
+            };
+            if is_its && let Some(waiting) = self.waiting.remove(&inode) {
+                copies.push((waiting.path, waiting.file));
+            }
+        }
+        if copies.is_empty() && generation.taken.offset > 0 {
+            copies = beside(&generation.path, sources, source)
+                .into_iter()
+                .filter(|(_, file)| is_copy(file, generation))
+                .collect();
+        }
+        // Of several that begin alike, the one made last.
+        let made = |file: &File| file.metadata().and_then(|metadata| metadata.modified()).ok();
+        let (path, file) = copies.into_iter().max_by_key(|(_, file)| made(file))?;
+        let metadata = file.metadata().ok()?;
+        let fate = Fate::Renamed;
+        let mut copy = Generation::new(Inode::of(&metadata), super::identity::born(&metadata), path, fate);
+        (copy.head, copy.taken, copy.line) = (generation.head, generation.taken, generation.line);
+        (copy.safe, copy.delivered, copy.ended) = (generation.safe, generation.delivered, generation.ended);
+        (copy.is_copy, copy.file) = (true, Some(file));
+        Some(copy)
+    }
+}
+
+/// Finds out where the files of all sources are.
+fn locate(sources: &mut Sources, there: &There<'_>, house: &House) {
+    let mut folders = HashMap::new();
+    let mut stirred = Vec::new();
+    let mut others = Vec::new();
+    for (&id, source) in &mut sources.all {
+        for i in 0..source.generations.len() {
+            let name = &source.name;
+            let generation = &mut source.generations[i];
+            let found = there.find(&generation.path, generation.inode).cloned();
+            let found = found.or_else(|| elsewhere(generation, name, source.real.as_deref(), &mut folders));
+            match found {
+                Some(found) if found.path != generation.path && !is_still(generation, &found.path) => {
+                    // Another file has got its inode.
+                    others.push((id, generation.inode));
+                    vanished(generation, house);
+                }
+                Some(found) => {
+                    let fate = if found.path == *name { Fate::Here } else { Fate::Renamed };
+                    if found.path != generation.path || fate != generation.fate {
+                        (generation.path, generation.fate) = (found.path, fate);
+                        (generation.last, generation.is_stirred) = (Instant::now(), true);
+                    }
+                    generation.is_stirred |= found.size != generation.size || source.has_complained;
+                }
+                None => vanished(generation, house),
+            }
+        }
+        // The one at the path comes last: those that were there before are read before it.
+        source.generations.sort_by_key(|generation| generation.fate == Fate::Here);
+        if source.is_stirred() {
+            stirred.push(id);
+        }
+    }
+    for (id, inode) in others {
+        sources.disown(id, inode);
+    }
+    stirred.into_iter().for_each(|id| sources.stir(id));
+}
+
+/// Whether the file at a path is this one, and not another that has got its inode.
+fn is_still(generation: &Generation, path: &Path) -> bool {
+    // Whoever has it open keeps its inode from others.
+    generation.file.is_some()
+        || match open(path) {
+            Ok(Some(file)) => generation.is_like(&file).unwrap_or(true),
+            // It cannot be known; it is looked at again when it is read.
+            _ => true,
+        }
+}
+
+/// Files by their inodes, of folders that were listed.
+type Folders = HashMap<PathBuf, HashMap<Inode, Found>>;
+
+/// Looks for a file that is not listed, in the folder where it was.
+fn elsewhere(
+    generation: &Generation,
+    name: &Path,
+    real: Option<&Path>,
+    folders: &mut Folders,
+) -> Option<Found> {
+    if let Some(file) = &generation.file {
+        let is_gone =
+            file.metadata().is_ok_and(|metadata| std::os::unix::fs::MetadataExt::nlink(&metadata) == 0);
+        if is_gone {
+            return None;
+        }
+    }
+    let folder_of = |path: &Path| path.parent().map(Path::to_owned);
+    let places = [folder_of(&generation.path), folder_of(name), real.and_then(folder_of)];
+    places.into_iter().flatten().find_map(|folder| {
+        let files = folders.entry(folder).or_insert_with_key(|folder| {
+            let entries = fs::read_dir(if folder == Path::new("") { Path::new(".") } else { folder });
+            let paths = entries.into_iter().flatten().flatten().map(|entry| folder.join(entry.file_name()));
+            paths.filter_map(|path| find(&path, false)).map(|found| (found.inode, found)).collect()
+        });
+        files.get(&generation.inode).cloned()
+    })
+}
+
+/// A file is nowhere. Held open, it is still read to its end.
+fn vanished(generation: &mut Generation, house: &House) {
+    if generation.file.is_some() {
+        if generation.fate != Fate::Gone {
+            (generation.fate, generation.last) = (Fate::Gone, Instant::now());
+        }
+        generation.is_stirred = true;
+        return;
+    }
+    if generation.fate != Fate::Gone && !generation.is_read() {
+        house.event("lost");
+        tracing::warn!(path = %generation.path.display(), "was deleted before it was read to its end");
+    }
+    generation.fate = Fate::Gone;
+    (generation.is_stirred, generation.has_begun) = (false, false);
+}
+
+/// Whether a generation needs no more to be known.
+fn is_over(source: &mut Source, i: usize, found: Option<&Found>) -> bool {
+    let generation = &source.generations[i];
+    if generation.fate == Fate::Gone && generation.file.is_none() {
+        return true;
+    }
+    // What a pattern names is known for as long as it is there, so that it is not read again.
+    if generation.fate == Fate::Here || found.is_some_and(|found| found.is_named) {
+        return false;
+    }
+    // Where reading would start is in it.
+    let is_needed = generation.safe.offset < generation.taken.offset;
+    let is_over = generation.is_read() && !is_needed && generation.last.elapsed() >= LINGERS;
+    if is_over && generation.fate == Fate::Renamed {
+        let file = (generation.inode, generation.born);
+        source.passed.push(file);
+    }
+    is_over
+}
+
+/// The path that a file had before it was rotated, going by its name.
+fn before(path: &Path) -> Option<PathBuf> {
+    rotated_from(&path.file_name()?.to_string_lossy()).map(|name| path.with_file_name(name))
+}
+
+/// Files that no source knows, with names of rotated ones.
+fn beside(path: &Path, sources: &Sources, source: &Source) -> Vec<(PathBuf, File)> {
+    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| path.with_file_name(entry.file_name()));
+    let files =
+        paths.filter(|other| before(other).as_deref() == Some(path)).filter_map(|path| find(&path, false));
+    let unknown = files.filter(|found| {
+        sources.of_file(found.inode).is_none() && !source.passed.contains(&(found.inode, found.born))
+    });
+    unknown.filter_map(|found| Some((found.path.clone(), open(&found.path).ok()??))).collect()
+}
+
+/// Whether a file holds what was taken of a generation, and may hold more.
+fn is_copy(file: &File, generation: &Generation) -> bool {
+    let is_long = file.metadata().is_ok_and(|metadata| metadata.len() >= generation.taken.offset);
+    let is_same = || Ok::<_, std::io::Error>(generation.head.is_of(file)? && generation.taken.is_in(file)?);
+    generation.taken.offset > 0 && is_long && is_same().unwrap_or(false)
+}
+
+/// Whether a file begins like what a generation holds now.
+fn is_alike(file: &File, generation: &Generation) -> bool {
+    let opened;
+    let other = match &generation.file {
+        Some(other) => other,
+        None => match open(&generation.path) {
+            Ok(Some(other)) => {
+                opened = other;
+                &opened
+            }
+            _ => return false,
+        },
+    };
+    let (mut one, mut two) = ([0; HEAD], [0; HEAD]);
+    let Ok(there) = read_at(file, 0, &mut one) else { return false };
+    there > 0
+        && read_at(other, 0, &mut two[..there]).is_ok_and(|also| also == there)
+        && one[..there] == two[..there]
+}

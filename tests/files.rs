@@ -1,0 +1,7 @@
+//! `files`: what goes in as a tree or an archive comes out as one, scrubbed, whole or not at all.
+
+mod forms;
+mod outputs;
+mod property;
+mod refused;
+mod stage;

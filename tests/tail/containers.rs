@@ -1,0 +1,215 @@
+//! Lines of container runtimes.
+
+use std::fs;
+
+use kasm_scrub::pod::tail::Format;
+use proptest::prelude::*;
+
+use super::rotation::{check_no_key, key};
+use super::stage::{Kept, Stage};
+
+const TIME: &str = "2024-02-29T10:15:00.5Z";
+const NANOS: u64 = 1_709_201_700_500_000_000;
+
+fn cri(stream: &str, tag: &str, text: &str) -> String {
+    format!("{TIME} {stream} {tag} {text}\n")
+}
+
+fn docker(stream: &str, text: &str) -> String {
+    let text = serde_json::to_string(text).unwrap();
+    format!("{{\"log\":{text},\"stream\":\"{stream}\",\"time\":\"{TIME}\"}}\n")
+}
+
+/// What a file of a container comes to.
+fn read(bytes: impl AsRef<[u8]>, count: usize) -> Vec<Kept> {
+    let stage = Stage::of("0.log", Format::Cri);
+    stage.write("0.log", bytes);
+    let tail = stage.start();
+    tail.sink.wait_for(count);
+    tail.stop().records()
+}
+
+/// Stream and text of each record.
+fn short(kept: &[Kept]) -> Vec<(String, String)> {
+    let label = |kept: &Kept| {
+        kept.details.labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()
+    };
+    kept.iter()
+        .map(|kept| (label(kept).join(" "), String::from_utf8_lossy(&kept.text).into_owned()))
+        .collect()
+}
+
+#[track_caller]
+fn check(bytes: &str, want: &[(&str, &str)]) {
+    let got = read(bytes, want.len());
+    let want: Vec<_> = want.iter().map(|&(label, text)| (label.to_owned(), text.to_owned())).collect();
+    assert_eq!(short(&got), want);
+}
+
+const OUT: &str = "log.iostream=stdout";
+const ERR: &str = "log.iostream=stderr";
+const ODD: &str = "log.malformed=true";
+
+#[test]
+fn lines_of_both_runtimes() {
+    let lines = [
+        cri("stdout", "F", "one password=DeadBeef42!"),
+        docker("stderr", "two \"quoted\" token: DeadBeef42!\n"),
+        cri("stderr", "F:extra", ""),
+        "neither password=DeadBeef42!\n".to_owned(),
+        cri("stdout", "F", "end"),
+    ];
+    let want = [
+        (OUT, "one password=[REDACTED:password]"),
+        (ERR, "two \"quoted\" token: DeadBeef42!"),
+        (ERR, ""),
+        (ODD, "neither password=[REDACTED:password]"),
+        (OUT, "end"),
+    ];
+    let got = read(lines.concat(), 5);
+    let times: Vec<_> = got.iter().map(|kept| kept.details.time).collect();
+    assert_eq!(times, [Some(NANOS), Some(NANOS), Some(NANOS), None, Some(NANOS)]);
+    let got = short(&got);
+    for (i, (label, text)) in want.iter().enumerate().filter(|(i, _)| *i != 1) {
+        assert_eq!((&*got[i].0, &*got[i].1), (*label, *text));
+    }
+    assert_eq!(got[1].0, ERR);
+}
+
+#[test]
+fn a_secret_cut_into_pieces_is_found() {
+    let whole = "ok password=DeadBeef42! ok";
+    for cut in 0..=whole.len() {
+        let (one, two) = whole.split_at(cut);
+        let between = cri("stderr", "F", "between");
+        let lines = [cri("stdout", "P", one), between, cri("stdout", "F", two)];
+        check(&lines.concat(), &[(ERR, "between"), (OUT, "ok password=[REDACTED:password] ok")]);
+        if cut > 12 {
+            break;
+        }
+    }
+    let lines = [docker("stdout", "ok password=Dead"), docker("stdout", "Beef42!\n")];
+    check(&lines.concat(), &[(OUT, "ok password=[REDACTED:password]")]);
+}
+
+#[test]
+fn a_piece_without_an_end_goes_on_in_the_next_file() {
+    let stage = Stage::of("0.log", Format::Cri);
+    let tail = stage.start();
+    stage.write("0.log", cri("stdout", "F", "line") + &cri("stdout", "P", "password=Dead"));
+    tail.sink.wait_for(1);
+    stage.rename("0.log", "0.log.20240229-101500");
+    stage.write("0.log", cri("stdout", "P", "Beef") + &cri("stdout", "F", "42! ok"));
+    tail.sink.wait_for(2);
+    // Nothing comes after this one.
+    stage.write("0.log", cri("stderr", "P", "password=Dead"));
+    fs::remove_file(stage.path("0.log")).unwrap();
+    tail.sink.wait_for(3);
+    let got = short(&tail.stop().records());
+    let want =
+        [(OUT, "line"), (OUT, "password=[REDACTED:password] ok"), (ERR, "password=[REDACTED:password]")];
+    assert_eq!(got, want.map(|(label, text)| (label.to_owned(), text.to_owned())));
+}
+
+#[test]
+fn a_piece_without_an_end_goes_on_after_a_restart() {
+    let stage = Stage::of("0.log", Format::Cri);
+    let lines = [cri("stdout", "P", "password=Dead"), cri("stderr", "F", "between")];
+    stage.write("0.log", lines.concat());
+    let tail = stage.start();
+    tail.sink.wait_for(1);
+    let sink = tail.stop();
+    let texts = ["between", "password=[REDACTED:password]"];
+    assert_eq!(sink.texts(), texts);
+    stage.write("0.log", cri("stdout", "F", "Beef42! ok"));
+    let tail = stage.start_with(sink);
+    tail.sink.wait_for(3);
+    assert_eq!(tail.stop().texts(), [&texts[..], &["password=[REDACTED:password] ok"]].concat());
+}
+
+#[test]
+fn keys_over_lines_are_found_while_another_stream_speaks() {
+    let lines: String =
+        key().lines().map(|line| cri("stderr", "F", line) + &cri("stdout", "F", "other")).collect();
+    let got = read(lines, key().lines().count() * 2);
+    let texts: Vec<String> =
+        got.iter().map(|kept| String::from_utf8_lossy(&kept.text).into_owned()).collect();
+    check_no_key(&texts);
+    assert_eq!(texts.iter().filter(|text| *text == "other").count(), key().lines().count());
+}
+
+#[test]
+fn containers_are_named_by_paths() {
+    let stage = Stage::of("pods/*/*/*.log", Format::Cri);
+    stage.write("pods/kasm_kasm-api-0_0f1e/api/3.log", cri("stdout", "F", "x"));
+    let tail = stage.start();
+    tail.sink.wait_for(1);
+    let origin = tail.stop().records()[0].origin.clone();
+    assert_eq!(origin.input, "cri");
+    let of =
+        |name: &str| origin.labels.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
+    assert_eq!(of("k8s.pod.name"), Some("kasm-api-0"));
+    assert_eq!(of("k8s.container.restart_count"), Some("3"));
+}
+
+#[test]
+fn any_bytes_are_some_record() {
+    let bytes: Vec<u8> = (0..2000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let lines = bytes.split(|&byte| byte == b'\n').count();
+    let mut text = bytes.clone();
+    text.extend_from_slice(b"\n{\"log\":\"\\ud800\xff\\n\",\"stream\":\"stdout\"}\n");
+    text.extend_from_slice(&[TIME.as_bytes(), b" stdout F \xff\xfe\n"].concat());
+    let got = read(text, lines + 2);
+    assert_eq!(got.len(), lines + 2);
+    assert_eq!(got[lines + 1].text, b"\xff\xfe");
+}
+
+/// Lines of a stream, how they are cut, and how two streams are mixed.
+fn cut_up(lines: &[(bool, String, Vec<usize>)], form: u8) -> String {
+    let mut waiting: [Vec<String>; 2] = Default::default();
+    for (is_err, line, cuts) in lines {
+        let stream = if *is_err { "stderr" } else { "stdout" };
+        let mut at: Vec<usize> = cuts.iter().map(|cut| cut % (line.len() + 1)).collect();
+        at.extend([0, line.len()]);
+        at.sort_unstable();
+        let pieces: Vec<&str> = at.windows(2).map(|at| &line[at[0]..at[1]]).collect();
+        for (i, piece) in pieces.iter().enumerate() {
+            let is_last = i + 1 == pieces.len();
+            let is_docker = form == 1 || form == 2 && i % 2 == 0;
+            waiting[usize::from(*is_err)].push(match (is_docker, is_last) {
+                (true, true) => docker(stream, &format!("{piece}\n")),
+                (true, false) => docker(stream, piece),
+                (false, true) => cri(stream, "F", piece),
+                (false, false) => cri(stream, "P", piece),
+            });
+        }
+    }
+    // One of each in turn.
+    let [out, err] = waiting;
+    let longest = out.len().max(err.len());
+    (0..longest).flat_map(|i| [out.get(i), err.get(i)]).flatten().cloned().collect()
+}
+
+fn of_stream(sink: &[Kept], label: &str) -> Vec<String> {
+    short(sink).into_iter().filter(|(own, _)| own == label).map(|(_, text)| text).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+    #[test]
+    fn how_lines_are_cut_and_mixed_does_not_show(
+        lines in prop::collection::vec(
+            (any::<bool>(), "(ok |password=DeadBeef42! |- name: DB_PASSWORD|value: DeadBeef42| ){0,4}", prop::collection::vec(any::<usize>(), 0..4)),
+            1..12,
+        ),
+        form in 0_u8..3,
+    ) {
+        let whole: Vec<_> = lines.iter().map(|(is_err, line, _)| (*is_err, line.clone(), Vec::new())).collect();
+        let want = read(cut_up(&whole, 0), lines.len());
+        let got = read(cut_up(&lines, form), lines.len());
+        for label in [OUT, ERR] {
+            prop_assert_eq!(of_stream(&got, label), of_stream(&want, label));
+        }
+        prop_assert!(!got.iter().any(|kept| String::from_utf8_lossy(&kept.text).contains("DeadBeef42!")));
+    }
+}
