@@ -125,6 +125,36 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(times(2000))]
+
+    /// Values and texts of bytes that escapes are made of, in pieces: nothing panics, whatever is read into them.
+    #[test]
+    fn hostile_text(
+        values in vec("[a-c%25u0\\\\\"+n41x]{8,11}", 1..3),
+        pieces in vec((any::<usize>(), any::<usize>(), "[a-c%25u0\\\\\"+n41x{}]{0,9}", spelling()), 0..12),
+        cut in any::<usize>(),
+    ) {
+        let bytes: Vec<&[u8]> = values.iter().map(String::as_bytes).collect();
+        for format in [Format::Text, Format::Auto] {
+            let sanitizer = only(&bytes, Action::Replace, format);
+            let text: String = pieces.iter().map(|(which, from, noise, spelling)| {
+                let value = &values[which % values.len()];
+                let part = if from % 3 == 0 { &value[from / 3 % value.len()..] } else { value };
+                spelling.write(part, noise, "").concat()
+            }).collect();
+            let got = clean(&sanitizer, text.as_bytes());
+            let (front, behind) = text.as_bytes().split_at(cut % (text.len() + 1));
+            prop_assert_eq!(&got, &clean_pieces(&sanitizer, [front, behind]));
+            let learned = super::spelling::learn(&bytes);
+            for value in values.iter().filter(|value| learned.count() == values.len() && !value.contains(['[', ']'])) {
+                prop_assert!(!holds(&got, value.as_bytes()), "{}", text);
+            }
+            prop_assert_eq!(clean(&sanitizer, &got).escape_ascii().to_string(), got.escape_ascii().to_string(), "{}", text);
+        }
+    }
+}
+
 fn builtin(value: &str, action: Action) -> Sanitizer {
     let rules = Ruleset::builtin().into_profile(kasm_scrub::Profile::Default, |_| true);
     with(rules, &[value.as_bytes()], action, Format::Auto)
