@@ -358,7 +358,7 @@ impl<W: Write> Writer<W> {
     /// Ends the archive.
     pub(super) fn finish(mut self) -> io::Result<W> {
         let end = 2 * BLOCK as u64;
-        let fill = (self.written + end).wrapping_neg() % RECORD;
+        let fill = (self.written + end).next_multiple_of(RECORD) - (self.written + end);
         let zeros = [0; BLOCK];
         for _ in 0..(end + fill) / BLOCK as u64 {
             self.out.write_all(&zeros)?;
