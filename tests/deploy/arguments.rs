@@ -89,7 +89,7 @@ fn sidecars_take_their_arguments_and_configurations() {
                     .collect();
             }
             taken.extend(["--rules".to_owned(), MISSING.to_owned()]);
-            let environment = container["env"].as_array().into_iter().flatten();
+            let environment = container.get("env").and_then(|list| list.as_array()).into_iter().flatten();
             let environment =
                 environment.filter_map(|one| Some((one["name"].as_str()?, one["value"].as_str()?)));
             let taken: Vec<&str> = taken.iter().map(String::as_str).collect();

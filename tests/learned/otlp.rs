@@ -65,7 +65,7 @@ fn every_kind_of_value() {
         pair("d", any(Value::IntValue(471_100_471_101))),
         pair("e", any(Value::DoubleValue(471_100_471_100.0))),
         pair(secret, text(harmless)),
-        pair("session_id", text(&format!("GET /{}", secret.replace('-', "%2D")))),
+        pair("http.target", text(&format!("GET /{}", secret.replace('-', "%2D")))),
     ];
     let out = forwarded(&mut scrubber, Encoding::Protobuf, &request(text(harmless), attributes));
     let record = record(&out);
@@ -77,7 +77,7 @@ fn every_kind_of_value() {
         pair("d", any(Value::IntValue(471_100_471_101))),
         pair("e", text(MARKER)),
         pair(MARKER, text(harmless)),
-        pair("session_id", text(&format!("GET /{MARKER}"))),
+        pair("http.target", text(&format!("GET /{MARKER}"))),
     ];
     assert_eq!(record.attributes, want);
 }

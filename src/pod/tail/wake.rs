@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::super::house::Stopping;
+use crate::pod::house::Stopping;
 
 /// How long the word to stop may go unnoticed.
 const LOOK: Duration = Duration::from_millis(100);
