@@ -120,6 +120,7 @@ impl<S: Deref<Target = Sanitizer>> Scrubber<S> {
 
     /// A scrubber for the line behind the last whole one, with what those before it have left open; of a line that has
     /// begun it knows nothing.
+    #[cfg(feature = "pod")]
     pub(crate) fn behind_lines(&self) -> Self
     where
         S: Clone,

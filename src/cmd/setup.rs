@@ -11,7 +11,9 @@ use zeroize::Zeroizing;
 
 use super::learn::LearnOptions;
 use super::{Refusal, say};
-use crate::config::{Choice, Config, Date, Learn, MAX_KEEP};
+#[cfg(feature = "pod")]
+use crate::config::Learn;
+use crate::config::{Choice, Config, Date, MAX_KEEP};
 use crate::rules::{Action, Profile, RuleFile, Ruleset};
 use crate::sanitize::Parts;
 use crate::scan::Format;

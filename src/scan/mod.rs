@@ -170,6 +170,7 @@ impl Work {
     }
 
     /// New working memory that has the same open.
+    #[cfg(feature = "pod")]
     pub(crate) fn beside(&self) -> Self {
         Self { open: self.open.clone(), ..Self::default() }
     }
