@@ -9,7 +9,7 @@
 //! - What is found depends on the text alone, not on where the caller began or ended.
 //!
 //! Text without a candidate is passed over once for values as they are, by groups of four bytes at as large a step as the
-//! shortest value allows, and once for `\` and `%`. Only around those that can spell a byte of a value, a [`Skeleton`] of the
+//! shortest value allows, and once for `\` and `%`. Only around those that can spell a byte of a value, a `Skeleton` of the
 //! text is made and looked at for values that are spelled otherwise.
 
 mod base64;
