@@ -1,76 +1,25 @@
-//! A tail that is killed again and again while lines are written and files rotated. A process of its own, and a ledger that
-//! it appends to.
+//! A sidecar that is killed again and again while lines are written and files rotated.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kasm_scrub::Sanitizer;
-use kasm_scrub::pod::tail::{self, Format, TailSettings};
-use kasm_scrub::pod::{Batch, Counts, House, Output, Stopped, Stopping};
-
 use super::stage::append;
 
-const VARIABLE: &str = "KASM_SCRUB_TEST_KILL";
-
-struct Ledger(Mutex<File>);
-
-impl Output for Ledger {
-    fn deliver(&self, batch: &Batch, _: &Stopping) -> Result<(), Stopped> {
-        let mut text = Vec::new();
-        for (_, record) in batch.records() {
-            text.extend_from_slice(record);
-            text.push(b'\n');
-        }
-        // Only a killed machine loses what was written; this is a killed process.
-        self.0.lock().unwrap().write_all(&text).unwrap();
-        Ok(())
-    }
-}
-
-struct Events;
-
-impl Counts for Events {
-    fn delivered(&self, _: &Batch) {}
-    fn event(&self, what: &'static str) {
-        eprintln!("event: {what}");
-    }
-}
-
-/// The process: tails a folder into a ledger until it is killed, or until a file says that it is to end.
-#[test]
-fn killed_process() {
-    let Ok(folder) = std::env::var(VARIABLE) else { return };
-    let ledger = append(Path::new(&format!("{folder}/ledger")));
-    let settings = TailSettings::new(
-        vec![format!("{folder}/logs/app.log"), format!("{folder}/logs/copied.log*")],
-        Format::Lines,
-        format!("{folder}/checkpoint").into(),
-    );
-    let sanitizer = Arc::new(Sanitizer::builtin());
-    let house = Arc::new(House::new(sanitizer, Box::new(Ledger(Mutex::new(ledger))), Box::new(Events)));
-    let own = house.clone();
-    let thread = thread::spawn(move || tail::run(settings, own));
-    while !Path::new(&format!("{folder}/end")).exists() {
-        thread::sleep(Duration::from_millis(10));
-        assert!(!thread.is_finished());
-    }
-    house.stopping.start(Duration::from_secs(60));
-    thread.join().unwrap().unwrap();
-}
-
 fn start(folder: &Path) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "tail::kill::killed_process", "--nocapture"])
-        .env(VARIABLE, folder)
-        .stdout(Stdio::null())
+    let log = |name: &str| folder.join("logs").join(name).display().to_string();
+    Command::new(env!("CARGO_BIN_EXE_kasm-scrub"))
+        .args(["sidecar", "--output", "stdout-raw", "--tail", &log("app.log"), "--tail", &log("copied.log*")])
+        .arg("--state")
+        .arg(folder.join("state"))
+        // Only a killed machine loses what was written; this is a killed process.
+        .stdout(append(&folder.join("ledger")))
         .stderr(append(&folder.join("errors")))
         .spawn()
         .unwrap()
@@ -149,7 +98,8 @@ fn kills_lose_nothing_and_let_nothing_through() {
     let counts = [("app.log", renamed.join().unwrap()), ("copied.log", copied.join().unwrap())];
     let mut last = start(path);
     thread::sleep(Duration::from_secs(1));
-    fs::write(path.join("end"), "").unwrap();
+    let process = rustix::process::Pid::from_child(&last);
+    rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
     assert!(last.wait().unwrap().success(), "{}", fs::read_to_string(path.join("errors")).unwrap());
     let ledger = fs::read_to_string(path.join("ledger")).unwrap();
     let mut seen: HashMap<&str, usize> = HashMap::new();
@@ -160,7 +110,8 @@ fn kills_lose_nothing_and_let_nothing_through() {
         }
     }
     let events = fs::read_to_string(path.join("errors")).unwrap();
-    let events: Vec<&str> = events.lines().filter(|line| line.starts_with("event:")).collect();
+    let events: Vec<&str> =
+        events.lines().filter(|line| line.contains("copy") || line.contains("deleted")).collect();
     for (name, count) in counts {
         let lost: Vec<usize> =
             (0..count).filter(|n| !seen.contains_key(format!("{name} {n}").as_str())).collect();

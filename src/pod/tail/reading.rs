@@ -174,12 +174,13 @@ impl Reading {
     /// A file was emptied whose line had begun, and no copy of it is there. The line goes on with what is written next; one of
     /// a container runtime is whole or lost.
     pub(super) fn go_on_without(&mut self, source: &mut Source, tail: &[u8]) -> Result<(), Stopped> {
-        if tail.is_empty() {
-            return Ok(());
-        }
         let mut line = tail.to_vec();
-        if self.format == Format::Cri {
+        let is_within = source.flow.as_ref().is_some_and(Flow::is_within_line);
+        if self.format == Format::Cri && (is_within || !tail.is_empty()) {
             line.push(b'\n');
+        }
+        if line.is_empty() {
+            return Ok(());
         }
         self.with(source, |flow, batch, house| flow.take(&line, batch, house))
     }
