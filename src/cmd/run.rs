@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit};
+
 use super::auditing::AuditOptions;
 use super::setup::{SanitizerOptions, duration, formats};
 use super::{Exit, Refusal, panic_text, say};
@@ -63,13 +65,15 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
     // First of all: from here on no signal is lost.
     let signals = Signals::catch().map_err(|error| Refusal(format!("cannot catch signals: {error}")))?;
+    // Before values are learned: this process has no core dumps then.
+    let core = getrlimit(Resource::Core);
     let (sanitizer, _) = args.sanitizer.sanitizer(args.format)?;
     let sanitizer = Arc::new(sanitizer);
     let told: Arc<OnceLock<Voice>> = Arc::default();
     let trail = args.audit.open(listener(told.clone()))?;
     let counts = Arc::new(Counts::new(&sanitizer, trail.clone()));
     let watch: Arc<dyn Watch> = counts.clone();
-    let program = program(&args)?;
+    let program = program(&args, core)?;
     let parent =
         Parent::new(program, signals, &sanitizer, &watch).map_err(|failed| refused(&args, &failed))?;
     let voice = parent.voice();
@@ -97,7 +101,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
     }
 }
 
-fn program(args: &Args) -> Result<Program, Refusal> {
+fn program(args: &Args, core: Rlimit) -> Result<Program, Refusal> {
     let (name, arguments) =
         args.command.split_first().ok_or_else(|| Refusal("no program is named; write -- CMD".to_owned()))?;
     Ok(Program {
@@ -110,6 +114,7 @@ fn program(args: &Args) -> Result<Program, Refusal> {
         },
         group: args.group,
         linger: args.linger,
+        core,
     })
 }
 

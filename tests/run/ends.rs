@@ -16,6 +16,21 @@ fn the_exit_status_is_the_programs() {
     check("kill -11 $$", 139);
 }
 
+/// What was learned is kept out of our core dumps; those of the program are its own affair.
+#[test]
+fn the_limit_of_core_dumps_is_the_programs_own() {
+    let dir = dir();
+    let secret = dir.path().join("secret");
+    fs::write(&secret, "Dead-Beef-2626-Dead").expect("write");
+    // It may be that it cannot be raised here.
+    let outer = "ulimit -S -c 64 2> /dev/null; ulimit -S -c; exec \"$@\"";
+    let mut ran = Command::new("sh");
+    ran.args(["-c", outer, "sh", env!("CARGO_BIN_EXE_kasm-scrub"), "run", "--learn-file"]).arg(&secret);
+    let ran: Ran = ran.args(["--", "sh", "-c", "sleep 1; ulimit -S -c"]).output().expect("run").into();
+    let limits: Vec<&str> = ran.out.lines().collect();
+    assert_eq!((ran.code, limits.len(), limits[0]), (Some(0), 2, limits[1]), "{}", ran.err);
+}
+
 #[test]
 fn what_cannot_be_started() {
     let dir = dir();

@@ -23,6 +23,8 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::Rlimit;
+
 use crate::finding::RuleIndex;
 use crate::redact::Pseudonym;
 
@@ -42,6 +44,9 @@ pub struct Program {
     pub group: bool,
     /// How long those it leaves behind may keep a stream open.
     pub linger: Duration,
+    /// The limit of its core dumps. This process may have lowered its own, which the program inherits; it gets this one
+    /// as soon as it has started.
+    pub core: Rlimit,
 }
 
 /// Which streams of the program are terminals.

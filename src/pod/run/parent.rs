@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{
-    Pid, Signal, WaitOptions, WaitStatus, getpgrp, getpid, kill_process, kill_process_group,
-    set_child_subreaper, wait,
+    Pid, Resource, Signal, WaitOptions, WaitStatus, getpgrp, getpid, getrlimit, kill_process,
+    kill_process_group, prlimit, set_child_subreaper, wait,
 };
 use rustix::termios::{isatty, tcgetpgrp, tcsetpgrp};
 
@@ -114,6 +114,10 @@ impl Parent {
                 return Err(Failed::Unstarted(error));
             }
         };
+        if getrlimit(Resource::Core) != self.program.core {
+            // It may have ended already.
+            let _ = prlimit(Some(child), Resource::Core, self.program.core);
+        }
         // What cannot be caught now stays ignored, as the program has it.
         let _ = self.signals.started();
         let target = Target { child, is_group: self.program.group };

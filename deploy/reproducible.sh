@@ -2,11 +2,11 @@
 # The same sources give the same binary: deploy/build.sh builds it in this tree and in a copy of it at another place, with
 # another folder for what is compiled, and both have the same bytes. Needs what deploy/build.sh needs.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 target=${TARGET:-x86_64-unknown-linux-musl}
 if ! [ -d "$(rustc --print target-libdir --target "$target")" ]; then
-  # As pod.sh: where Rust has no musl, glibc is linked statically.
+  # As e2e/pod.sh: where Rust has no musl, glibc is linked statically.
   target=x86_64-unknown-linux-gnu
 fi
 export TARGET=$target
