@@ -39,7 +39,8 @@ impl Counts for Next {
 
 #[test]
 fn a_file_that_is_written_while_it_is_read_loses_no_line() {
-    let megabytes = std::env::var("KASM_SCRUB_TEST_MEGABYTES").map_or(24, |text| text.parse().unwrap());
+    let megabytes: usize =
+        std::env::var("KASM_SCRUB_TEST_MEGABYTES").map_or(24, |text| text.parse().unwrap());
     let lines = megabytes * (1 << 20) / 32;
     let stage = Stage::new("*.log");
     let mut file = stage.file("a.log");

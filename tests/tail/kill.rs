@@ -15,7 +15,17 @@ use super::stage::append;
 fn start(folder: &Path) -> Child {
     let log = |name: &str| folder.join("logs").join(name).display().to_string();
     Command::new(env!("CARGO_BIN_EXE_kasm-scrub"))
-        .args(["sidecar", "--output", "stdout-raw", "--tail", &log("app.log"), "--tail", &log("copied.log*")])
+        .args([
+            "sidecar",
+            "--admin",
+            "none",
+            "--output",
+            "stdout-raw",
+            "--tail",
+            &log("app.log"),
+            "--tail",
+            &log("copied.log*"),
+        ])
         .arg("--state")
         .arg(folder.join("state"))
         // Only a killed machine loses what was written; this is a killed process.
