@@ -25,7 +25,7 @@ pub fn regexes(rules: &Ruleset) -> (Vec<&str>, usize) {
     let regex = |detect| match detect {
         &Detect::Regex { ref pattern, .. } | &Detect::Lines { ref pattern, .. } => Some(pattern.source()),
         // Such a regex is looked for in the value of a key only; by itself it would match nearly anything.
-        Detect::Keys(_) => None,
+        Detect::Keys(_) | Detect::Learned => None,
     };
     let regexes: Vec<&str> = rules.rules().iter().filter_map(|rule| regex(&rule.detect)).collect();
     let without = rules.rules().len() - regexes.len();
@@ -46,6 +46,8 @@ pub fn literals(rules: &Ruleset) -> Literals {
     for rule in rules.rules() {
         match &rule.detect {
             Detect::Regex { anchors, .. } => anchors.iter().for_each(|anchor| literals.add(anchor)),
+            // Values that are learned are in no file of rules.
+            Detect::Learned => {}
             Detect::Lines { block, .. } => literals.add(&Anchor::caseless(block.start())),
             Detect::Keys(keyed) => {
                 for name in &keyed.names {
