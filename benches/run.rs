@@ -1,7 +1,7 @@
 //! What `run` costs beside a bare pipe to `cat`: processor time at a given speed, time from a write to ours, memory.
 //!
 //! `cargo bench --bench run`. `KASM_SCRUB_BENCH_SECONDS` is how long each row is measured (5), `KASM_SCRUB_BENCH_SPEED` how
-//! many MB the program writes a second (100), in pieces of 64 KiB.
+//! many MB the program writes a second (100), in pieces of 64 KiB. `KASM_SCRUB_BIN` is another binary to measure.
 //!
 //! The engine's own time is most of what `run` takes; the row with one rule shows what is left without it: reading, finding
 //! lines, one rule's share of the prefilter, writing.
@@ -83,7 +83,9 @@ fn start(options: &[&str], what: &str, to: Stdio) -> (Child, Option<Child>) {
         let pipe = writer.stdout.take().expect("stdout");
         (Command::new("cat").stdin(pipe).stdout(to).spawn().expect("cat starts"), Some(writer))
     } else {
-        let mut run = Command::new(env!("CARGO_BIN_EXE_kasm-scrub"));
+        let binary =
+            std::env::var("KASM_SCRUB_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_kasm-scrub").to_owned());
+        let mut run = Command::new(binary);
         run.args(options).arg("--").args(words).stdout(to);
         (run.spawn().expect("run starts"), None)
     }

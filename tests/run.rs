@@ -54,7 +54,7 @@ fn sh(options: &[&str], script: &str) -> Ran {
     command(options, &["sh", "-c", script]).output().expect("start").into()
 }
 
-/// A script under `run`, while it goes on. It is killed when it is dropped.
+/// A script under `run`, while it goes on. Both are killed when it is dropped.
 struct Running {
     child: Child,
     out: Option<BufReader<ChildStdout>>,
@@ -105,6 +105,13 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        // Its program may not write any more, and would not be told.
+        if let Ok(None) = self.child.try_wait() {
+            for child in children_of(self.pid()) {
+                let _ =
+                    Command::new("kill").args(["-KILL", &child.to_string()]).stderr(Stdio::null()).status();
+            }
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

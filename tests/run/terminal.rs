@@ -24,7 +24,7 @@ fn all_of_it_comes_out() {
 
 #[test]
 fn who_is_left_behind_with_it_is_waited_for_a_while() {
-    let ran = sh(&["--pty", "--linger", "100ms"], "sleep 600 2> /dev/null & echo a; exit 4");
+    let ran = sh(&["--pty", "--linger", "100ms"], "sleep 20 2> /dev/null & echo a; exit 4");
     assert_eq!((ran.code, &*ran.out), (Some(4), "a\n"));
     assert!(ran.err.contains("has stdout open"), "{}", ran.err);
 }
