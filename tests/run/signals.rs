@@ -94,6 +94,8 @@ fn what_was_ignored_stays_ignored() {
 fn one_that_is_stopped_goes_on() {
     let mut command = command(ONE_RULE, &["sh", "-c", "echo ready; read line; echo got $line"]);
     command.stdin(Stdio::piped());
+    // A group whose parent is elsewhere in the session: one without is not stopped by terminals' signals.
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let mut running = Running::of(command);
     assert_eq!(running.line(), "ready\n");
     running.kill("TSTP");
