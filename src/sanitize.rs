@@ -115,8 +115,12 @@ impl Sanitizer {
     /// The pseudonym in `marker`, which was written in place of a finding of this rule. `None`: the rule's findings get
     /// none.
     pub fn pseudonym(&self, rule: RuleIndex, marker: &[u8]) -> Option<Pseudonym> {
-        let action = self.actions.get(rule.0 as usize)?;
-        if *action == Action::Hash { Pseudonym::of(marker) } else { None }
+        if self.has_pseudonyms(rule) { Pseudonym::of(marker) } else { None }
+    }
+
+    /// Whether findings of this rule become pseudonyms.
+    pub fn has_pseudonyms(&self, rule: RuleIndex) -> bool {
+        self.actions.get(rule.0 as usize) == Some(&Action::Hash)
     }
 
     /// A pseudonym as it stands in a line of text: `[rule:key:digits]`.

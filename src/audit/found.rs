@@ -4,15 +4,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::pending::MOST_NAMED;
 use super::trail::{Held, Trail};
 use crate::finding::{Finding, RuleIndex};
 use crate::redact::Pseudonym;
 use crate::sanitize::Sanitizer;
 
-/// The most pseudonyms that one of these holds; findings beyond are counted without.
-const MOST: usize = 1024;
-
-/// What was found since [`Trail::take`](super::Trail::take) took it last. All of it is by the same rules.
+/// What was found since [`Trail::take`](super::Trail::take) took it last. All of it is by the same rules. It holds as many
+/// pseudonyms as a trail has room for; findings beyond are counted without.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
     /// By rule: findings without a pseudonym, and those whose pseudonym had no room.
@@ -32,6 +31,12 @@ impl Found {
         }
     }
 
+    /// Counts a finding whose pseudonym, if it has one, the trail has no room for: it is not even read.
+    fn replaced_beyond(&mut self, sanitizer: &Sanitizer, finding: &Finding) {
+        let (plain, more) = self.count(finding.rule);
+        *if sanitizer.has_pseudonyms(finding.rule) { more } else { plain } += 1;
+    }
+
     /// Counts a finding that has no pseudonym.
     pub fn found(&mut self, rule: RuleIndex) {
         self.count(rule).0 += 1;
@@ -39,7 +44,7 @@ impl Found {
 
     /// Counts a finding that has this pseudonym.
     pub fn named(&mut self, rule: RuleIndex, pseudonym: Pseudonym) {
-        if self.named.len() < MOST {
+        if self.named.len() < MOST_NAMED {
             self.named.push((rule, pseudonym));
         } else {
             self.count(rule).1 += 1;
@@ -117,7 +122,11 @@ impl Stream {
 
     /// Counts a finding: for [`Out::replaced`](crate::Out::replaced).
     pub fn replaced(&mut self, finding: &Finding, marker: &[u8]) {
-        self.found.replaced(&self.sanitizer, finding, marker);
+        if self.trail.is_full() {
+            self.found.replaced_beyond(&self.sanitizer, finding);
+        } else {
+            self.found.replaced(&self.sanitizer, finding, marker);
+        }
     }
 
     /// Notes what was counted. A block is over.

@@ -37,6 +37,11 @@ struct Count {
 }
 
 impl Pending {
+    /// Whether there is no room for another pseudonym.
+    pub(super) fn is_full(&self) -> bool {
+        self.named >= MOST_NAMED
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.kinds == 0
     }
@@ -53,7 +58,8 @@ impl Pending {
         named.sort_unstable();
         for run in named.chunk_by(|a, b| a == b) {
             let (rule, pseudonym) = run[0];
-            if self.named >= MOST_NAMED {
+            if self.is_full() {
+                // Whether it is among those that are there is not worth spelling it.
                 self.count(source, digest, &rules[rule].id).more += run.len() as u64;
             } else {
                 let spelled = sanitizer.spell(rule, pseudonym);
@@ -63,7 +69,7 @@ impl Pending {
     }
 
     pub(super) fn note(&mut self, source: &str, rules: &[u8; 32], rule: &str, name: Option<&str>, more: u64) {
-        let has_room = self.named < MOST_NAMED;
+        let has_room = !self.is_full();
         let count = self.count(source, rules, rule);
         let Some(name) = name else {
             count.plain += more;

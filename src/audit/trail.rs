@@ -89,6 +89,8 @@ struct Shared {
     when_full: WhenFull,
     listener: Listener,
     pending: Mutex<Pending>,
+    /// What is noted has no room for more pseudonyms, until it is written.
+    is_full: AtomicBool,
     /// There is something to write, or the trail ends.
     woken: Condvar,
     writing: Mutex<Writing>,
@@ -126,6 +128,7 @@ impl Trail {
             when_full,
             listener,
             pending: Mutex::default(),
+            is_full: AtomicBool::new(false),
             woken: Condvar::new(),
             writing: Mutex::new(Writing { writer, failing: None, is_closed: false }),
             is_failing: AtomicBool::new(false),
@@ -151,6 +154,7 @@ impl Trail {
             let mut pending = self.shared.pending();
             let was_empty = pending.is_empty();
             pending.take(source, sanitizer, found);
+            self.shared.is_full.store(pending.is_full(), Ordering::Relaxed);
             was_empty
         };
         found.clear();
@@ -165,6 +169,11 @@ impl Trail {
             self.shared.pending().note(source, rules, rule, pseudonym, count);
             self.shared.woken.notify_all();
         }
+    }
+
+    /// Whether pseudonyms are counted without until the next write: there are too many. A hint, which saves reading them.
+    pub(super) fn is_full(&self) -> bool {
+        self.shared.is_full.load(Ordering::Relaxed)
     }
 
     /// Whether records may pass.
@@ -278,7 +287,11 @@ impl Shared {
         if writing.is_closed {
             return Ok(());
         }
-        let taken = mem::take(&mut *self.pending());
+        let taken = {
+            let mut pending = self.pending();
+            self.is_full.store(false, Ordering::Relaxed);
+            mem::take(&mut *pending)
+        };
         let mut kinds = Vec::new();
         if let Some(Failing { since, why, .. }) = &writing.failing {
             kinds.push(Kind::Gap { since: *since, why: why.clone() });

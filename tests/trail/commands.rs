@@ -91,6 +91,22 @@ fn pseudonyms_are_those_of_the_output() {
 }
 
 #[test]
+fn pseudonyms_without_room_are_counted() {
+    let dir = folder();
+    let hash = ["--action", "hash", "--hash-key", "hash-key"];
+    let lines: String = (0..30_000).map(|i| format!("user {i} password=hunter{i}x\n")).collect();
+    for threads in ["1", "2"] {
+        let ran = scrub(dir.path(), &[&FILTER[..], &hash, &["--threads", threads]].concat(), &lines);
+        assert_eq!(text(&ran.stdout).lines().filter(|line| line.contains("[password:")).count(), 30_000);
+    }
+    let shown = scrub(dir.path(), &["audit", "show", "--format", "json", "audit.jsonl"], "");
+    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+    assert_eq!((&shown[0]["rule"], &shown[0]["count"]), (&"password".into(), &60_000.into()));
+    // A process that took over a second has room anew in each.
+    assert!(shown[0]["pseudonyms"].as_u64().is_some_and(|some| (1024..60_000).contains(&some)), "{shown}");
+}
+
+#[test]
 fn masks_leave_nothing_in_a_trail() {
     let dir = folder();
     let ran =
