@@ -162,7 +162,9 @@ impl Learned {
         let plain =
             Filter::new(step, step, numbered().map(|(i, needle)| (i, &needle.bytes.0[..needle.decides])));
         let (mut escapes, mut coded) = ([false; 256], [false; 256]);
-        b"%\\+".iter().for_each(|&byte| coded[usize::from(byte)] = true);
+        // What encodes one byte may be encoded itself, each of its own: all of that belongs together.
+        let of_escapes = b"%\\+uUx{}0123456789abcdefABCDEF";
+        of_escapes.iter().for_each(|&byte| coded[usize::from(byte)] = true);
         needles
             .iter()
             .flat_map(|needle| needle.bytes.0.iter())
@@ -238,7 +240,7 @@ impl Learned {
                 continue;
             }
             match &mut region {
-                Some(region) if at <= region.end + 2 * self.longest => region.end = end,
+                Some(region) if at <= region.end + LONG_ESCAPE + 2 * self.longest => region.end = end,
                 _ => {
                     if let Some(region) = region.replace(at..end) {
                         self.region(text, region, work);
@@ -269,7 +271,7 @@ impl Learned {
     /// Looks around escapes, which stand in `escapes`, as far as a value goes that holds one.
     fn region(&self, text: &[u8], escapes: Range<usize>, work: &mut Work) {
         let Work { found, skeleton, room, tried } = work;
-        let floor = escapes.start.saturating_sub(self.longest);
+        let floor = escapes.start.saturating_sub(LONG_ESCAPE + self.longest);
         let start = memchr::memrchr(b'\n', &text[floor..escapes.start]).map_or(floor, |i| floor + i + 1);
         // Behind the last one, up to what is a part of it.
         let ceiling = text.len().min(escapes.end + LONG_ESCAPE + self.longest);

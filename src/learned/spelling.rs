@@ -455,6 +455,7 @@ mod tests {
         check("a%5C%75%30062x", "abx", Some(14));
         check("%255cud83d%5C%5cude%30%30x", "😀x", Some(26));
         check("a%5C%6eb", "a\nb", Some(8));
+        check("a1%25%35%63%75%30%30%36%32%25%35%63%75%30%30%36%31aada", "a1baaada", Some(54));
     }
 
     #[test]
@@ -467,6 +468,7 @@ mod tests {
         };
         check(r"a\u0041\\\x42%2543\/\n\t%5C%22", "aABC/nt\"");
         check("a+b%20c\td\\", "a b ctd");
+        check("a1%25%35%63%75%30%30%36%32%25%35%63%75%30%30%36%31aada", "a1baaada");
         check(r"\ud83d\ude00\ud83d", "😀\u{FFFD}");
         check("100% %4", "100% %4");
     }
