@@ -106,6 +106,8 @@ struct Needle {
     behind: bool,
     /// It is a spelling that the skeleton of another needle has, too.
     is_plain_only: bool,
+    /// Its own bytes read as an escape together with what stands beside it: no group of it need be in a skeleton.
+    is_escape_like: bool,
 }
 
 /// Memory between calls.
@@ -292,6 +294,12 @@ impl Learned {
             *tried =
                 if is_beside { tried.start.min(first)..tried.end.max(last + 1) } else { first..last + 1 };
         });
+        for needle in self.needles.iter().filter(|needle| needle.is_escape_like) {
+            for place in start..end {
+                let end = spelling::end_of(text, place, &needle.bytes.0, needle.decides, room);
+                found.extend(end.map(|end| needle.found(text, place..end, 0)));
+            }
+        }
     }
 }
 
@@ -308,9 +316,10 @@ impl Needle {
 
 /// What a value is looked for as.
 fn needles(index: u32, value: &[u8]) -> Vec<Needle> {
-    let needle = |bytes: Zeroizing<Vec<u8>>, before, behind, is_plain_only| {
+    let needle = |bytes: Zeroizing<Vec<u8>>, before, behind, is_plain_only: bool| {
         let decides = bytes.len().min(TELLING);
-        Needle { bytes: Secret(bytes), value: index, decides, before, behind, is_plain_only }
+        let is_escape_like = !is_plain_only && bytes.iter().any(|byte| matches!(byte, b'%' | b'\\'));
+        Needle { bytes: Secret(bytes), value: index, decides, before, behind, is_plain_only, is_escape_like }
     };
     let mut needles = vec![needle(copy(value), false, false, false)];
     if value.contains(&b' ') {

@@ -64,6 +64,9 @@ fn in_escapes() {
         "%61%31%25%35%63%55%30%30%30%30%30%30%36%32%25%35%63%55%30%30%30%30%30%30%36%31aada",
         &["%61%31%25%35%63%55%30%30%30%30%30%30%36%32%25%35%63%55%30%30%30%30%30%30%36%31aada"],
     );
+    // What stands behind reads as the end of an escape that the value only begins, and what is in front as its start.
+    check(r#"a%"\ua4a"#, r#"a%25%22%5cua4aa%"\ua4a"#, &["a%25%22%5cua4a", r#"a%"\ua4a"#]);
+    check(r"4\\n4%%0", r"4\\n4%%04%5c%5cn4%25%25004\\n4%%0", &[r"4\\n4%%0", "4%5c%5cn4%25%250", r"4\\n4%%0"]);
     check("nDead/77x", r"\nDead\/77x \\nDead\/77x", &[r"nDead\/77x", r"nDead\/77x"]);
 }
 

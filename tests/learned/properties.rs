@@ -60,6 +60,8 @@ proptest! {
     ) {
         let sanitizer = only(&[value.as_bytes()], Action::Replace, Format::Text);
         let [before, core, after] = spelling.write(&value, front, behind);
+        // A backslash behind one that ends the value may be that one, doubled.
+        prop_assume!(!value.ends_with('\\') || !after.starts_with(['%', '\\']));
         let text = format!("{before}{core}{after}");
         let got = clean(&sanitizer, text.as_bytes());
         let want = format!("{}{MARKER}{}", before.as_bytes().escape_ascii(), after.as_bytes().escape_ascii());
