@@ -5,11 +5,12 @@
 use std::sync::Arc;
 
 use kasm_scrub::audit::{self as trail, Verifier, Wanted};
+use kasm_scrub::learned::{Learned, Named};
 use kasm_scrub::otlp::{self, Answer, Encoding, Malformed, Policy, Refused, Scrubbed, Signal};
 use kasm_scrub::rules::anchor::{Anchor, Reach};
 use kasm_scrub::rules::byte_set::ByteSet;
 use kasm_scrub::sanitize::{Key, Parts};
-use kasm_scrub::scan::{Hit, Prefilter};
+use kasm_scrub::scan::{Format, Hit, Prefilter};
 use kasm_scrub::{RuleFile, Ruleset, Sanitizer, Scrubber, Work};
 use serde_json::Value;
 
@@ -41,6 +42,42 @@ pub(crate) fn stream(sanitizer: &Sanitizer, text: &[u8], cuts: &[usize]) -> Resu
         return Err("cleaning twice is not cleaning once".to_owned());
     }
     Ok(())
+}
+
+/// A line of values to learn, and a text: what was learned is not in what comes out, as it is or spelled in ways that logs
+/// have, and the rest is as with any stream.
+/// # Errors
+/// What came out, in words.
+pub(crate) fn learned(input: &[u8], cuts: &[usize]) -> Result<(), String> {
+    let (values, text) = input.split_at(position_of(b'\n', input).unwrap_or(input.len()));
+    let values: Vec<&[u8]> = values.split(|&byte| byte == b'\t').take(4).collect();
+    let named = values.iter().map(|value| Named { name: "value".to_owned(), value: value.to_vec().into() });
+    let learned = Learned::new(named, 8);
+    let is_whole = learned.refused().is_empty();
+    let mut rules = Ruleset::default();
+    rules.add_learned();
+    let parts = Parts { rules, learned: Some(learned), format: Format::Text, ..Parts::default() };
+    let sanitizer = Sanitizer::new(parts).map_err(|error| error.to_string())?;
+    stream(&sanitizer, text, cuts)?;
+    for value in values.iter().filter(|value| is_whole && !value.contains(&b'[') && !value.contains(&b']')) {
+        let percent: String = value.iter().map(|byte| format!("%{byte:02x}")).collect();
+        let quoted = Value::String(String::from_utf8_lossy(value).into_owned()).to_string();
+        let is_text = std::str::from_utf8(value).is_ok();
+        let spellings = [&value[..], percent.as_bytes(), quoted.as_bytes()];
+        for spelling in spellings.iter().take(if is_text { 3 } else { 2 }) {
+            let out = clean(&sanitizer, &[text, b" ~", spelling, b"~ "].concat(), cuts);
+            let inner =
+                spelling.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(spelling);
+            if out.windows(inner.len()).any(|part| part == inner) {
+                return Err("a learned value came out".to_owned());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn position_of(byte: u8, text: &[u8]) -> Option<usize> {
+    text.iter().position(|&other| other == byte)
 }
 
 /// A document stays one, with its keys and its shape. What is no document on one line is not looked at.

@@ -206,7 +206,11 @@ fn what_cannot_be_read_is_refused() {
     // The message of a detail is a field that is not known, so it may be of any wire type.
     let odd = len(3, &[len(1, b"google.rpc.RetryInfo"), varint(2, 7)].concat());
     assert_eq!(scrubber().scrub_answer(Answer::Status, Encoding::Protobuf, &odd), Ok(Scrubbed::Clean));
-    assert_eq!(answer_to_json(Answer::Status, &odd), Ok(br#"{"details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"0s"}]}"#.to_vec()));
+    assert_eq!(
+        answer_to_json(Answer::Status, &odd),
+        Ok(br#"{"details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"0s"}]}"#
+            .to_vec())
+    );
     assert_eq!(retry_delay(&odd), Some(Duration::ZERO));
     assert_eq!(wire(Answer::Export(Signal::Logs), &varint(1, 1)), Malformed::WireType);
     assert_eq!(wire(Answer::Export(Signal::Logs), &len(1, &[2, 0])), Malformed::FieldZero);

@@ -62,6 +62,11 @@ fn audit() {
 }
 
 #[test]
+fn learned() {
+    replay("learned", |input| (0..input.len().min(300)).try_for_each(|cut| checks::learned(input, &[cut])));
+}
+
+#[test]
 fn prefilter() {
     replay("prefilter", checks::prefilter);
 }
