@@ -36,8 +36,12 @@ render() {
 }
 for path in deploy/kubernetes/components/*/; do
   name=$(basename "$path")
+  # These two go into a sidecar that is there.
+  case $name in learned | audit) continue ;; esac
   render "$name" "$name"
 done
+render learned-and-audit native-sidecar learned audit run
+render learned-plain plain-sidecar learned
 render policies-and-gateway network-policies gateway
 "$post_render" < "$chart" > "$work/shipped.yaml" || fail "what is shipped for 1.16 does not render"
 
@@ -58,7 +62,7 @@ refuses 'has kasm-gauc in it' "a component that there is not, said to be absent"
 without kasm-share | KASM_SCRUB_ABSENT=kasm-share "$post_render" > /dev/null || fail "a component that is said to be absent is asked for"
 
 count=0
-for rendered in "$work"/{logs,native-sidecar,plain-sidecar,run,node-agent,gateway,network-policies,policies-and-gateway,monitoring,shipped}.yaml; do
+for rendered in "$work"/{logs,native-sidecar,plain-sidecar,run,node-agent,gateway,network-policies,policies-and-gateway,monitoring,learned-and-audit,learned-plain,shipped}.yaml; do
   count=$((count + 1))
   # kubectl reads every object, needs no server for that, and gives back as many.
   wrote=$(grep -c '^kind:' "$rendered")

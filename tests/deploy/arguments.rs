@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use super::files::{all_documents, containers, documents, root, strings};
 
+/// What a variable or file holds that is to be learned.
+const VALUE: &str = "DeadBeef4Dead7Beef2Dead9Beef";
+
 /// A file that is in no place.
 const MISSING: &str = "/nowhere/rules-of-the-test.toml";
 
@@ -77,6 +80,8 @@ fn sidecars_take_their_arguments_and_configurations() {
             let at = path.display().to_string();
             let folder = tempfile::tempdir().unwrap();
             let mounted = folder.path().join("sidecar.yaml");
+            fs::create_dir(folder.path().join("secrets")).unwrap();
+            fs::write(folder.path().join("secrets/db-password"), VALUE).unwrap();
             let mut taken: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
             if arguments.iter().any(|argument| argument.contains("/etc/kasm-scrub/sidecar.yaml")) {
                 let name = mounted_map(&document);
@@ -97,6 +102,29 @@ fn sidecars_take_their_arguments_and_configurations() {
         }
     }
     assert!(seen >= 5, "only {seen} sidecars were started");
+}
+
+/// Also of those that a component puts in place of another one: no container of its folder names them.
+#[test]
+fn every_configuration_is_taken() {
+    let mut seen = 0;
+    for (path, document) in all_documents() {
+        super::files::objects(&document, &mut |object| {
+            let text = object.get("data").and_then(|data| data["sidecar.yaml"].as_str());
+            let Some(text) = text else { return };
+            seen += 1;
+            let folder = tempfile::tempdir().unwrap();
+            let config = folder.path().join("sidecar.yaml");
+            fs::write(&config, text).unwrap();
+            // What is mounted beside it where values are learned.
+            fs::create_dir(folder.path().join("secrets")).unwrap();
+            fs::write(folder.path().join("secrets/db-password"), VALUE).unwrap();
+            let arguments = ["sidecar", "--config", config.to_str().unwrap(), "--rules", MISSING];
+            let upstream = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317")];
+            check_stops_at_the_missing_file(&path.display().to_string(), &arguments, &upstream);
+        });
+    }
+    assert!(seen >= 4, "only {seen} configurations were read");
 }
 
 #[test]
@@ -127,8 +155,14 @@ fn other_commands_take_their_arguments() {
                     let (options, program) =
                         rest.split_at(rest.iter().position(|word| *word == "--").expect("a --"));
                     assert!(program.len() > 1, "{at}: nothing is run");
-                    let output =
-                        kasm_scrub(&[&["run"], options, &["--", "/bin/sh", "-c", "exit 7"]].concat(), &[]);
+                    // The chart sets these.
+                    let given: Vec<(&str, &str)> = options
+                        .iter()
+                        .filter_map(|option| option.strip_prefix("--learn-env="))
+                        .map(|name| (name, VALUE))
+                        .collect();
+                    let words = [&["run"], options, &["--", "/bin/sh", "-c", "exit 7"]].concat();
+                    let output = kasm_scrub(&words, &given);
                     assert_eq!(
                         output.status.code(),
                         Some(7),

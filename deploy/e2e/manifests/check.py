@@ -64,7 +64,11 @@ for app, pod in pods():
         check(containers[0]["name"] == "kasm-scrub", f"{app}: the sidecar is not the first")
         check(all("restartPolicy" not in container for container in init), f"{app}: a native sidecar")
     if name in ("run", "shipped") and app in ("kasm-guac", "rdp-gateway"):
-        check(main["command"][:3] == ["/kasm-scrub/kasm-scrub", "run", "--"], f"{app}: it is not wrapped")
+        program = main["command"]
+        check(program[:2] == ["/kasm-scrub/kasm-scrub", "run"] and "--" in program[:-1], f"{app}: it is not wrapped")
+        given = {variable["name"] for variable in main.get("env", [])}
+        learned = {word.split("=")[1] for word in program if word.startswith("--learn-env=")}
+        check(learned and learned <= given, f"{app}: it learns {learned} and is given {given}")
         check(mounts["/kasm-scrub"].get("readOnly") is True, f"{app}: it can write to the binary")
         check("kasm-scrub-install" in [container["name"] for container in init], f"{app}: nothing installs the binary")
 
@@ -94,6 +98,26 @@ def ways(policies, direction, word, nobody):
                         for port in rule["ports"]:
                             yield app, other, port["port"]
 
+
+if name == "learned-and-audit":
+    for app, pod in pods():
+        if app not in SIDECAR:
+            continue
+        sidecar = next(container for container in pod["initContainers"] if container["name"] == "kasm-scrub")
+        mounts = {mount["mountPath"]: mount for mount in sidecar["volumeMounts"]}
+        volumes = {volume["name"]: volume for volume in pod["volumes"]}
+        config = volumes[mounts["/etc/kasm-scrub"]["name"]]
+        sources = config.get("projected", {}).get("sources", [])
+        check({"configMap", "secret"} == {key for source in sources for key in source}, f"{app}: no Secret beside the configuration")
+        check(mounts["/etc/kasm-scrub"].get("readOnly") is True, f"{app}: it can write to its Secret")
+        check(any(word.startswith("--audit=/audit/") for word in sidecar["args"]), f"{app}: it keeps no audit trail")
+        check(mounts["/audit"]["name"] != mounts["/audit-key"]["name"], f"{app}: the trail's key lies where the trail lies")
+if name in ("learned-and-audit", "learned-plain"):
+    base = pathlib.Path("deploy/kubernetes/base/configmap.yaml")
+    maps = [document for document in documents if document["kind"] == "ConfigMap" and document["metadata"]["name"] == "kasm-scrub"]
+    said, learning = yaml.safe_load(base.read_text())["data"]["sidecar.yaml"], maps[0]["data"]["sidecar.yaml"]
+    check(learning.startswith(said), "what learns is configured otherwise than what does not")
+    check(yaml.safe_load(learning).get("learn") == {"files": ["secrets/*"]}, "nothing is learned")
 
 if name in ("network-policies", "policies-and-gateway", "shipped"):
     apps = {app for app, _ in pods()} | NEIGHBOURS
