@@ -72,6 +72,17 @@ for app, pod in pods():
         check(mounts["/kasm-scrub"].get("readOnly") is True, f"{app}: it can write to the binary")
         check("kasm-scrub-install" in [container["name"] for container in init], f"{app}: nothing installs the binary")
 
+if name == "node-agent":
+    pod = next(document for document in documents if document["kind"] == "DaemonSet")["spec"]["template"]["spec"]
+    hosts = {volume["name"]: volume["hostPath"]["path"] for volume in pod["volumes"] if "hostPath" in volume}
+    seen = {hosts[mount["name"]]: mount for mount in pod["containers"][0]["volumeMounts"] if mount["name"] in hosts}
+    for path_of_node, mount in seen.items():
+        writable = path_of_node == "/var/lib/kasm-scrub"
+        check(mount.get("readOnly", False) is not writable, f"{path_of_node}: it may write there, or may not where it has to")
+        # Links of cri-dockerd name places of the node.
+        check(writable or mount["mountPath"] == path_of_node, f"{path_of_node}: it is elsewhere in the container")
+    check({"/var/log/pods", "/var/lib/docker/containers"} <= set(seen), f"it sees only {sorted(seen)}")
+
 LABEL = "app.kubernetes.io/name"
 # In the same namespace, and not of the chart.
 NEIGHBOURS = {"kasm-db", "kasm-db-init", "kasm-db-upgrade", "kasm-db-backup", "kasm-otel-collector"}
