@@ -71,4 +71,5 @@ for rendered in "$work"/{logs,native-sidecar,plain-sidecar,run,node-agent,gatewa
   [ "$wrote" = "$took" ] || fail "$(basename "$rendered"): kubectl took $took of $wrote objects"
   "$work/venv/bin/python" deploy/e2e/manifests/check.py "$rendered" || fail "$(basename "$rendered") is not as it should be"
 done
+"$work/venv/bin/python" deploy/e2e/manifests/values.py deploy/helm/kasm-1.19 || fail "the values for 1.19 are not as they should be"
 printf 'manifests.sh: %s renderings of the components and of what is shipped for 1.16 are taken by kubectl and the schemas\n' "$count"
