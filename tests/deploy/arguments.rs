@@ -34,6 +34,20 @@ fn check_stops_at_the_missing_file(at: &str, arguments: &[&str], environment: &[
     }
 }
 
+/// Makes what Secrets are to a sidecar: values to be learned, beside its configuration, and the key of an audit trail.
+fn fill(folder: &Path) {
+    fs::create_dir(folder.join("secrets")).unwrap();
+    fs::write(folder.join("secrets/db-password"), VALUE).unwrap();
+    fs::write(folder.join("key"), VALUE).unwrap();
+}
+
+/// An argument with a folder of the test in place of those that manifests mount.
+fn moved(argument: &str, folder: &Path) -> String {
+    let folder = folder.to_str().unwrap();
+    let mounted = ["/etc/kasm-scrub", "/audit-key", "/audit"];
+    mounted.iter().fold(argument.to_owned(), |argument, place| argument.replace(place, folder))
+}
+
 /// The name of the ConfigMap that a pod mounts.
 fn mounted_map(document: &Value) -> &str {
     let mut found = None;
@@ -79,20 +93,14 @@ fn sidecars_take_their_arguments_and_configurations() {
             seen += 1;
             let at = path.display().to_string();
             let folder = tempfile::tempdir().unwrap();
-            let mounted = folder.path().join("sidecar.yaml");
-            fs::create_dir(folder.path().join("secrets")).unwrap();
-            fs::write(folder.path().join("secrets/db-password"), VALUE).unwrap();
-            let mut taken: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+            fill(folder.path());
             if arguments.iter().any(|argument| argument.contains("/etc/kasm-scrub/sidecar.yaml")) {
                 let name = mounted_map(&document);
                 let text = configuration(&path, name).unwrap_or_else(|| panic!("{at}: no ConfigMap {name}"));
-                fs::write(&mounted, text).unwrap();
-                let mounted = mounted.to_str().unwrap();
-                taken = taken
-                    .iter()
-                    .map(|argument| argument.replace("/etc/kasm-scrub/sidecar.yaml", mounted))
-                    .collect();
+                fs::write(folder.path().join("sidecar.yaml"), text).unwrap();
             }
+            let mut taken: Vec<String> =
+                arguments.iter().map(|argument| moved(argument, folder.path())).collect();
             taken.extend(["--rules".to_owned(), MISSING.to_owned()]);
             let environment = container.get("env").and_then(|list| list.as_array()).into_iter().flatten();
             let environment =
@@ -116,9 +124,7 @@ fn every_configuration_is_taken() {
             let folder = tempfile::tempdir().unwrap();
             let config = folder.path().join("sidecar.yaml");
             fs::write(&config, text).unwrap();
-            // What is mounted beside it where values are learned.
-            fs::create_dir(folder.path().join("secrets")).unwrap();
-            fs::write(folder.path().join("secrets/db-password"), VALUE).unwrap();
+            fill(folder.path());
             let arguments = ["sidecar", "--config", config.to_str().unwrap(), "--rules", MISSING];
             let upstream = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317")];
             check_stops_at_the_missing_file(&path.display().to_string(), &arguments, &upstream);
