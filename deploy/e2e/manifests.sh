@@ -16,6 +16,7 @@ command -v python3 > /dev/null || fail "Python is missing; install Python 3.9 or
 python3 -m venv "$work/venv" || fail "python3 -m venv failed; install the venv module"
 "$work/venv/bin/pip" install --quiet --disable-pip-version-check -r deploy/e2e/manifests/requirements.txt
 
+mkdir "$work/rendered"
 chart=tests/data/kasm-1.16.yaml
 post_render=deploy/helm/kasm-1.16/post-render.sh
 # render NAME COMPONENT…: the chart with these components.
@@ -31,7 +32,7 @@ render() {
     printf 'resources:\n- rendered.yaml\n- ../../kubernetes/base\ncomponents:\n'
     printf -- '- ../../kubernetes/components/%s\n' "$@"
   } > "$work/kustomization.yaml"
-  KASM_SCRUB_EXPECT=$expect KASM_SCRUB_KUSTOMIZATION=$work/kustomization.yaml "$post_render" < "$chart" > "$work/$name.yaml" \
+  KASM_SCRUB_EXPECT=$expect KASM_SCRUB_KUSTOMIZATION=$work/kustomization.yaml "$post_render" < "$chart" > "$work/rendered/$name.yaml" \
     || fail "$name does not render"
 }
 for path in deploy/kubernetes/components/*/; do
@@ -43,7 +44,7 @@ done
 render learned-and-audit native-sidecar learned audit run
 render learned-plain plain-sidecar learned
 render policies-and-gateway network-policies gateway
-"$post_render" < "$chart" > "$work/shipped.yaml" || fail "what is shipped for 1.16 does not render"
+"$post_render" < "$chart" > "$work/rendered/shipped.yaml" || fail "what is shipped for 1.16 does not render"
 
 # refuses WORD WHAT [ABSENT]: a chart that is not as the components think, on stdin, does not come out, and what is not
 # covered is named.
@@ -62,7 +63,7 @@ refuses 'has kasm-gauc in it' "a component that there is not, said to be absent"
 without kasm-share | KASM_SCRUB_ABSENT=kasm-share "$post_render" > /dev/null || fail "a component that is said to be absent is asked for"
 
 count=0
-for rendered in "$work"/{logs,native-sidecar,plain-sidecar,run,node-agent,gateway,network-policies,policies-and-gateway,monitoring,learned-and-audit,learned-plain,shipped}.yaml; do
+for rendered in "$work"/rendered/*.yaml; do
   count=$((count + 1))
   # kubectl reads every object, needs no server for that, and gives back as many.
   wrote=$(grep -c '^kind:' "$rendered")
