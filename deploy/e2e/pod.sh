@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A real pod: podman and runc play deploy/e2e/pod/pod.yaml with images that are built from nothing but a static binary. An init
 # container installs the binary; two containers run under it, one of which is stopped in the middle of what it says; one writes
-# files, a FIFO and syslog, one sends OTLP; the sidecar takes all that and keeps an audit trail; a sink that is not ours is
+# files, a FIFO and syslog, one sends OTLP; the sidecar takes all that, learns a value and keeps an audit trail; a sink that is not ours is
 # upstream. Then: no planted secret in the log of any container, in the sink, or anywhere in the storage of the containers; every
 # line once and in order, and those without a secret byte for byte; the exit status of the application kept; the trail whole,
 # with as many findings as there are markers.
@@ -118,10 +118,15 @@ timeout 30 podman rm control > /dev/null
 [ -z "$(found "$work/store" "$work/run")" ] || fail "an image or what the control left holds a secret: $(found "$work/store" "$work/run")"
 
 # This podman does not know `medium: Memory`; a volume of that name which is there already is used.
-podman volume create --opt type=tmpfs --opt device=tmpfs --opt o=mode=1777,nodev,nosuid logs > /dev/null
+for name in logs secrets; do
+  podman volume create --opt type=tmpfs --opt device=tmpfs --opt o=mode=1777,nodev,nosuid "$name" > /dev/null
+done
 podman volume create audit-key > /dev/null
 key=$(podman volume inspect --format '{{.Mountpoint}}' audit-key)/key
 head -c 32 /dev/urandom | base64 > "$key"
+# A volume in memory is there while somebody has it: until the pod does, this holds it.
+secrets=$(podman volume mount secrets)
+printf '%sQ7xV2mZ9\n' "$needle" > "$secrets/token"
 timeout 120 podman kube play --network none deploy/e2e/pod/pod.yaml > "$work/logs/play" 2>&1 || fail "the pod cannot be played"
 volume=$(podman volume inspect --format '{{.Mountpoint}}' logs)
 
@@ -171,7 +176,7 @@ sink=$(podman volume inspect --format '{{.Mountpoint}}' sink)
 mapfile -t parts < <(for part in 1 2 3 4; do seq "10${part}001" "10${part}999"; done)
 numbered "stdout of wrapped" out $(seq 100001 104001) < "$work/logs/wrapped.out"
 numbered "stderr of wrapped" err $(seq 100001 104000) < "$work/logs/wrapped.err"
-numbered "the FIFO" fifo $(seq 100001 102000) < "$work/logs/sidecar.out"
+numbered "the FIFO" fifo $(seq 100001 102001) < "$work/logs/sidecar.out"
 numbered "the file, renamed four times" file "${parts[@]}" < "$work/logs/sidecar.out"
 numbered "syslog" syslog $(seq 100001 101000) < "$work/logs/sidecar.out"
 numbered "logs at the sink" otlp $(seq 100001 100100) < "$sink/logs"
@@ -214,6 +219,9 @@ done
 # Of the other lines only the secret is not as it was.
 scrubbed=$(grep -cx 'out [0-9]* login of kasm_user password=\[REDACTED:[a-z-]*\] took 3 ms' "$work/logs/wrapped.out") || true
 [ "$scrubbed" = 400 ] || fail "$scrubbed of 400 logins of wrapped are scrubbed as they should be"
+
+grep -q 'fifo 102001 was started with \[REDACTED:learned-secret\] and runs' "$work/logs/sidecar.out" \
+  || fail "a learned value is not found where nothing else gives it away"
 
 # The audit trail of the sidecar: whole and closed, with a finding for each marker that came out; and one that was changed is
 # told from it.

@@ -41,11 +41,19 @@ fn fill(folder: &Path) {
     fs::write(folder.join("key"), VALUE).unwrap();
 }
 
-/// An argument with a folder of the test in place of those that manifests mount.
-fn moved(argument: &str, folder: &Path) -> String {
+/// An argument or a configuration with a folder of the test in place of those that manifests mount.
+fn moved(text: &str, folder: &Path) -> String {
     let folder = folder.to_str().unwrap();
-    let mounted = ["/etc/kasm-scrub", "/audit-key", "/audit"];
-    mounted.iter().fold(argument.to_owned(), |argument, place| argument.replace(place, folder))
+    let mut text = text.to_owned();
+    for (mounted, here) in [
+        ("/etc/kasm-scrub", folder.to_owned()),
+        ("/audit-key", folder.to_owned()),
+        ("/audit", folder.to_owned()),
+        ("[/secrets", format!("[{folder}/secrets")),
+    ] {
+        text = text.replace(mounted, &here);
+    }
+    text
 }
 
 /// The name of the ConfigMap that a pod mounts.
@@ -97,7 +105,7 @@ fn sidecars_take_their_arguments_and_configurations() {
             if arguments.iter().any(|argument| argument.contains("/etc/kasm-scrub/sidecar.yaml")) {
                 let name = mounted_map(&document);
                 let text = configuration(&path, name).unwrap_or_else(|| panic!("{at}: no ConfigMap {name}"));
-                fs::write(folder.path().join("sidecar.yaml"), text).unwrap();
+                fs::write(folder.path().join("sidecar.yaml"), moved(&text, folder.path())).unwrap();
             }
             let mut taken: Vec<String> =
                 arguments.iter().map(|argument| moved(argument, folder.path())).collect();
@@ -123,7 +131,7 @@ fn every_configuration_is_taken() {
             seen += 1;
             let folder = tempfile::tempdir().unwrap();
             let config = folder.path().join("sidecar.yaml");
-            fs::write(&config, text).unwrap();
+            fs::write(&config, moved(text, folder.path())).unwrap();
             fill(folder.path());
             let arguments = ["sidecar", "--config", config.to_str().unwrap(), "--rules", MISSING];
             let upstream = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317")];
