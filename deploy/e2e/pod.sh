@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # A real pod: podman and runc play deploy/e2e/pod/pod.yaml with images that are built from nothing but a static binary. An init
-# container installs the binary; one container runs under it, one writes files, a FIFO and syslog, one sends OTLP; the sidecar
-# takes all that; a sink that is not ours is upstream. Then: no planted secret in the log of any container, in the sink, or
-# anywhere in the storage of the containers; every line once and in order; the exit status of the application kept.
+# container installs the binary; two containers run under it, one of which is stopped in the middle of what it says; one writes
+# files, a FIFO and syslog, one sends OTLP; the sidecar takes all that, learns a value and keeps an audit trail; a sink that is not ours is
+# upstream. Then: no planted secret in the log of any container, in the sink, or anywhere in the storage of the containers; every
+# line once and in order, and those without a secret byte for byte; the exit status of the application kept; the trail whole,
+# with as many findings as there are markers.
 #
 # Needs root and podman 4.3 or newer with runc (or Debian, to install them), no network and no registry.
 # KASM_SCRUB_STATIC_BIN names a static binary; without it deploy/build.sh makes one.
@@ -116,7 +118,15 @@ timeout 30 podman rm control > /dev/null
 [ -z "$(found "$work/store" "$work/run")" ] || fail "an image or what the control left holds a secret: $(found "$work/store" "$work/run")"
 
 # This podman does not know `medium: Memory`; a volume of that name which is there already is used.
-podman volume create --opt type=tmpfs --opt device=tmpfs --opt o=mode=1777,nodev,nosuid logs > /dev/null
+for name in logs secrets; do
+  podman volume create --opt type=tmpfs --opt device=tmpfs --opt o=mode=1777,nodev,nosuid "$name" > /dev/null
+done
+podman volume create audit-key > /dev/null
+key=$(podman volume inspect --format '{{.Mountpoint}}' audit-key)/key
+head -c 32 /dev/urandom | base64 > "$key"
+# A volume in memory is there while somebody has it: until the pod does, this holds it.
+secrets=$(podman volume mount secrets)
+printf '%sQ7xV2mZ9\n' "$needle" > "$secrets/token"
 timeout 120 podman kube play --network none deploy/e2e/pod/pod.yaml > "$work/logs/play" 2>&1 || fail "the pod cannot be played"
 volume=$(podman volume inspect --format '{{.Mountpoint}}' logs)
 
@@ -127,11 +137,20 @@ ends() {
   [ "$status" = "$2" ] || fail "container $1 ended with $status, not $2"
 }
 logs() {
-  for name in install wrapped writer client sidecar sink; do
+  for name in install wrapped burst writer client sidecar sink; do
     timeout 30 podman logs "kasm-$name" > "$work/logs/$name.out" 2> "$work/logs/$name.err" || fail "no logs of $name"
   done
 }
 trap 'logs 2> /dev/null || true; clean_up' EXIT
+# As a pod is stopped that is deleted: SIGTERM, and time to end.
+tries=0
+until [ "$(timeout 30 podman logs kasm-burst 2> /dev/null | wc -l)" -gt 3000 ]; do
+  tries=$((tries + 1))
+  [ $tries -le 300 ] || fail "burst says too little"
+  sleep 0.1
+done
+timeout 60 podman stop --time 45 kasm-burst > /dev/null || fail "burst does not stop"
+ends burst 3
 ends wrapped 7
 ends writer 0
 ends client 0
@@ -157,20 +176,72 @@ sink=$(podman volume inspect --format '{{.Mountpoint}}' sink)
 mapfile -t parts < <(for part in 1 2 3 4; do seq "10${part}001" "10${part}999"; done)
 numbered "stdout of wrapped" out $(seq 100001 104001) < "$work/logs/wrapped.out"
 numbered "stderr of wrapped" err $(seq 100001 104000) < "$work/logs/wrapped.err"
-numbered "the FIFO" fifo $(seq 100001 102000) < "$work/logs/sidecar.out"
+numbered "the FIFO" fifo $(seq 100001 102001) < "$work/logs/sidecar.out"
 numbered "the file, renamed four times" file "${parts[@]}" < "$work/logs/sidecar.out"
 numbered "syslog" syslog $(seq 100001 101000) < "$work/logs/sidecar.out"
 numbered "logs at the sink" otlp $(seq 100001 100100) < "$sink/logs"
 numbered "traces at the sink" span $(seq 100001 100100) < "$sink/traces"
-# What is harmless is as it was, and of the other lines only the secret is not.
-harmless=$(grep -cx 'out [0-9]* harmless, with a quote " and an ümlaut' "$work/logs/wrapped.out") || true
-[ "$harmless" = 2000 ] || fail "$harmless of 2000 harmless lines of wrapped are as they were"
+# What the one that was stopped says of itself is true of what came out.
+for stream in out err; do
+  said=$(sed -n 's/^the last was //p' "$work/logs/burst.$stream")
+  [ "${said:-0}" -gt 101500 ] || fail "burst was stopped after '$said'"
+  numbered "std$stream of burst, which was stopped" burst $(seq 100001 "$said") < "$work/logs/burst.$stream"
+done
+
+# harmless WHAT FORM NUMBER…: stdin is the harmless lines of these numbers (every other one has a secret), byte for byte; FORM
+# is that of printf.
+harmless() {
+  local what=$1 form=$2
+  shift 2
+  if ! cmp <(printf "$form\\n" "$@") - > "$work/diff" 2>&1; then
+    cat "$work/diff" >&2
+    fail "$what: harmless lines are not as they were"
+  fi
+}
+even() { seq "$1" 2 "$2"; }
+line='harmless, with a quote " and an ümlaut'
+harmless "stdout of wrapped" "out %s $line" $(even 100002 104000) < <(grep ' harmless, ' "$work/logs/wrapped.out")
+harmless "stderr of wrapped" "err %s $line" $(even 100002 104000) < <(grep ' harmless, ' "$work/logs/wrapped.err")
+for stream in out err; do
+  said=$(sed -n 's/^the last was //p' "$work/logs/burst.$stream")
+  harmless "std$stream of burst" "burst %s $line" $(even 100002 "$said") < <(grep ' harmless, ' "$work/logs/burst.$stream")
+done
+# Records of the sidecar are JSON, and so are requests to it; there a quote stands behind a backslash.
+message='harmless, with a quote \\" and an ümlaut'
+records() { grep --only-matching "\"message\":\"$1 [0-9]* harmless, .*ümlaut\"," "$work/logs/sidecar.out"; }
+harmless "the FIFO" "\"message\":\"fifo %s $message\"," $(even 100002 102000) < <(records fifo)
+harmless "the file" "\"message\":\"file %s $message\"," $(for part in 1 2 3 4; do even "10${part}002" "10${part}998"; done) < <(records file)
+harmless "syslog" "\"message\":\"syslog %s $message\"," $(even 100002 101000) < <(records syslog)
+for signal in logs traces; do
+  harmless "$signal at the sink" "\"harmless %s, ${message#*, }\"" $(seq 100001 100100) \
+    < <(grep --text --only-matching '"harmless [0-9]*, .*ümlaut"' "$sink/$signal")
+done
+# Of the other lines only the secret is not as it was.
 scrubbed=$(grep -cx 'out [0-9]* login of kasm_user password=\[REDACTED:[a-z-]*\] took 3 ms' "$work/logs/wrapped.out") || true
 [ "$scrubbed" = 400 ] || fail "$scrubbed of 400 logins of wrapped are scrubbed as they should be"
+
+grep -q 'fifo 102001 was started with \[REDACTED:learned-secret\] and runs' "$work/logs/sidecar.out" \
+  || fail "a learned value is not found where nothing else gives it away"
+
+# The audit trail of the sidecar: whole and closed, with a finding for each marker that came out; and one that was changed is
+# told from it.
+audit=$(podman volume inspect --format '{{.Mountpoint}}' audit)
+"$bin" audit verify --key "$key" "$audit"/trail.jsonl* > "$work/logs/audit" 2>&1 || fail "the audit trail is not whole: $(cat "$work/logs/audit")"
+grep -q '^ok: ' "$work/logs/audit" || fail "the audit trail: $(cat "$work/logs/audit")"
+if grep -q 'not closed' "$work/logs/audit"; then fail "the audit trail is not closed"; fi
+markers=$(cat "$work/logs/sidecar.out" "$sink/logs" "$sink/traces" | grep --text --only-matching -E '(\[|%5B)REDACTED:' | wc -l)
+audited=$("$bin" audit show "$audit"/trail.jsonl* | awk '{ sum += $1 } END { print sum }')
+[ "$audited" = "$markers" ] || fail "the audit trail has $audited findings, and $markers markers came out"
+sed '/"kind":"found"/ { s/"count":[0-9]*/"count":4711/; :rest n; b rest }' "$audit/trail.jsonl" > "$work/changed.jsonl"
+if cmp --silent "$audit/trail.jsonl" "$work/changed.jsonl"; then fail "nothing of the audit trail was changed"; fi
+changed=0
+"$bin" audit verify --key "$key" "$work/changed.jsonl" > /dev/null 2>&1 || changed=$?
+[ "$changed" = 1 ] || fail "a changed audit trail is taken for what was written ($changed)"
 
 # Nowhere: not in logs, not at the sink, not in any layer, volume, state or log file of the storage.
 raw=$(found "$work/logs" "$work/store" "$work/run")
 [ -z "$raw" ] || fail "a planted secret is in: $raw"
 searched=$(find "$work/store" "$work/run" -xdev -type f | wc -l)
 
-say "every line of 5 routes and 2 signals once and in order, no secret in them or in the $searched files of the storage"
+say "every line of 7 routes and 2 signals once and in order, the harmless ones byte for byte; $audited findings in the audit trail;"
+say "no secret in any of it or in the $searched files of the storage"

@@ -53,8 +53,8 @@ Examples:
   kasm-scrub explain < app.log
   kasm-scrub rules list --profile secrets
 
-Exit codes: 0 done, 1 findings (with --fail-on-finding), failed examples or a broken audit trail, 2 could not do
-it; of `run`, those of the program.";
+Exit codes: 0 done; 1 findings (with --fail-on-finding), failed examples or a
+broken audit trail; 2 could not do it. Those of `run` are its program's.";
 
 /// The command line.
 #[derive(Debug, Parser)]

@@ -46,7 +46,7 @@ say, or those of one signal (OTEL_EXPORTER_OTLP_TRACES_…).
 SIGHUP, or a change of one of the files named, reads rules, certificates and tokens again; what
 is wrong leaves the old ones in use. SIGTERM drains.";
 
-/// Scrub OTLP on its way: receive from clients, forward to an upstream
+/// Scrub OTLP, log files, FIFOs and syslog on their way: to an upstream, a file or stdout
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {

@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use super::files::{all_documents, containers, documents, root, strings};
 
+/// What a variable or file holds that is to be learned.
+const VALUE: &str = "DeadBeef4Dead7Beef2Dead9Beef";
+
 /// A file that is in no place.
 const MISSING: &str = "/nowhere/rules-of-the-test.toml";
 
@@ -29,6 +32,28 @@ fn check_stops_at_the_missing_file(at: &str, arguments: &[&str], environment: &[
     for other in ["unexpected argument", "unknown", "invalid value", "required", "unrecognized"] {
         assert!(!told.contains(other), "{at}: {arguments:?}\n{told}");
     }
+}
+
+/// Makes what Secrets are to a sidecar: values to be learned, beside its configuration, and the key of an audit trail.
+fn fill(folder: &Path) {
+    fs::create_dir(folder.join("secrets")).unwrap();
+    fs::write(folder.join("secrets/db-password"), VALUE).unwrap();
+    fs::write(folder.join("key"), VALUE).unwrap();
+}
+
+/// An argument or a configuration with a folder of the test in place of those that manifests mount.
+fn moved(text: &str, folder: &Path) -> String {
+    let folder = folder.to_str().unwrap();
+    let mut text = text.to_owned();
+    for (mounted, here) in [
+        ("/etc/kasm-scrub", folder.to_owned()),
+        ("/audit-key", folder.to_owned()),
+        ("/audit", folder.to_owned()),
+        ("[/secrets", format!("[{folder}/secrets")),
+    ] {
+        text = text.replace(mounted, &here);
+    }
+    text
 }
 
 /// The name of the ConfigMap that a pod mounts.
@@ -76,18 +101,14 @@ fn sidecars_take_their_arguments_and_configurations() {
             seen += 1;
             let at = path.display().to_string();
             let folder = tempfile::tempdir().unwrap();
-            let mounted = folder.path().join("sidecar.yaml");
-            let mut taken: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+            fill(folder.path());
             if arguments.iter().any(|argument| argument.contains("/etc/kasm-scrub/sidecar.yaml")) {
                 let name = mounted_map(&document);
                 let text = configuration(&path, name).unwrap_or_else(|| panic!("{at}: no ConfigMap {name}"));
-                fs::write(&mounted, text).unwrap();
-                let mounted = mounted.to_str().unwrap();
-                taken = taken
-                    .iter()
-                    .map(|argument| argument.replace("/etc/kasm-scrub/sidecar.yaml", mounted))
-                    .collect();
+                fs::write(folder.path().join("sidecar.yaml"), moved(&text, folder.path())).unwrap();
             }
+            let mut taken: Vec<String> =
+                arguments.iter().map(|argument| moved(argument, folder.path())).collect();
             taken.extend(["--rules".to_owned(), MISSING.to_owned()]);
             let environment = container.get("env").and_then(|list| list.as_array()).into_iter().flatten();
             let environment =
@@ -97,6 +118,27 @@ fn sidecars_take_their_arguments_and_configurations() {
         }
     }
     assert!(seen >= 5, "only {seen} sidecars were started");
+}
+
+/// Also of those that a component puts in place of another one: no container of its folder names them.
+#[test]
+fn every_configuration_is_taken() {
+    let mut seen = 0;
+    for (path, document) in all_documents() {
+        super::files::objects(&document, &mut |object| {
+            let text = object.get("data").and_then(|data| data["sidecar.yaml"].as_str());
+            let Some(text) = text else { return };
+            seen += 1;
+            let folder = tempfile::tempdir().unwrap();
+            let config = folder.path().join("sidecar.yaml");
+            fs::write(&config, moved(text, folder.path())).unwrap();
+            fill(folder.path());
+            let arguments = ["sidecar", "--config", config.to_str().unwrap(), "--rules", MISSING];
+            let upstream = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317")];
+            check_stops_at_the_missing_file(&path.display().to_string(), &arguments, &upstream);
+        });
+    }
+    assert!(seen >= 4, "only {seen} configurations were read");
 }
 
 #[test]
@@ -127,8 +169,14 @@ fn other_commands_take_their_arguments() {
                     let (options, program) =
                         rest.split_at(rest.iter().position(|word| *word == "--").expect("a --"));
                     assert!(program.len() > 1, "{at}: nothing is run");
-                    let output =
-                        kasm_scrub(&[&["run"], options, &["--", "/bin/sh", "-c", "exit 7"]].concat(), &[]);
+                    // The chart sets these.
+                    let given: Vec<(&str, &str)> = options
+                        .iter()
+                        .filter_map(|option| option.strip_prefix("--learn-env="))
+                        .map(|name| (name, VALUE))
+                        .collect();
+                    let words = [&["run"], options, &["--", "/bin/sh", "-c", "exit 7"]].concat();
+                    let output = kasm_scrub(&words, &given);
                     assert_eq!(
                         output.status.code(),
                         Some(7),

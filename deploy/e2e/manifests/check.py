@@ -64,39 +64,109 @@ for app, pod in pods():
         check(containers[0]["name"] == "kasm-scrub", f"{app}: the sidecar is not the first")
         check(all("restartPolicy" not in container for container in init), f"{app}: a native sidecar")
     if name in ("run", "shipped") and app in ("kasm-guac", "rdp-gateway"):
-        check(main["command"][:3] == ["/kasm-scrub/kasm-scrub", "run", "--"], f"{app}: it is not wrapped")
+        program = main["command"]
+        check(program[:2] == ["/kasm-scrub/kasm-scrub", "run"] and "--" in program[:-1], f"{app}: it is not wrapped")
+        given = {variable["name"] for variable in main.get("env", [])}
+        learned = {word.split("=")[1] for word in program if word.startswith("--learn-env=")}
+        check(learned and learned <= given, f"{app}: it learns {learned} and is given {given}")
         check(mounts["/kasm-scrub"].get("readOnly") is True, f"{app}: it can write to the binary")
         check("kasm-scrub-install" in [container["name"] for container in init], f"{app}: nothing installs the binary")
 
-if name in ("network-policies", "shipped"):
-    apps = {app for app, _ in pods()} | {"kasm-db", "kasm-db-init", "kasm-db-upgrade", "kasm-db-backup"}
+if name == "node-agent":
+    pod = next(document for document in documents if document["kind"] == "DaemonSet")["spec"]["template"]["spec"]
+    hosts = {volume["name"]: volume["hostPath"]["path"] for volume in pod["volumes"] if "hostPath" in volume}
+    seen = {hosts[mount["name"]]: mount for mount in pod["containers"][0]["volumeMounts"] if mount["name"] in hosts}
+    for path_of_node, mount in seen.items():
+        writable = path_of_node == "/var/lib/kasm-scrub"
+        check(mount.get("readOnly", False) is not writable, f"{path_of_node}: it may write there, or may not where it has to")
+        # Links of cri-dockerd name places of the node.
+        check(writable or mount["mountPath"] == path_of_node, f"{path_of_node}: it is elsewhere in the container")
+    check({"/var/log/pods", "/var/lib/docker/containers"} <= set(seen), f"it sees only {sorted(seen)}")
+
+LABEL = "app.kubernetes.io/name"
+# In the same namespace, and not of the chart.
+NEIGHBOURS = {"kasm-db", "kasm-db-init", "kasm-db-upgrade", "kasm-db-backup", "kasm-otel-collector"}
+
+
+def selected(selector):
+    """The apps that a selector names; None: every pod."""
+    if not selector:
+        return None
+    named = {selector["matchLabels"][LABEL]} if LABEL in selector.get("matchLabels", {}) else set()
+    return named.union(*[expression["values"] for expression in selector.get("matchExpressions", [])])
+
+
+def ways(policies, direction, word, nobody):
+    """Who is let where: (selected app, app in the same namespace, port) of each rule."""
+    for policy in policies:
+        apps = selected(policy["spec"]["podSelector"])
+        for rule in policy["spec"].get(direction, []):
+            for peer in rule[word]:
+                if "podSelector" not in peer or "namespaceSelector" in peer:
+                    continue
+                for app in apps if apps is not None else nobody:
+                    for other in selected(peer["podSelector"]) or nobody:
+                        for port in rule["ports"]:
+                            yield app, other, port["port"]
+
+
+if name == "learned-and-audit":
+    for app, pod in pods():
+        if app not in SIDECAR:
+            continue
+        sidecar = next(container for container in pod["initContainers"] if container["name"] == "kasm-scrub")
+        mounts = {mount["mountPath"]: mount for mount in sidecar["volumeMounts"]}
+        volumes = {volume["name"]: volume for volume in pod["volumes"]}
+        config = volumes[mounts["/etc/kasm-scrub"]["name"]]
+        sources = config.get("projected", {}).get("sources", [])
+        check({"configMap", "secret"} == {key for source in sources for key in source}, f"{app}: no Secret beside the configuration")
+        check(mounts["/etc/kasm-scrub"].get("readOnly") is True, f"{app}: it can write to its Secret")
+        check(any(word.startswith("--audit=/audit/") for word in sidecar["args"]), f"{app}: it keeps no audit trail")
+        check(mounts["/audit"]["name"] != mounts["/audit-key"]["name"], f"{app}: the trail's key lies where the trail lies")
+if name in ("learned-and-audit", "learned-plain"):
+    base = pathlib.Path("deploy/kubernetes/base/configmap.yaml")
+    maps = [document for document in documents if document["kind"] == "ConfigMap" and document["metadata"]["name"] == "kasm-scrub"]
+    said, learning = yaml.safe_load(base.read_text())["data"]["sidecar.yaml"], maps[0]["data"]["sidecar.yaml"]
+    check(learning.startswith(said), "what learns is configured otherwise than what does not")
+    check(yaml.safe_load(learning).get("learn") == {"files": ["secrets/*"]}, "nothing is learned")
+
+if name in ("network-policies", "policies-and-gateway", "shipped"):
+    apps = {app for app, _ in pods()} | NEIGHBOURS
     policies = [document for document in documents if document["kind"] == "NetworkPolicy"]
     deny = [policy for policy in policies if policy["spec"]["podSelector"] == {} and "ingress" not in policy["spec"]]
     check(any("egress" not in policy["spec"] for policy in deny), "nothing denies by default")
-    clients = {}
     for policy in policies:
         spec = policy["spec"]
-        selector = spec["podSelector"]
-        named = [selector.get("matchLabels", {}).get("app.kubernetes.io/name")]
-        for expression in selector.get("matchExpressions", []):
-            named += expression["values"]
-        for app in filter(None, named):
+        for app in selected(spec["podSelector"]) or set():
             known = app in apps or app.startswith("kasm-scrub")
             check(known, f"{policy['metadata']['name']}: selects {app}, which is nowhere")
         for rules, word in ((spec.get("ingress", []), "from"), (spec.get("egress", []), "to")):
             for rule in rules:
                 check(rule.get(word) and rule.get("ports"), f"{policy['metadata']['name']}: open to anybody or any port")
-        for rule in spec.get("ingress", []):
-            for peer in rule["from"]:
-                selector = peer.get("podSelector", {})
-                for app in filter(None, named):
-                    clients.setdefault(app, set()).update(
-                        filter(None, [selector.get("matchLabels", {}).get("app.kubernetes.io/name")]),
-                        *[expression["values"] for expression in selector.get("matchExpressions", [])],
-                    )
-    check(clients.get("kasm-redis") == {"kasm-share"}, f"clients of Redis: {clients.get('kasm-redis')}")
-    check("kasm-proxy" not in clients.get("kasm-db", set()), "the proxy reaches the database")
-    check({"kasm-api", "kasm-manager", "kasm-share", "kasm-db-init"} <= clients.get("kasm-db", set()), "a client of the database is missing")
+
+    # All is closed, so a way needs both ends: who may send has somebody who lets it in, and the other way round. The gateway
+    # is a peer also where it is not deployed.
+    apps |= {"kasm-scrub-gateway"} if name == "policies-and-gateway" else set()
+    leaving = set(ways(policies, "egress", "to", apps))
+    coming = {(other, app, port) for app, other, port in ways(policies, "ingress", "from", apps)}
+    for source, target, port in sorted(leaving - coming):
+        check(target not in apps, f"{source} may go to {target}:{port}, and nothing lets it in there")
+    for source, target, port in sorted(coming - leaving):
+        # The gateway lets in anybody of its namespace who has a way.
+        check(target == "kasm-scrub-gateway" or source not in apps, f"{target}:{port} lets {source} in, which may not go there")
+    for port in (4317, 4318):
+        for app in SIDECAR:
+            check((app, "kasm-otel-collector", port) in leaving & coming, f"{app} does not reach the collector at {port}")
+    if name == "policies-and-gateway":
+        check(("kasm-scrub-gateway", "kasm-otel-collector", 4317) in leaving & coming, "the gateway does not reach the collector")
+        check(("kasm-api", "kasm-scrub-gateway", 4317) in leaving & coming, "the API does not reach the gateway")
+
+    def clients(target):
+        return {source for source, to, _ in coming if to == target}
+
+    check(clients("kasm-redis") == {"kasm-share"}, f"clients of Redis: {clients('kasm-redis')}")
+    check("kasm-proxy" not in clients("kasm-db"), "the proxy reaches the database")
+    check({"kasm-api", "kasm-manager", "kasm-share", "kasm-db-init"} <= clients("kasm-db"), "a client of the database is missing")
 
 for fault in faults:
     print(f"{path.name}: {fault}", file=sys.stderr)

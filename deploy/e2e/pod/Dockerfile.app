@@ -1,4 +1,4 @@
-# The applications of the pod: busybox and three scripts. Nothing of kasm-scrub is in here.
+# The applications of the pod: busybox and a few scripts. Nothing of kasm-scrub is in here.
 FROM scratch
 COPY busybox /bin/busybox
 COPY app /app

@@ -12,7 +12,9 @@ post() {
 }
 for n in $(numbers 100001 100100); do
   s=$a$b$c$d$e$f$n
-  post logs "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"body\":{\"stringValue\":\"otlp $n password=$s\"},\"attributes\":[{\"key\":\"db.password\",\"value\":{\"stringValue\":\"$s\"}}]}]}]}]}"
-  post traces "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"traceId\":\"5b8efff798038103d269b633813fc60c\",\"spanId\":\"eee19b7ec3c1b174\",\"name\":\"span $n\",\"kind\":2,\"attributes\":[{\"key\":\"url.full\",\"value\":{\"stringValue\":\"https://kasm/?session_token=$s\"}}]}]}]}]}"
+  # As lines.sh has it, for JSON.
+  h="{\"key\":\"note\",\"value\":{\"stringValue\":\"harmless $n, with a quote \\\" and an ümlaut\"}}"
+  post logs "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"body\":{\"stringValue\":\"otlp $n password=$s\"},\"attributes\":[$h,{\"key\":\"db.password\",\"value\":{\"stringValue\":\"$s\"}}]}]}]}]}"
+  post traces "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"traceId\":\"5b8efff798038103d269b633813fc60c\",\"spanId\":\"eee19b7ec3c1b174\",\"name\":\"span $n\",\"kind\":2,\"attributes\":[$h,{\"key\":\"url.full\",\"value\":{\"stringValue\":\"https://kasm/?session_token=$s\"}}]}]}]}]}"
 done
 echo "client is done"

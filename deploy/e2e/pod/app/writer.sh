@@ -12,6 +12,9 @@ done
 # One descriptor for all its lines: a FIFO is not to be opened and closed for each.
 exec 3> /logs/fifo.log
 for n in $(numbers 100001 102000); do line fifo "$n" >&3; done
+# A value that nothing but itself gives away.
+read -r value < /secrets/token
+echo "fifo 102001 was started with $value and runs" >&3
 exec 3>&-
 
 for part in 1 2 3 4; do
