@@ -80,12 +80,9 @@ pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
     Ok(exit)
 }
 
-/// Says what becomes of the audit trail. That it can be written again is too late here if records wait for nobody.
+/// Says what becomes of the audit trail.
 fn tell(told: Told<'_>) {
-    match told {
-        Told::Failed(why) => say(why),
-        Told::Recovered => say("the audit trail can be written again"),
-    }
+    say(&told.to_string());
 }
 
 /// Pushes all input through; what was read before an error is written all the same.

@@ -10,7 +10,7 @@ use super::auditing::AuditOptions;
 use super::setup::{SanitizerOptions, duration, formats};
 use super::{Exit, Refusal, panic_text, say};
 use crate::Sanitizer;
-use crate::audit::{Found, Listener, Told, Trail};
+use crate::audit::{Found, Listener, Trail};
 use crate::pod::run::{Ended, Failed, Name, Parent, Program, Pty, Signals, Voice, Watch};
 use crate::rules::Ruleset;
 use crate::scan::Format;
@@ -137,13 +137,10 @@ fn say_panics_by(voice: Voice) {
 /// Says what becomes of the audit trail, never within a line of the program.
 fn listener(voice: Arc<OnceLock<Voice>>) -> Listener {
     Box::new(move |told| {
-        let message = match told {
-            Told::Failed(why) => why,
-            Told::Recovered => "the audit trail can be written again",
-        };
+        let message = told.to_string();
         match voice.get() {
-            Some(voice) => voice.say(message),
-            None => say(message),
+            Some(voice) => voice.say(&message),
+            None => say(&message),
         }
     })
 }

@@ -190,8 +190,8 @@ pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
 /// Says in our log what becomes of the audit trail.
 fn tell(told: Told<'_>) {
     match told {
-        Told::Failed(why) => tracing::error!("{why}"),
-        Told::Recovered => tracing::info!("the audit trail can be written again"),
+        Told::Failed(_) | Told::Lost(..) => tracing::error!("{told}"),
+        Told::Recovered | Told::Opened(_) | Told::Closed(_) => tracing::info!("{told}"),
     }
 }
 
