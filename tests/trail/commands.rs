@@ -256,3 +256,31 @@ fn a_program_under_run_has_a_trail_of_both_streams() {
     let verified = scrub(dir.path(), &["audit", "verify", "--key", "key", "audit.jsonl"], "");
     assert_eq!(verified.status.code(), Some(0), "{verified:?}");
 }
+
+#[test]
+fn a_filter_that_is_told_to_end_closes_its_trail() {
+    use std::os::unix::process::ExitStatusExt;
+
+    let dir = folder();
+    for (times, (name, number)) in (1..).zip([("INT", 2), ("TERM", 15), ("HUP", 1)]) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kasm-scrub"));
+        command.args(FILTER).current_dir(dir.path());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("start");
+        let mut stdin = child.stdin.take().expect("stdin");
+        stdin.write_all(b"password=hunter2\nand a line that has ").expect("write");
+        let mut line = String::new();
+        let mut stdout = std::io::BufReader::new(child.stdout.take().expect("stdout"));
+        std::io::BufRead::read_line(&mut stdout, &mut line).expect("text");
+        assert_eq!(line, "password=[REDACTED:password]\n");
+        let killed = Command::new("sh").args(["-c", &format!("kill -{name} {}", child.id())]).status();
+        assert!(killed.expect("kill").success());
+        let mut rest = String::new();
+        std::io::Read::read_to_string(&mut stdout, &mut rest).expect("text");
+        assert_eq!(rest, "and a line that has ", "what was read is written");
+        assert_eq!(child.wait().expect("end").signal(), Some(number));
+        let verified = scrub(dir.path(), &["audit", "verify", "--strict", "--key", "key", "audit.jsonl"], "");
+        assert_eq!(verified.status.code(), Some(0), "{verified:?}");
+        assert!(text(&verified.stdout).contains(&format!("{times} findings")), "{verified:?}");
+    }
+}
