@@ -36,6 +36,8 @@ mod run;
 mod setup;
 #[cfg(feature = "pod")]
 mod sidecar;
+#[cfg(feature = "pod")]
+mod source;
 
 use std::borrow::Cow;
 use std::io::Write;
