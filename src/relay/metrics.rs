@@ -272,6 +272,11 @@ impl Metrics {
         self.findings.get_or_create(&labels).inc_by(count);
     }
 
+    /// Once for each finding.
+    pub(super) fn found_in_header(&self, rule: &str) {
+        self.findings.get_or_create(&ByRule { rule: rule.to_owned(), signal: "headers" }).inc();
+    }
+
     pub(super) fn removed(&self, signal: Signal, count: usize) {
         self.removed.get_or_create(&BySignal { signal: signal_name(signal) }).inc_by(count as u64);
     }
