@@ -22,11 +22,18 @@ pub enum Kind {
     Start {
         /// The program that writes it.
         version: String,
+        /// Which trail it is.
+        trail: Id,
     },
     /// It goes on behind a [`Close`](Self::Close).
-    Open,
+    Open {
+        /// Which trail it is.
+        trail: Id,
+    },
     /// It goes on where it was not closed: the program was killed, or what stood behind was cut off.
     Resume {
+        /// Which trail it is.
+        trail: Id,
         /// Bytes of a line that was not whole; they were removed.
         torn: u64,
         /// Entries before this one that no HMAC covered until now.
@@ -58,13 +65,34 @@ pub enum Kind {
     Rotate,
     /// The first entry of a file that goes on from another.
     Continue {
+        /// Which trail it is.
+        trail: Id,
         /// The hash of the last entry there.
         head: Hash,
         /// The number of the first entry of the oldest file that was kept.
         oldest: u64,
+        /// The first and the last entry that were in files which were kept and have been removed by someone else.
+        lost: Option<(u64, u64)>,
     },
     /// The trail ends, for now.
     Close,
+}
+
+/// Tells a trail from all others, also from those under the same key: random, made when it begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Id(pub(super) [u8; 16]);
+
+impl Id {
+    /// Reads 32 hex digits, in lower case.
+    pub fn parse(text: &str) -> Option<Self> {
+        chain::unhex(text).map(Self)
+    }
+}
+
+impl std::fmt::Display for Id {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        chain::hex(&self.0, f)
+    }
 }
 
 /// What stands in place of findings.
@@ -97,7 +125,7 @@ impl Kind {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Start { .. } => "start",
-            Self::Open => "open",
+            Self::Open { .. } => "open",
             Self::Resume { .. } => "resume",
             Self::Found { .. } => "found",
             Self::Gap { .. } => "gap",
@@ -105,6 +133,17 @@ impl Kind {
             Self::Rotate => "rotate",
             Self::Continue { .. } => "continue",
             Self::Close => "close",
+        }
+    }
+
+    /// Which trail it is, where it says so.
+    pub fn trail(&self) -> Option<Id> {
+        match self {
+            Self::Start { trail, .. }
+            | Self::Open { trail }
+            | Self::Resume { trail, .. }
+            | Self::Continue { trail, .. } => Some(*trail),
+            Self::Found { .. } | Self::Gap { .. } | Self::Checkpoint | Self::Rotate | Self::Close => None,
         }
     }
 
@@ -119,11 +158,13 @@ impl Kind {
         let mut put = |text: &str| lines.extend_from_slice(text.as_bytes());
         put(&format!("{{\"seq\":{seq},\"time\":\"{time}\",\"kind\":\"{}\"", self.name()));
         match self {
-            Self::Start { version } => {
-                put(&format!(",\"form\":{FORM},\"version\":"));
-                put(&quoted(version));
+            Self::Start { version, trail } => {
+                put(&format!(",\"form\":{FORM},\"version\":{},\"trail\":\"{trail}\"", quoted(version)))
             }
-            Self::Resume { torn, unkeyed } => put(&format!(",\"torn\":{torn},\"unkeyed\":{unkeyed}")),
+            Self::Open { trail } => put(&format!(",\"trail\":\"{trail}\"")),
+            Self::Resume { trail, torn, unkeyed } => {
+                put(&format!(",\"trail\":\"{trail}\",\"torn\":{torn},\"unkeyed\":{unkeyed}"));
+            }
             Self::Found { source, rule, rules, count, name } => {
                 put(&format!(
                     ",\"source\":{},\"rule\":{},\"rules\":\"{rules}\",\"count\":{count}",
@@ -137,8 +178,13 @@ impl Kind {
                 }
             }
             Self::Gap { since, why } => put(&format!(",\"since\":\"{since}\",\"why\":{}", quoted(why))),
-            Self::Continue { head, oldest } => put(&format!(",\"head\":\"{head}\",\"oldest\":{oldest}")),
-            Self::Open | Self::Checkpoint | Self::Rotate | Self::Close => {}
+            Self::Continue { trail, head, oldest, lost } => {
+                put(&format!(",\"trail\":\"{trail}\",\"head\":\"{head}\",\"oldest\":{oldest}"));
+                if let Some((from, to)) = lost {
+                    put(&format!(",\"lost_from\":{from},\"lost_to\":{to}"));
+                }
+            }
+            Self::Checkpoint | Self::Rotate | Self::Close => {}
         }
         let key = self.is_keyed().then_some(key);
         if let Some(key) = key {
@@ -164,6 +210,7 @@ struct Fields {
     kind: String,
     form: Option<u64>,
     version: Option<String>,
+    trail: Option<String>,
     torn: Option<u64>,
     unkeyed: Option<u64>,
     source: Option<String>,
@@ -176,6 +223,8 @@ struct Fields {
     why: Option<String>,
     head: Option<String>,
     oldest: Option<u64>,
+    lost_from: Option<u64>,
+    lost_to: Option<u64>,
     key: Option<String>,
     mac: Option<String>,
     hash: String,
@@ -207,6 +256,7 @@ impl Entry {
             kind,
             form,
             version,
+            trail,
             torn,
             unkeyed,
             source,
@@ -219,15 +269,21 @@ impl Entry {
             why,
             head,
             oldest,
+            lost_from,
+            lost_to,
             key,
             mac,
             hash,
         } = fields;
         Hash::parse(&hash)?;
+        let trail = match trail {
+            Some(id) => Some(Id::parse(&id)?),
+            None => None,
+        };
         let kind = match kind.as_str() {
-            "start" => form.and(version).map(|version| Kind::Start { version }),
-            "open" => Some(Kind::Open),
-            "resume" => torn.zip(unkeyed).map(|(torn, unkeyed)| Kind::Resume { torn, unkeyed }),
+            "start" => form.and(version).zip(trail).map(|(version, trail)| Kind::Start { version, trail }),
+            "open" => trail.map(|trail| Kind::Open { trail }),
+            "resume" => Some(Kind::Resume { trail: trail?, torn: torn?, unkeyed: unkeyed? }),
             "found" => {
                 let name = match (pseudonym, more) {
                     (Some(pseudonym), None) => Name::Pseudonym(pseudonym),
@@ -241,7 +297,13 @@ impl Entry {
             "gap" => Some(Kind::Gap { since: Time::parse(&since?)?, why: why? }),
             "checkpoint" => Some(Kind::Checkpoint),
             "rotate" => Some(Kind::Rotate),
-            "continue" => Some(Kind::Continue { head: Hash::parse(&head?)?, oldest: oldest? }),
+            "continue" => {
+                let lost = lost_from.zip(lost_to).filter(|(from, to)| from <= to);
+                if lost.is_none() && (lost_from.is_some() || lost_to.is_some()) {
+                    return None;
+                }
+                Some(Kind::Continue { trail: trail?, head: Hash::parse(&head?)?, oldest: oldest?, lost })
+            }
             "close" => Some(Kind::Close),
             _ => None,
         }?;
@@ -284,11 +346,14 @@ mod tests {
         check(found(Name::None));
         check(found(Name::More));
         check(found(Name::Pseudonym("[password:k1:0123456789abcdef01234567]".to_owned())));
-        check(Kind::Start { version: "0.1.0".to_owned() });
-        check(Kind::Resume { torn: 3, unkeyed: 4 });
+        let trail = Id([0xde; 16]);
+        check(Kind::Start { version: "0.1.0".to_owned(), trail });
+        check(Kind::Resume { trail, torn: 3, unkeyed: 4 });
         check(Kind::Gap { since: Time(1), why: "no space".to_owned() });
-        check(Kind::Continue { head: Hash([2; 32]), oldest: 1 });
-        [Kind::Open, Kind::Checkpoint, Kind::Rotate, Kind::Close].into_iter().for_each(check);
+        for lost in [None, Some((1, 1)), Some((0, 7))] {
+            check(Kind::Continue { trail, head: Hash([2; 32]), oldest: 1, lost });
+        }
+        [Kind::Open { trail }, Kind::Checkpoint, Kind::Rotate, Kind::Close].into_iter().for_each(check);
     }
 
     #[test]

@@ -4,20 +4,22 @@
 //! - What a call writes is behind all that was written before, or is not there for the next call: after a failed write the
 //!   file is cut back first.
 //! - One process writes a trail: the file is locked.
-//! - A file that is not the trail's, or was changed by others, is not written to.
+//! - A file that is not the trail's, or was changed by others, is not written to, nor counted or removed as a full one.
+//! - Which file is the oldest that was kept is known from what was signed, not from what lies in the folder: who removes
+//!   files there cannot have it signed that they were not kept.
 //!
 //! A full file ends with a `rotate` entry and becomes `FILE.<number of its first entry>`; the new one begins with a
 //! `continue` entry. A crash anywhere in between is gone on from.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::chain::{Hash, Key};
-use super::entry::{Kind, MOST_LINE};
-use super::tail::{self, Last, Tail, Unfit};
+use super::entry::{Id, Kind, MOST_LINE};
+use super::tail::{self, First, Last, Tail, Unfit};
 
 /// How much of a file's end is read at first.
 const END: u64 = 64 << 10;
@@ -95,19 +97,33 @@ pub(super) struct Writer {
     is_dirty: bool,
     /// The file ends with `rotate`.
     is_full: bool,
+    trail: Id,
     /// The number of its first entry.
     first: u64,
-    /// The number and the hash before the next entry.
+    /// The number of the next entry, and the hash before it.
     seq: u64,
     head: Hash,
-    /// The first entry of the oldest file that is kept.
+    /// The first entry of the oldest file that is kept, as it was signed last.
     oldest: u64,
+    /// Entries of files that were found missing, until somebody is told.
+    lost: Option<(u64, u64)>,
     lines: Vec<u8>,
 }
 
+/// The trail, and the last entry that is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Anchor {
+    /// Which trail it is.
+    pub trail: Id,
+    /// The number of the last entry; `None`: the trail begins now.
+    pub seq: Option<u64>,
+    /// Its hash.
+    pub head: Hash,
+}
+
 impl Writer {
-    /// Opens a trail, makes sure of its end, and says in it that it goes on.
-    pub(super) fn open(path: &Path, key: Key, limits: Limits) -> Result<Self, CannotOpen> {
+    /// Opens a trail, makes sure of its end, and says in it that it goes on. Where that was comes with it.
+    pub(super) fn open(path: &Path, key: Key, limits: Limits) -> Result<(Self, Anchor), CannotOpen> {
         let cannot = |error| CannotOpen::File(path.to_owned(), error);
         if fs::metadata(path).is_ok_and(|it| !it.is_file()) {
             return Err(CannotOpen::NotAFile(path.to_owned()));
@@ -115,63 +131,65 @@ impl Writer {
         let file = create(OpenOptions::new().create(true), path).map_err(cannot)?;
         lock(&file, path)?;
         let Tail { torn, last } = end_of(&file, path, &key)?;
-        let full = full_files(path).map_err(cannot)?;
         let len = file.metadata().map_err(cannot)?.len() - torn;
-        let oldest = full.first().map(|(seq, _)| *seq);
         let mut own = Self {
-            path: path.to_owned(),
+            // Full files stand beside the file itself, not beside a link to it.
+            path: fs::canonicalize(path).map_err(cannot)?,
             key,
             limits,
             file,
             len,
             is_dirty: torn > 0,
             is_full: false,
+            trail: Id::default(),
             first: 0,
             seq: 0,
             head: Hash::default(),
-            oldest: oldest.unwrap_or(0),
+            oldest: 0,
+            lost: None,
             lines: Vec::new(),
         };
-        let kind = own.find_end(last, torn, full.last())?;
+        let kind = own.find_end(last, torn)?;
+        let anchor = own.anchor();
         own.write(kind.as_slice()).map_err(|error| CannotOpen::File(path.to_owned(), error))?;
-        Ok(own)
+        Ok((own, anchor))
+    }
+
+    /// The trail, and the last entry that was written.
+    pub(super) fn anchor(&self) -> Anchor {
+        Anchor { trail: self.trail, seq: self.seq.checked_sub(1), head: self.head }
+    }
+
+    /// Entries of files that were found missing, the first time that it is asked.
+    pub(super) fn take_lost(&mut self) -> Option<(u64, u64)> {
+        self.lost.take()
     }
 
     /// Where to go on, and what to say of it.
-    fn find_end(
-        &mut self,
-        last: Option<Last>,
-        torn: u64,
-        full: Option<&(u64, PathBuf)>,
-    ) -> Result<Option<Kind>, CannotOpen> {
-        let unfit = |why| CannotOpen::Unfit(self.path.clone(), why);
-        let (last, is_here) = match (last, full) {
-            (Some(last), _) => {
-                let mut start = vec![0; MOST_LINE];
-                let read = self.file.read_at(&mut start, 0).map_err(CannotOpen::System)?;
-                self.first =
-                    tail::first_seq(&start[..read]).ok_or_else(|| unfit("its first line is no entry"))?;
-                (last, true)
-            }
+    fn find_end(&mut self, last: Option<Last>, torn: u64) -> Result<Option<Kind>, CannotOpen> {
+        let (first, last, is_here) = if let Some(last) = last {
+            let first = first_of(&self.file, &self.key).map_err(CannotOpen::System)?;
+            let why = "its first line is not one that a trail under this key begins with";
+            (first.ok_or_else(|| CannotOpen::Unfit(self.path.clone(), why))?, last, true)
+        } else {
+            let cannot = |error| CannotOpen::File(self.path.clone(), error);
+            let full = full_files(&self.path, &self.key, None).map_err(cannot)?;
+            let Some(Full { first, last, .. }) = full.into_iter().next_back() else {
+                self.trail = Id(random().map_err(CannotOpen::System)?);
+                let trail = self.trail;
+                return Ok((torn > 0).then_some(Kind::Resume { trail, torn, unkeyed: 0 }));
+            };
             // The crash came between two files.
-            (None, Some((_, path))) => {
-                let cannot = |error| CannotOpen::File(path.clone(), error);
-                let before = File::open(path).map_err(cannot)?;
-                let Tail { last, .. } = end_of(&before, path, &self.key)?;
-                let last = last.filter(|last| last.kind == Kind::Rotate).ok_or_else(|| {
-                    CannotOpen::Unfit(path.clone(), "it does not end as a full file of a trail does")
-                })?;
-                self.first = last.seq + 1;
-                (last, false)
-            }
-            (None, None) => return Ok((torn > 0).then_some(Kind::Resume { torn, unkeyed: 0 })),
+            (first, last, false)
         };
         let Last { seq, hash, kind, unkeyed, .. } = last;
-        (self.seq, self.head) = (seq + 1, hash);
+        let First { trail, oldest, .. } = first;
+        (self.trail, self.oldest, self.seq, self.head) = (trail, oldest, seq + 1, hash);
+        self.first = if is_here { first.seq } else { self.seq };
         self.is_full = is_here && kind == Kind::Rotate;
         Ok(Some(match kind {
-            Kind::Close if torn == 0 => Kind::Open,
-            _ => Kind::Resume { torn, unkeyed },
+            Kind::Close if torn == 0 => Kind::Open { trail },
+            _ => Kind::Resume { trail, torn, unkeyed },
         }))
     }
 
@@ -185,10 +203,17 @@ impl Writer {
     }
 
     fn append(&mut self, kinds: &[Kind]) -> io::Result<u64> {
-        let first = (self.len == 0).then(|| match self.seq {
-            0 => Kind::Start { version: env!("CARGO_PKG_VERSION").to_owned() },
-            _ => Kind::Continue { head: self.head, oldest: self.oldest },
-        });
+        let (first, excess) = match (self.len, self.seq) {
+            (1.., _) => (None, Vec::new()),
+            (0, 0) => {
+                let version = env!("CARGO_PKG_VERSION").to_owned();
+                (Some(Kind::Start { version, trail: self.trail }), Vec::new())
+            }
+            _ => {
+                let Kept { oldest, lost, excess } = self.kept()?;
+                (Some(Kind::Continue { trail: self.trail, head: self.head, oldest, lost }), excess)
+            }
+        };
         let last = kinds.last().is_some_and(|kind| !kind.is_keyed()).then_some(Kind::Checkpoint);
         let time = super::now();
         let (mut seq, mut head) = (self.seq, self.head);
@@ -203,7 +228,35 @@ impl Writer {
         put?;
         let count = seq - self.seq;
         (self.seq, self.head) = (seq, head);
+        if let Some(Kind::Continue { oldest, lost, .. }) = first {
+            (self.oldest, self.lost) = (oldest, lost.or(self.lost));
+            // Only now that it is signed. What cannot be removed is tried again the next time.
+            excess.iter().for_each(|path| drop(fs::remove_file(path)));
+        }
         Ok(count)
+    }
+
+    /// Which full files are kept beside the file that begins now.
+    fn kept(&self) -> io::Result<Kept> {
+        let full = full_files(&self.path, &self.key, Some((self.trail, self.first)))?;
+        // Of the entries that were kept, those that are in no file.
+        let mut next = self.oldest;
+        let mut lost: Option<(u64, u64)> = None;
+        let bounds = full.iter().map(|full| (full.first.seq, full.last.seq));
+        for (first, last) in
+            bounds.chain([(self.first, self.first)]).filter(|(first, _)| *first >= self.oldest)
+        {
+            if next < first {
+                lost = Some((lost.map_or(next, |(from, _)| from), first - 1));
+            }
+            next = last + 1;
+        }
+        let split = full.len().saturating_sub(self.limits.keep);
+        let oldest = full.get(split).map_or(self.first, |full| full.first.seq);
+        // What is lost is said once: what was before it counts no more.
+        let oldest = oldest.max(self.oldest).max(lost.map_or(0, |(_, to)| to + 1));
+        let excess = full.into_iter().take(split).map(|full| full.path).collect();
+        Ok(Kept { oldest, lost, excess })
     }
 
     /// Writes behind what is there, and makes sure that it is on its way to the disk.
@@ -256,22 +309,31 @@ impl Writer {
         file.try_lock().map_err(io::Error::from)?;
         self.file = file;
         (self.len, self.is_dirty, self.is_full, self.first) = (0, false, false, self.seq);
-        self.prune();
         File::open(folder(&self.path))?.sync_all()
     }
+}
 
-    /// Removes the oldest files beyond those that are kept. What cannot be removed stays, and counts as kept.
-    fn prune(&mut self) {
-        let full = full_files(&self.path).unwrap_or_default();
-        let excess = full.len().saturating_sub(self.limits.keep);
-        let left: Vec<u64> = full
-            .iter()
-            .enumerate()
-            .filter(|(i, (_, path))| *i >= excess || fs::remove_file(path).is_err())
-            .map(|(_, (seq, _))| *seq)
-            .collect();
-        self.oldest = left.first().copied().unwrap_or(self.seq);
-    }
+/// What is said of full files when a new one begins.
+struct Kept {
+    /// The first entry of the oldest that is kept.
+    oldest: u64,
+    /// Entries of files that were kept and are gone, from the first of them to the last.
+    lost: Option<(u64, u64)>,
+    /// The files that are not kept any more.
+    excess: Vec<PathBuf>,
+}
+
+fn random<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The first entry of a file, if it is one of a trail.
+fn first_of(file: &File, key: &Key) -> io::Result<Option<First>> {
+    let mut start = vec![0; MOST_LINE];
+    let read = file.read_at(&mut start, 0)?;
+    Ok(tail::first(&start[..read], key))
 }
 
 fn create(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
@@ -320,9 +382,17 @@ fn full_name(path: &Path, first: u64) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// The full files of a trail, with the numbers of their first entries, oldest first.
-fn full_files(path: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
-    let mut full = Vec::new();
+/// A full file.
+struct Full {
+    first: First,
+    last: Last,
+    path: PathBuf,
+}
+
+/// The full files of a trail before an entry, or of the trail whose file is the newest there; oldest first. A file that
+/// only has such a name is none, nor is one that another overlaps.
+fn full_files(path: &Path, key: &Key, of: Option<(Id, u64)>) -> io::Result<Vec<Full>> {
+    let mut named = Vec::new();
     for entry in fs::read_dir(folder(path))? {
         let there = entry?.path();
         let Some(digits) = there.extension().and_then(|digits| digits.to_str()) else { continue };
@@ -331,9 +401,36 @@ fn full_files(path: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
             && digits.bytes().all(|b| b.is_ascii_digit())
             && let Ok(first) = digits.parse()
         {
-            full.push((first, there));
+            named.push((first, there));
         }
     }
-    full.sort_unstable();
+    named.sort_unstable();
+    let (mut trail, mut before) = (of.map(|(trail, _)| trail), of.map_or(u64::MAX, |(_, before)| before));
+    let mut full = Vec::new();
+    for (seq, path) in named.into_iter().rev() {
+        let Some((first, last)) = full_file(&path, key)? else { continue };
+        if first.seq == seq && last.seq < before && *trail.get_or_insert(first.trail) == first.trail {
+            before = seq;
+            full.push(Full { first, last, path });
+        }
+    }
+    full.reverse();
     Ok(full)
+}
+
+/// The first and the last entry of a full file, if it is one.
+fn full_file(path: &Path, key: &Key) -> io::Result<Option<(First, Last)>> {
+    // Nothing that waits for a writer is opened.
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Ok(None);
+    }
+    let file = File::open(path)?;
+    let Some(first) = first_of(&file, key)? else { return Ok(None) };
+    let last = match end_of(&file, path, key) {
+        Ok(Tail { torn: 0, last }) => last,
+        Ok(_) | Err(CannotOpen::Unfit(..)) => None,
+        Err(CannotOpen::File(_, error)) => return Err(error),
+        Err(other) => return Err(io::Error::other(other)),
+    };
+    Ok(last.filter(|last| last.kind == Kind::Rotate && last.seq >= first.seq).map(|last| (first, last)))
 }

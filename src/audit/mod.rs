@@ -25,8 +25,8 @@ mod trail;
 mod verify;
 
 pub use chain::{Hash, Key};
-pub use entry::{Entry, Kind, MOST_LINE, Name};
-pub use file::{CannotOpen, Limits};
+pub use entry::{Entry, Id, Kind, MOST_LINE, Name};
+pub use file::{Anchor, CannotOpen, Limits};
 pub use found::{Found, Stream};
 pub use time::Time;
 pub use trail::{Held, Listener, Options, Told, Trail, WhenFull};

@@ -1,7 +1,7 @@
 //! The end of a trail's file, read to go on behind it: what a crash has left there, and whether the rest is ours.
 
 use super::chain::{Hash, Key, Sealed};
-use super::entry::{Entry, Kind, MOST_LINE};
+use super::entry::{Entry, Id, Kind, MOST_LINE};
 
 /// What all lines begin with.
 const START: &[u8] = b"{\"seq\":";
@@ -9,7 +9,8 @@ const START: &[u8] = b"{\"seq\":";
 /// The end of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Tail {
-    /// Bytes behind the last whole line.
+    /// Bytes behind the last whole line: one that was not written whole, or zeros where the file system had made room for
+    /// it and no more.
     pub(super) torn: u64,
     /// The last whole line, if there is one.
     pub(super) last: Option<Last>,
@@ -40,18 +41,37 @@ pub(super) enum Unfit {
     OtherKey,
 }
 
-/// The sequence number of a file's first line.
-pub(super) fn first_seq(start: &[u8]) -> Option<u64> {
-    let newline = memchr::memchr(b'\n', start)?;
-    Entry::read(&start[..newline]).ok().map(|entry| entry.seq)
+/// The first entry of a file, which says which trail it is of and which files were kept before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct First {
+    pub(super) seq: u64,
+    pub(super) trail: Id,
+    pub(super) oldest: u64,
+}
+
+/// Reads the start of a file. `None`: it is not how a file of a trail under this key begins.
+pub(super) fn first(start: &[u8], key: &Key) -> Option<First> {
+    let line = &start[..memchr::memchr(b'\n', start)?];
+    let Entry { seq, kind, key: id, .. } = Entry::read(line).ok()?;
+    let (trail, oldest, before) = match kind {
+        Kind::Start { trail, .. } if seq == 0 => (trail, 0, Hash::default()),
+        Kind::Continue { trail, head, oldest, lost: _ } if seq > 0 && oldest <= seq => (trail, oldest, head),
+        _ => return None,
+    };
+    let sealed = Sealed::of(line)?;
+    let is_ours = sealed.follows(&before) && (id.as_deref() != Some(key.id()) || sealed.is_by(key, &before));
+    is_ours.then_some(First { seq, trail, oldest })
 }
 
 /// Reads the end of a file; `is_all`: there is nothing before it.
 pub(super) fn read(end: &[u8], is_all: bool, key: &Key) -> Result<Tail, Unfit> {
     let whole = memchr::memrchr(b'\n', end).map_or(0, |at| at + 1);
     let torn = &end[whole..];
-    let start = torn.len().min(START.len());
-    if torn.len() > MOST_LINE || torn[..start] != START[..start] {
+    let text = &torn[..torn.iter().rposition(|&byte| byte != 0).map_or(0, |at| at + 1)];
+    // Behind a line of ours whatever else is there was to be one; alone it must read as one.
+    let start = text.len().min(START.len());
+    let is_alone = whole == 0 && is_all;
+    if text.len() > MOST_LINE || is_alone && (text[..start] != START[..start] || torn.len() > MOST_LINE) {
         return Err(Unfit::NoTrail);
     }
     let torn = torn.len() as u64;

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use super::chain::Key;
 use super::entry::Kind;
-use super::file::{CannotOpen, Limits, Writer};
+use super::file::{Anchor, CannotOpen, Limits, Writer};
 use super::found::Found;
 use super::pending::Pending;
 use crate::sanitize::Sanitizer;
@@ -49,6 +49,34 @@ pub enum Told<'t> {
     Failed(&'t str),
     /// It can be written again.
     Recovered,
+    /// Files of it were removed by someone else, with entries from this one to that one.
+    Lost(u64, u64),
+    /// It was opened. What is told is the last entry that was there: who notes it elsewhere can tell later whether the end
+    /// was cut off, or another trail put in its place.
+    Opened(Anchor),
+    /// It was closed, with this entry.
+    Closed(Anchor),
+}
+
+/// What to tell the user. Nothing that was scanned is in it.
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(why) => f.write_str(why),
+            Self::Recovered => f.write_str("the audit trail can be written again"),
+            Self::Lost(from, to) => write!(
+                f,
+                "audit: files were removed by someone else: of entries {from} to {to} some or all are gone"
+            ),
+            Self::Opened(Anchor { trail, seq: None, .. }) => write!(f, "audit: new trail {trail}"),
+            Self::Opened(Anchor { trail, seq: Some(seq), head }) => {
+                write!(f, "audit: trail {trail} went on at entry {seq}, head {head}")
+            }
+            Self::Closed(Anchor { trail, seq, head }) => {
+                write!(f, "audit: trail {trail} closed at entry {}, head {head}", seq.unwrap_or_default())
+            }
+        }
+    }
 }
 
 /// Hears what becomes of a trail: what is told holds nothing that was scanned.
@@ -101,6 +129,8 @@ struct Shared {
     began: AtomicU64,
     written: AtomicU64,
     failures: AtomicU64,
+    /// The number of the last entry.
+    seq: AtomicU64,
 }
 
 /// The file, and since when it cannot be written.
@@ -122,7 +152,12 @@ impl Trail {
     /// The file cannot be written, is in use, or does not end as a trail under this key does.
     pub fn open(options: Options, listener: Listener) -> Result<Self, CannotOpen> {
         let Options { path, key, limits, when_full } = options;
-        let writer = Writer::open(&path, key, limits)?;
+        let (mut writer, anchor) = Writer::open(&path, key, limits)?;
+        listener(Told::Opened(anchor));
+        if let Some((from, to)) = writer.take_lost() {
+            listener(Told::Lost(from, to));
+        }
+        let seq = writer.anchor().seq.unwrap_or_default();
         let shared = Arc::new(Shared {
             path,
             when_full,
@@ -137,6 +172,7 @@ impl Trail {
             began: AtomicU64::new(0),
             written: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            seq: AtomicU64::new(seq),
         });
         let own = shared.clone();
         let thread = thread::Builder::new().name("audit".to_owned()).stack_size(STACK);
@@ -203,6 +239,11 @@ impl Trail {
     pub fn counts(&self) -> (u64, u64) {
         let Shared { written, failures, .. } = &*self.shared;
         (written.load(Ordering::Relaxed), failures.load(Ordering::Relaxed))
+    }
+
+    /// The number of the last entry that was written.
+    pub fn seq(&self) -> u64 {
+        self.shared.seq.load(Ordering::Relaxed)
     }
 
     /// Whether the last write failed.
@@ -307,10 +348,18 @@ impl Shared {
         match wrote {
             Ok(count) => {
                 writing.is_closed = more.contains(&Kind::Close);
+                if let Some((from, to)) = writing.writer.take_lost() {
+                    (self.listener)(Told::Lost(from, to));
+                }
+                let anchor = writing.writer.anchor();
+                self.seq.store(anchor.seq.unwrap_or_default(), Ordering::Relaxed);
                 self.written.fetch_add(count, Ordering::Relaxed);
                 self.is_failing.store(false, Ordering::Relaxed);
                 if writing.failing.take().is_some() {
                     (self.listener)(Told::Recovered);
+                }
+                if writing.is_closed {
+                    (self.listener)(Told::Closed(anchor));
                 }
                 Ok(())
             }

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use super::chain::{Hash, Key, Sealed};
-use super::entry::{Entry, Kind, MOST_LINE, Unread};
+use super::entry::{Entry, Id, Kind, MOST_LINE, Unread};
 use super::time::Time;
 
 /// What else must be so.
@@ -21,11 +21,17 @@ pub struct Wanted {
     pub seq: Option<u64>,
     /// It has an entry with this hash.
     pub head: Option<Hash>,
+    /// It is this trail.
+    pub trail: Option<Id>,
+    /// It was never gone on with after a crash: what such a crash leaves, who cuts the end off can make.
+    pub strict: bool,
 }
 
 /// What a trail tells as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
+    /// Which trail it is.
+    pub trail: Option<Id>,
     /// Files read.
     pub files: u64,
     /// Entries.
@@ -105,6 +111,22 @@ pub enum Fault {
         /// The last.
         to: u64,
     },
+    /// Files with entries among these were kept, and were gone when the file was begun.
+    Lost {
+        /// The first.
+        from: u64,
+        /// The last.
+        to: u64,
+    },
+    /// It is of another trail than what is before it, or than the one that was asked for.
+    OtherTrail(Id),
+    /// It was gone on with after a crash.
+    Resumed {
+        /// How often.
+        times: u64,
+        /// How many entries no HMAC covered then.
+        loose: u64,
+    },
     /// It ends before the entry that it must have.
     TooShort {
         /// The number of its last entry.
@@ -130,6 +152,9 @@ impl Fault {
             Self::Open => "not_closed",
             Self::Empty => "empty",
             Self::Removed { .. } => "file_missing",
+            Self::Lost { .. } => "file_lost",
+            Self::OtherTrail(_) => "other_trail",
+            Self::Resumed { .. } => "resumed",
             Self::TooShort { .. } => "too_short",
             Self::NoHead => "no_head",
         }
@@ -158,6 +183,17 @@ impl fmt::Display for Fault {
                 f,
                 "a file is missing: entries {from} to {to} were kept; name all files, or use --part"
             ),
+            Self::Lost { from, to } => write!(
+                f,
+                "files were removed by someone else: of entries {from} to {to}, which were kept, some or all were gone when \
+                 this file was begun"
+            ),
+            Self::OtherTrail(id) => write!(f, "another trail: this is of {id}"),
+            Self::Resumed { times, loose } => write!(
+                f,
+                "gone on after a crash {times} times, with {loose} entries that no checkpoint covered; what was behind may \
+                 have been cut off"
+            ),
             Self::TooShort { last } => write!(f, "the end is missing: the last entry is {last}"),
             Self::NoHead => f.write_str("no entry has the hash that was asked for: the end is missing, or it is another trail"),
         }
@@ -177,6 +213,8 @@ pub struct Verifier<'k> {
     before: Option<Before>,
     oldest: u64,
     has_head: bool,
+    /// The first file that was begun with others missing.
+    lost: Option<Broken>,
 }
 
 /// The line before.
@@ -205,6 +243,7 @@ impl<'k> Verifier<'k> {
             before: None,
             oldest: 0,
             has_head: false,
+            lost: None,
         }
     }
 
@@ -251,6 +290,16 @@ impl<'k> Verifier<'k> {
                 return Err(Fault::Forged);
             }
         }
+        if let Some(id) = entry.kind.trail()
+            && (id != *self.summary.trail.get_or_insert(id)
+                || self.wanted.trail.is_some_and(|trail| trail != id))
+        {
+            return Err(Fault::OtherTrail(id));
+        }
+        if let Kind::Continue { lost: Some((from, to)), .. } = entry.kind {
+            let (file, line) = (self.file.clone(), self.line);
+            self.lost.get_or_insert(Broken { file, line, fault: Fault::Lost { from, to } });
+        }
         self.note(&entry, sealed.hash);
         Ok(entry)
     }
@@ -279,7 +328,7 @@ impl<'k> Verifier<'k> {
             Kind::Start { .. } => false,
             Kind::Continue { .. } => is_first && before.is_full,
             _ if is_first || before.is_full => false,
-            Kind::Open => before.is_closed != Some(false),
+            Kind::Open { .. } => before.is_closed != Some(false),
             Kind::Resume { .. } | Kind::Rotate => true,
             _ => before.is_closed != Some(true),
         };
@@ -313,7 +362,7 @@ impl<'k> Verifier<'k> {
             Kind::Close => is_closed = Some(true),
             Kind::Rotate => {}
             // A trail that is opened again may have to go over to a new file first.
-            Kind::Continue { head, oldest: kept } => {
+            Kind::Continue { head, oldest: kept, trail: _, lost: _ } => {
                 *oldest = *kept;
                 *has_head |= wanted.head == Some(*head);
             }
@@ -324,7 +373,7 @@ impl<'k> Verifier<'k> {
             }
             Kind::Found { count, .. } => summary.findings = summary.findings.saturating_add(*count),
             Kind::Gap { .. } => summary.gaps += 1,
-            Kind::Open => is_closed = Some(false),
+            Kind::Open { .. } => is_closed = Some(false),
             Kind::Start { .. } | Kind::Checkpoint => {}
         }
         summary.is_closed = entry.kind == Kind::Close;
@@ -354,7 +403,7 @@ impl<'k> Verifier<'k> {
     /// # Errors
     /// Something is missing.
     pub fn finish(self) -> Result<Summary, Broken> {
-        let Self { wanted, summary, file, line, oldest, has_head, .. } = self;
+        let Self { wanted, summary, file, line, oldest, has_head, lost, .. } = self;
         let broken = |line, fault| Err(Broken { file: file.clone(), line, fault });
         let (Some((first, _)), Some((last, ..))) = (summary.first, summary.last) else {
             return broken(0, Fault::Empty);
@@ -370,6 +419,12 @@ impl<'k> Verifier<'k> {
         }
         if wanted.head.is_some() && !has_head {
             return broken(line, Fault::NoHead);
+        }
+        if let Some(lost) = lost {
+            return Err(lost);
+        }
+        if wanted.strict && (summary.resumed > 0 || summary.loose > 0) {
+            return broken(0, Fault::Resumed { times: summary.resumed, loose: summary.loose });
         }
         Ok(summary)
     }

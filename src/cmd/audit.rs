@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::auditing::read_key;
 use super::{Exit, Refusal, print};
-use crate::audit::{Broken, Entry, Hash, Key, Kind, MOST_LINE, Name, Summary, Verifier, Wanted};
+use crate::audit::{Broken, Entry, Hash, Id, Key, Kind, MOST_LINE, Name, Summary, Verifier, Wanted};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -17,11 +17,14 @@ Examples:
   kasm-scrub audit verify --key a1=old.key --key a2=new.key audit.jsonl*
   kasm-scrub audit verify --key audit.key --live audit.jsonl*
   kasm-scrub audit verify --key audit.key --expect-seq 4711 --format json audit.jsonl*
+  kasm-scrub audit verify --key audit.key --strict --trail 0123456789abcdef0123456789abcdef audit.jsonl*
   kasm-scrub audit show audit.jsonl*
 
 verify finds what was edited, cut out, moved, doubled or put in, a missing file, and an end without
 a close. That the end was cut off behind an earlier close, or before the program went on after a
-crash, only a number or hash noted elsewhere tells: --expect-seq, --head.
+crash, only a number or hash noted elsewhere tells: --expect-seq, --head; that another trail under
+the same key was put in its place, only its id: --trail. Who keeps a trail says all three when it
+opens and closes it. --strict takes no trail that was gone on with after a crash.
 
 Exit codes: 0 it is what was written, 1 it is not, 2 it could not be told.";
 
@@ -42,10 +45,12 @@ enum Command {
 /// Check that a trail is what was written
 #[derive(Debug, clap::Args)]
 struct VerifyArgs {
-    /// The key of checkpoints, as FILE or, where keys have changed, ID=FILE for each; without any, only the chain of hashes
-    /// is checked, which whoever edits can make anew
-    #[arg(long, value_name = "[ID=]FILE")]
+    /// The key of checkpoints, as FILE or, where keys have changed, ID=FILE for each
+    #[arg(long, value_name = "[ID=]FILE", required_unless_present = "chain_only")]
     key: Vec<String>,
+    /// Check only the chain of hashes, without a key: whoever edits a trail can make that anew
+    #[arg(long, conflicts_with = "key")]
+    chain_only: bool,
     /// The trail is being written now: it need not be closed, and its last line may not be whole
     #[arg(long)]
     live: bool,
@@ -58,6 +63,12 @@ struct VerifyArgs {
     /// The trail must have an entry with this hash
     #[arg(long, value_name = "HASH", value_parser = hash)]
     head: Option<Hash>,
+    /// It must be this trail, by its id
+    #[arg(long, value_name = "ID", value_parser = trail_id)]
+    trail: Option<Id>,
+    /// It must never have been gone on with after a crash
+    #[arg(long)]
+    strict: bool,
     #[command(flatten)]
     files: Files,
 }
@@ -83,6 +94,10 @@ fn hash(text: &str) -> Result<Hash, String> {
     Hash::parse(text).ok_or_else(|| "a hash is 64 hex digits, in lower case".to_owned())
 }
 
+fn trail_id(text: &str) -> Result<Id, String> {
+    Id::parse(text).ok_or_else(|| "the id of a trail is 32 hex digits, in lower case".to_owned())
+}
+
 pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
     match args.command {
         Command::Verify(args) => verify(args),
@@ -91,11 +106,11 @@ pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
 }
 
 fn verify(args: VerifyArgs) -> Result<Exit, Refusal> {
-    let VerifyArgs { key, live, part, expect_seq, head, files } = args;
+    let VerifyArgs { key, chain_only, live, part, expect_seq, head, trail, strict, files } = args;
     let (keys, any_name) = keys(&key)?;
-    let wanted = Wanted { live, part, seq: expect_seq, head };
+    let wanted = Wanted { live, part, seq: expect_seq, head, trail, strict };
     let outcome = read(&files.files, Verifier::new(&keys, any_name, wanted), |_| {})?;
-    let is_keyed = !keys.is_empty();
+    let is_keyed = !chain_only;
     match outcome {
         Ok(summary) => {
             print(|out| match files.format.as_str() {
@@ -190,6 +205,7 @@ fn summary_json(summary: &Summary, is_keyed: bool) -> serde_json::Value {
     json!({
         "ok": true,
         "keyed": is_keyed,
+        "trail": summary.trail.map(|id| id.to_string()),
         "files": summary.files,
         "entries": summary.entries,
         "checkpoints": summary.checkpoints,
@@ -214,10 +230,14 @@ fn write_summary(out: &mut dyn Write, summary: &Summary, is_keyed: bool) -> std:
     let (last, to, head) = summary.last.unwrap_or_default();
     writeln!(
         out,
-        "ok: {} entries with {} findings in {} files, {from} to {to}",
-        summary.entries, summary.findings, summary.files
+        "{}: {} entries with {} findings in {} files, {from} to {to}",
+        if is_keyed { "ok" } else { "chain ok (not authenticated)" },
+        summary.entries,
+        summary.findings,
+        summary.files
     )?;
-    writeln!(out, "entries {first} to {last}, head {head}")?;
+    let trail = summary.trail.map_or_else(|| "not named here".to_owned(), |id| id.to_string());
+    writeln!(out, "trail {trail}, entries {first} to {last}, head {head}")?;
     let mut note = |holds: bool, text: String| if holds { writeln!(out, "note: {text}") } else { Ok(()) };
     note(
         !is_keyed,

@@ -1,13 +1,12 @@
 //! The options of an audit trail, shared by all commands that keep one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Refusal;
 use super::setup::{MAX_KEY, read};
+use super::{Refusal, say};
 use crate::BadKey;
 use crate::audit::{Key, Limits, Listener, Options, Trail, WhenFull};
-use zeroize::Zeroizing;
 
 /// Whether and how an audit trail is kept.
 #[derive(Debug, clap::Args)]
@@ -37,11 +36,14 @@ impl AuditOptions {
     /// Opens the trail, if one is to be kept.
     pub(super) fn open(&self, listener: Listener) -> Result<Option<Arc<Trail>>, Refusal> {
         let (Some(path), Some(key)) = (&self.audit, &self.audit_key) else { return Ok(None) };
+        warn_of_mode("audit key file", key, 0o022);
         let key = read_key(key, &self.audit_key_id)?;
         let limits =
             Limits { max_size: u64::from(self.audit_max_size) << 20, keep: self.audit_keep as usize };
         let options = Options { path: path.clone(), key, limits, when_full: self.when_full() };
-        Ok(Some(Arc::new(Trail::open(options, listener)?)))
+        let trail = Trail::open(options, listener)?;
+        warn_of_mode("audit trail", path, 0o002);
+        Ok(Some(Arc::new(trail)))
     }
 
     /// What happens while the trail cannot be written.
@@ -50,9 +52,21 @@ impl AuditOptions {
     }
 }
 
+/// Says if others may write a file who should not. Who may write a key can sign with one of their own.
+fn warn_of_mode(what: &str, path: &Path, bits: u32) {
+    let Ok(file) = std::fs::metadata(path) else { return };
+    let mode = std::os::unix::fs::PermissionsExt::mode(&file.permissions());
+    if file.is_file() && mode & bits != 0 {
+        say(&format!(
+            "note: {what} {}: others may write it; take that from them (chmod go-w)",
+            path.display()
+        ));
+    }
+}
+
 /// Reads the key of a trail.
-pub(super) fn read_key(path: &std::path::Path, id: &str) -> Result<Key, Refusal> {
-    let bytes = Zeroizing::new(read("audit key file", path, MAX_KEY)?);
+pub(super) fn read_key(path: &Path, id: &str) -> Result<Key, Refusal> {
+    let bytes = read("audit key file", path, MAX_KEY)?;
     Key::new(id, &bytes).map_err(|bad| match bad {
         BadKey::TooShort => Refusal(format!(
             "audit key file {}: has under 16 bytes; make one with `head -c 32 /dev/urandom | base64`",

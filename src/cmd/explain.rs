@@ -1,13 +1,14 @@
 //! `explain`: stdin → what would be redacted and why, and what nearly was; never the value itself.
 
 use std::io::{self, BufRead, Read, Write};
+use std::sync::Arc;
 
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
 use serde::Serialize;
 
 use super::setup::SanitizerOptions;
-use super::{Exit, Refusal, print};
+use super::{Exit, Refusal, print, say_scrubbed_by};
 use crate::finding::{Finding, Left, Reason, Via};
 use crate::scan::Work;
 use crate::{Sanitizer, stream};
@@ -61,6 +62,8 @@ struct Entry<'r> {
 
 pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
     let (sanitizer, _) = args.sanitizer.sanitizer(None)?;
+    let sanitizer = Arc::new(sanitizer);
+    say_scrubbed_by(sanitizer.clone());
     let mut failed = None;
     print(|out| {
         failed = explain(&sanitizer, io::stdin().lock(), args.format, out)?;

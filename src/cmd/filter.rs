@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::auditing::AuditOptions;
-use super::pipe::{self, Input, Sink};
+use super::ending::Ending;
+use super::pipe::{self, Input, Sink, Stop};
 use super::setup::{SanitizerOptions, formats};
-use super::{Exit, Refusal, say};
-use crate::Sanitizer;
-use crate::audit::{Stream, Told, WhenFull};
+use super::{Exit, Refusal, say, say_scrubbed_by};
+use crate::audit::{Stream, Told, Trail, WhenFull};
 use crate::parallel;
 use crate::report::Report;
 use crate::scan::Format;
@@ -52,6 +52,7 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
     let (sanitizer, profile) = args.sanitizer.sanitizer(args.format)?;
     let sanitizer = Arc::new(sanitizer);
+    say_scrubbed_by(sanitizer.clone());
     // Before anything is read: a report that cannot be written is not found out about at the end.
     let report = args.report.as_deref().map(|path| open_report(path).map(|file| (path, file))).transpose()?;
     let trail = args.audit.open(Box::new(tell))?;
@@ -62,7 +63,15 @@ pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
         pipe::duplicate(io::stdout()).map_err(|e| Refusal(format!("cannot write to stdout: {e}")))?;
     let stream = trail.clone().map(|trail| Stream::new(trail, "stdin", sanitizer.clone()));
     let mut sink = Sink::new(output, sanitizer.rules().rules().len()).with_audit(stream);
-    let input = scrub(input, &sanitizer, usize::from(args.threads), &mut sink).map_err(cannot_read)?;
+    let (mut input, stop) = match args.threads {
+        1 if trail.is_none() => (input, None),
+        _ => input.stoppable().map(|(input, stop)| (input, Some(Arc::new(stop)))).map_err(cannot_read)?,
+    };
+    let ending = trail.clone().zip(stop.clone()).map(|(trail, stop)| end_by_signals(trail, stop));
+    let ending = ending.transpose()?;
+    // What was read before an error is written all the same.
+    let stop = || stop.iter().for_each(|stop| stop.stop());
+    parallel::scrub(&sanitizer, usize::from(args.threads), &mut input, &mut sink, &stop);
     (sink.tally.bytes_in, sink.tally.lines) = (input.bytes, input.lines());
     let mut exit = verdict(input.error, &sink, args.fail_on_finding);
     if let Some((path, file)) = report
@@ -77,26 +86,26 @@ pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
     {
         exit = Exit::Unable;
     }
+    drop(sink);
+    if let Some(ending) = ending {
+        ending.end();
+    }
     Ok(exit)
 }
 
-/// Says what becomes of the audit trail. That it can be written again is too late here if records wait for nobody.
-fn tell(told: Told<'_>) {
-    match told {
-        Told::Failed(why) => say(why),
-        Told::Recovered => say("the audit trail can be written again"),
-    }
+/// A trail must be closed, whatever ends the filter: otherwise it would look like one whose end was cut off.
+fn end_by_signals(trail: Arc<Trail>, stop: Arc<Stop>) -> Result<Ending, Refusal> {
+    let finish = move || {
+        // What fails is said.
+        let _ = trail.close();
+    };
+    Ending::catch(move || stop.stop(), finish)
+        .map_err(|error| Refusal(format!("cannot catch signals: {error}")))
 }
 
-/// Pushes all input through; what was read before an error is written all the same.
-fn scrub(mut input: Input, sanitizer: &Sanitizer, threads: usize, sink: &mut Sink) -> io::Result<Input> {
-    if threads == 1 {
-        parallel::scrub(sanitizer, 1, &mut input, sink, &|| {});
-        return Ok(input);
-    }
-    let (mut input, stop) = input.stoppable()?;
-    parallel::scrub(sanitizer, threads, &mut input, sink, &|| stop.stop());
-    Ok(input)
+/// Says what becomes of the audit trail.
+fn tell(told: Told<'_>) {
+    say(&told.to_string());
 }
 
 fn verdict(read: Option<io::Error>, sink: &Sink, fail_on_finding: bool) -> Exit {

@@ -2,17 +2,18 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use zeroize::Zeroizing;
 
+use super::Refusal;
 use super::setup::read;
-use super::{Refusal, say};
-use crate::config::Learn;
-use crate::learned::{LEAST, LEAST_LEAST, Learned, MOST, Named};
+use crate::config::{KEEP_TIMES, Learn, keep_time};
+use crate::learned::{LEAST, LEAST_LEAST, MOST, Named};
 
 /// Which values are learned.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(super) struct LearnOptions {
     /// Find the value of this environment variable wherever it stands; may be given more than once
     #[arg(long, value_name = "NAME")]
@@ -24,7 +25,20 @@ pub(super) struct LearnOptions {
     /// The least bytes of a value that is learned [default: 8, or what --config says]
     #[arg(long, value_name = "BYTES", value_parser = least)]
     learn_min_length: Option<usize>,
+    /// How long a value is still found after another has taken its place in its file [default: 24h, or what --config says]
+    #[arg(long, value_name = "TIME", value_parser = keep)]
+    learn_keep: Option<Duration>,
+    /// Refuse to start if a value is not learned because it would be found all over
+    #[arg(long)]
+    learn_required: bool,
 }
+
+fn keep(text: &str) -> Result<Duration, String> {
+    keep_time(text).ok_or_else(|| format!("write {KEEP_TIMES}"))
+}
+
+/// How long a replaced value is found, if nothing is said: programs read theirs when they start, and files lag behind.
+const KEEP: Duration = Duration::from_secs(24 * 3600);
 
 fn least(text: &str) -> Result<usize, String> {
     let least = text.parse().ok().filter(|least| (LEAST_LEAST..=1024).contains(least));
@@ -42,15 +56,45 @@ impl LearnOptions {
             .collect()
     }
 
-    /// Learns what options and a configuration name, whose paths are relative to `base`; nothing if they name nothing.
-    pub(super) fn learn(&self, config: &Learn, base: &Path) -> Result<Option<Learned>, Refusal> {
+    /// Whether options or a configuration name something to learn.
+    pub(super) fn is_asked(&self, config: &Learn) -> bool {
+        !(config.env.is_empty()
+            && config.files.is_empty()
+            && self.learn_env.is_empty()
+            && self.learn_file.is_empty())
+    }
+
+    /// How long values are found that were replaced.
+    pub(super) fn keep(&self, config: &Learn) -> Duration {
+        self.learn_keep.or(config.keep).unwrap_or(KEEP)
+    }
+
+    /// The least bytes of a value.
+    pub(super) fn least(&self, config: &Learn) -> usize {
+        self.learn_min_length.or(config.min_length).unwrap_or(LEAST)
+    }
+
+    /// Whether values may be refused, if some were.
+    pub(super) fn require(&self, config: &Learn, refused: &[String]) -> Result<(), String> {
+        let is_required = self.learn_required || config.required.unwrap_or(false);
+        if !is_required || refused.is_empty() {
+            return Ok(());
+        }
+        Err(format!(
+            "{}; all values are required, so change it, or leave it out of what is learned",
+            refused.join("\n")
+        ))
+    }
+
+    /// Reads the values that options and a configuration name, whose paths are relative to `base`.
+    pub(super) fn read(&self, config: &Learn, base: &Path) -> Result<Vec<Named>, Refusal> {
+        if !self.is_asked(config) {
+            return Ok(Vec::new());
+        }
+        keep_out_of_dumps()?;
         let names: Vec<&String> = config.env.iter().chain(&self.learn_env).collect();
         let paths: Vec<PathBuf> =
             config.files.iter().map(|file| base.join(file)).chain(self.learn_file.iter().cloned()).collect();
-        if names.is_empty() && paths.is_empty() {
-            return Ok(None);
-        }
-        keep_out_of_dumps()?;
         let (mut named, mut wrong) = (Vec::new(), Vec::new());
         for name in names {
             match variable(name) {
@@ -65,10 +109,7 @@ impl LearnOptions {
                 }
                 Ok(files) => {
                     files.into_iter().for_each(|file| match read("file to learn from", &file, MOST_FILE) {
-                        Ok(bytes) => named.push(Named {
-                            name: format!("file {}", file.display()),
-                            value: Zeroizing::new(bytes),
-                        }),
+                        Ok(value) => named.push(Named { name: format!("file {}", file.display()), value }),
                         Err(Refusal(why)) => wrong.push(why),
                     })
                 }
@@ -78,12 +119,7 @@ impl LearnOptions {
         if !wrong.is_empty() {
             return Err(Refusal(wrong.join("\n")));
         }
-        let least = self.learn_min_length.or(config.min_length).unwrap_or(LEAST);
-        let learned = Learned::new(named, least);
-        for refused in learned.refused() {
-            say(&format!("note: {refused}"));
-        }
-        Ok(Some(learned))
+        Ok(named)
     }
 }
 
@@ -91,7 +127,15 @@ impl LearnOptions {
 const MOST_FILE: u64 = 16 * MOST as u64;
 
 fn variable(name: &str) -> Result<Named, String> {
-    let cannot = |why: &str| format!("variable {name:?}, which is to be learned, {why}");
+    // Somebody may have written the value in place of the name.
+    let is_name = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    let is_plain = !name.starts_with(|c: char| c.is_ascii_digit()) && name.bytes().all(is_name);
+    let cannot = |why: &str| match is_plain {
+        true => format!("variable {name:?}, which is to be learned, {why}"),
+        false => {
+            format!("a variable that is to be learned {why}; its name is not told, as it may be a value")
+        }
+    };
     if name.is_empty() || name.contains(['=', '\0']) {
         // Somebody may have written the value behind the name.
         return Err("--learn-env takes the name of a variable, not its value".to_owned());

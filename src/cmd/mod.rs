@@ -12,6 +12,7 @@
 mod audit;
 mod auditing;
 mod completions;
+mod ending;
 mod explain;
 #[cfg(feature = "files")]
 mod files;
@@ -35,12 +36,21 @@ mod run;
 mod setup;
 #[cfg(feature = "pod")]
 mod sidecar;
+#[cfg(feature = "pod")]
+mod source;
 
+use std::borrow::Cow;
 use std::io::Write;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::process::ExitCode;
+use std::sync::{Arc, PoisonError, RwLock};
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
+
+use crate::Sanitizer;
+use crate::sanitize::Key;
+use crate::scan::Work;
 
 const ABOUT: &str = "Takes secrets and PII out of logs and traces before they are forwarded";
 const EXAMPLES: &str = "\
@@ -124,7 +134,7 @@ impl<E: std::error::Error> From<E> for Refusal {
 pub fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| say(&panic_text(panic.location()))));
     let run = || {
-        let Cli { command } = Cli::parse();
+        let Cli { command } = Cli::try_parse().unwrap_or_else(|error| without_arguments(error).exit());
         match command {
             Command::Filter(args) => filter::run(args),
             #[cfg(all(feature = "pod", target_os = "linux"))]
@@ -155,6 +165,55 @@ pub fn main() -> ExitCode {
     ExitCode::from(exit.code())
 }
 
+/// What is wrong with arguments, without quoting them: a secret may have been written in a place that is not its own. Names
+/// of options stay.
+fn without_arguments(mut error: clap::Error) -> clap::Error {
+    let is_option = |text: &str| {
+        let name = text.trim_start_matches('-');
+        let is_name = |byte: u8| byte.is_ascii_lowercase() || byte == b'-';
+        text.len() - name.len() == 2 && name.len() <= 24 && name.bytes().all(is_name)
+    };
+    for kind in [ContextKind::InvalidArg, ContextKind::InvalidValue, ContextKind::InvalidSubcommand] {
+        let quoted = match error.get(kind) {
+            Some(ContextValue::String(text)) => text.clone(),
+            _ => continue,
+        };
+        // What clap knows is written with what stands for its value.
+        let is_known = match kind {
+            ContextKind::InvalidArg if error.kind() != ErrorKind::UnknownArgument => true,
+            ContextKind::InvalidArg => is_option(&quoted),
+            _ => false,
+        };
+        if !is_known {
+            error.insert(kind, ContextValue::String(HIDDEN.to_owned()));
+            error.remove(ContextKind::Suggested);
+        }
+    }
+    error
+}
+
+/// Stands for an argument that is not told.
+const HIDDEN: &str = "…";
+
+/// The rules that what we say is scrubbed by. Before there are any, nothing was learned that could be in it.
+static SCRUBBED: RwLock<Option<Arc<Sanitizer>>> = RwLock::new(None);
+
+/// What is said from now on is scrubbed by these rules.
+pub(crate) fn say_scrubbed_by(sanitizer: Arc<Sanitizer>) {
+    *SCRUBBED.write().unwrap_or_else(PoisonError::into_inner) = Some(sanitizer);
+}
+
+/// A message of ours as it may be seen.
+pub(crate) fn scrubbed(message: &str) -> Cow<'_, str> {
+    let sanitizer = SCRUBBED.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let Some(sanitizer) = sanitizer else { return Cow::Borrowed(message) };
+    let clean = || sanitizer.clean(Key::None, message.as_bytes(), &mut Work::default()).into_owned();
+    match catch_unwind(AssertUnwindSafe(clean)) {
+        Ok(clean) => Cow::Owned(String::from_utf8_lossy(&clean).into_owned()),
+        Err(_) => Cow::Borrowed("a message could not be scrubbed and is left out"),
+    }
+}
+
 /// A panic's message may quote what was scanned, so only its place is told.
 fn panic_text(location: Option<&Location<'_>>) -> String {
     match location {
@@ -169,6 +228,7 @@ pub(crate) fn say(message: &str) {
     if logs::is_started() {
         return tracing::warn!("{message}");
     }
+    let message = scrubbed(message);
     let style = anstyle::Style::new().bold();
     let mut stderr = anstream::stderr().lock();
     let _ = writeln!(stderr, "{style}kasm-scrub:{style:#} {message}");

@@ -1,17 +1,21 @@
 //! `run`: the parent of a program, whose stdout and stderr come out scrubbed.
 
 use std::ffi::OsString;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit};
 
 use super::auditing::AuditOptions;
 use super::setup::{SanitizerOptions, duration, formats};
-use super::{Exit, Refusal, panic_text, say};
+use super::source::Source;
+use super::{Exit, Refusal, panic_text, say, say_scrubbed_by, scrubbed};
 use crate::Sanitizer;
-use crate::audit::{Found, Listener, Told, Trail};
-use crate::pod::run::{Ended, Failed, Name, Parent, Program, Pty, Signals, Voice, Watch};
+use crate::audit::{Found, Listener, Trail};
+use crate::pod::run::{Ended, Failed, Name, Parent, Program, Pty, Rules, Signals, Voice, Watch};
+use crate::relay::{Reloaded, watch_files};
 use crate::rules::Ruleset;
 use crate::scan::Format;
 use crate::{Pseudonym, RuleIndex};
@@ -27,11 +31,13 @@ In a container: copy the program there in an init container (kasm-scrub install 
 
 Stdout and stderr are scrubbed each by itself and in order; stdin, the environment and all other
 descriptors are the program's as they were. Signals are forwarded, children reaped. It ends when
-the program has and both streams are written, whatever signals come. If kasm-scrub is killed, the
-program's next write fails; nothing is written past it.
+the program has and both streams are written, whatever signals come; only output that cannot be
+written is given up after --drain. If kasm-scrub is killed, the program's next write fails; nothing
+is written past it. Files that values are learned from are read again when they change.
 
 Exit codes: the program's own; 128 and the number of the signal that ended it; 127 not found,
-126 found but not started; 2 if kasm-scrub cannot start, and then neither does the program.";
+126 found but not started; 2 if kasm-scrub cannot start, and then neither does the program, or if
+output was lost of a program that ended with 0.";
 
 /// Run a program and scrub what it writes to stdout and stderr
 #[derive(Debug, clap::Args)]
@@ -45,6 +51,10 @@ pub(super) struct Args {
     /// How long processes that the program leaves behind may keep a stream open; then it is closed
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "5s")]
     linger: Duration,
+    /// How long output that cannot be written is tried again once the program has ended; then it is lost, and told. SIGTERM
+    /// ends that at once
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "30s")]
+    drain: Duration,
     /// Give the program a terminal as its stdout, or as both streams, if it holds back what it writes to pipes
     #[arg(long, value_name = "STREAMS", value_parser = ["stdout", "both"], num_args = 0..=1, require_equals = true,
         default_missing_value = "stdout")]
@@ -67,16 +77,20 @@ pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
     let signals = Signals::catch().map_err(|error| Refusal(format!("cannot catch signals: {error}")))?;
     // Before values are learned: this process has no core dumps then.
     let core = getrlimit(Resource::Core);
-    let (sanitizer, _) = args.sanitizer.sanitizer(args.format)?;
-    let sanitizer = Arc::new(sanitizer);
+    let source = Arc::new(Source::new(args.sanitizer.clone(), args.format));
+    // Before anything is read: what changes from now on is read again.
+    let (changes, changed) = mpsc::channel();
+    let (sanitizer, _) = source.load()?;
+    say_scrubbed_by(sanitizer.clone());
+    let rules = Arc::new(Rules::new(sanitizer.clone()));
     let told: Arc<OnceLock<Voice>> = Arc::default();
     let trail = args.audit.open(listener(told.clone()))?;
     let counts = Arc::new(Counts::new(&sanitizer, trail.clone()));
     let watch: Arc<dyn Watch> = counts.clone();
     let program = program(&args, core)?;
-    let parent =
-        Parent::new(program, signals, &sanitizer, &watch).map_err(|failed| refused(&args, &failed))?;
+    let parent = Parent::new(program, signals, &rules, &watch).map_err(|failed| refused(&args, &failed))?;
     let voice = parent.voice();
+    follow(Relearn { source, rules, voice: voice.clone(), changes }, changed)?;
     say_panics_by(voice.clone());
     // It is set once.
     let _ = told.set(voice.clone());
@@ -86,12 +100,16 @@ pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
         let _ = trail.close();
     }
     match ended {
-        Ok(Ended(code)) => {
+        Ok(Ended { status, lost }) => {
             if args.summary {
                 voice.say(&counts.summary(sanitizer.rules()));
             }
+            if lost > 0 {
+                voice.say(&format!("{lost} bytes of the program's output could not be written and are lost"));
+            }
             voice.end();
-            Ok(Exit::Program(code))
+            // Who sees that the program has done its work must see that what it said is not all there.
+            Ok(Exit::Program(if lost > 0 && status == 0 { 2 } else { status }))
         }
         Err(failed) => {
             let Refusal(message) = refused(&args, &failed);
@@ -114,6 +132,7 @@ fn program(args: &Args, core: Rlimit) -> Result<Program, Refusal> {
         },
         group: args.group,
         linger: args.linger,
+        drain: args.drain,
         core,
     })
 }
@@ -129,6 +148,63 @@ fn refused(args: &Args, failed: &Failed) -> Refusal {
     })
 }
 
+/// Changes come in bursts: a file is emptied, written, closed.
+const BURST: Duration = Duration::from_millis(300);
+
+/// Learns values again when their files change.
+struct Relearn {
+    source: Arc<Source>,
+    rules: Arc<Rules>,
+    voice: Voice,
+    changes: Sender<()>,
+}
+
+/// Starts a thread for that, if values are learned from files. It ends with the process.
+fn follow(relearn: Relearn, changed: Receiver<()>) -> Result<(), Refusal> {
+    if relearn.source.learned_files().is_empty() {
+        return Ok(());
+    }
+    let thread = thread::Builder::new().name("learn".to_owned()).spawn(move || relearn.run(&changed));
+    thread.map(drop).map_err(|error| Refusal(format!("cannot watch files to learn from: {error}")))
+}
+
+impl Relearn {
+    /// Files and folders come and go: what is watched is looked up each time, before anything is read, so that no change
+    /// falls between the two. So all is read once more at the start.
+    fn run(&self, changed: &Receiver<()>) {
+        loop {
+            let changes = self.changes.clone();
+            // Nobody may be left to be told.
+            let watch = watch_files(self.source.learned_files(), move || {
+                let _ = changes.send(());
+            });
+            if let Err(why) = &watch {
+                self.voice.say(&scrubbed(&format!("files to learn from cannot be watched: {why}")));
+            }
+            self.read();
+            let due = self.source.due().unwrap_or(Duration::from_secs(u64::from(u32::MAX)));
+            match changed.recv_timeout(due) {
+                Ok(()) => thread::sleep(BURST),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            changed.try_iter().for_each(drop);
+        }
+    }
+
+    fn read(&self) {
+        let Reloaded { sanitizer, wrong, notes: _, is_behind: _ } = self.source.relearn();
+        if let Some(sanitizer) = sanitizer {
+            say_scrubbed_by(sanitizer.clone());
+            self.rules.replace(sanitizer);
+        }
+        for why in wrong {
+            let message = format!("values to learn cannot be read again, so those before stay in use: {why}");
+            self.voice.say(&scrubbed(&message));
+        }
+    }
+}
+
 /// What stdout and stderr are now is scrubbed by the very threads that may panic.
 fn say_panics_by(voice: Voice) {
     std::panic::set_hook(Box::new(move |panic| voice.say(&panic_text(panic.location()))));
@@ -137,13 +213,10 @@ fn say_panics_by(voice: Voice) {
 /// Says what becomes of the audit trail, never within a line of the program.
 fn listener(voice: Arc<OnceLock<Voice>>) -> Listener {
     Box::new(move |told| {
-        let message = match told {
-            Told::Failed(why) => why,
-            Told::Recovered => "the audit trail can be written again",
-        };
+        let message = told.to_string();
         match voice.get() {
-            Some(voice) => voice.say(message),
-            None => say(message),
+            Some(voice) => voice.say(&scrubbed(&message)),
+            None => say(&message),
         }
     })
 }

@@ -14,6 +14,7 @@ use super::{Refusal, say};
 #[cfg(feature = "pod")]
 use crate::config::Learn;
 use crate::config::{Choice, Config, Date, MAX_KEEP};
+use crate::learned::{Learned, Named};
 use crate::rules::{Action, Profile, RuleFile, Ruleset};
 use crate::sanitize::Parts;
 use crate::scan::Format;
@@ -25,7 +26,7 @@ const MAX_FILE: u64 = 16 << 20;
 pub(super) const MAX_KEY: u64 = 64 << 10;
 
 /// Which rules.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(super) struct RuleOptions {
     /// How much is looked for [default: default; a configuration may say otherwise]
     #[arg(short, long, value_name = "PROFILE", value_parser = profiles())]
@@ -39,7 +40,7 @@ pub(super) struct RuleOptions {
 }
 
 /// What is done with findings.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(super) struct SanitizerOptions {
     #[command(flatten)]
     pub(super) rules: RuleOptions,
@@ -56,7 +57,7 @@ pub(super) struct SanitizerOptions {
     #[arg(long, value_name = "ID")]
     pub(super) hash_key_id: Option<String>,
     #[command(flatten)]
-    learn: LearnOptions,
+    pub(super) learn: LearnOptions,
 }
 
 fn profiles() -> impl TypedValueParser<Value = Profile> {
@@ -127,26 +128,78 @@ impl SanitizerOptions {
         files
     }
 
+    /// Those of them that values are learned from, as the configuration says that was read.
+    #[cfg(all(feature = "pod", target_os = "linux"))]
+    pub(super) fn learned_files(&self, learn: &Learn) -> Vec<PathBuf> {
+        self.learn.files(learn, self.base())
+    }
+
     /// What the configuration says, if one is named.
     pub(super) fn configuration(&self) -> Result<Config, Refusal> {
         let Some(path) = &self.config else { return Ok(Config::default()) };
         Ok(Config::read(&path.display().to_string(), &read_text("configuration", path)?)?)
     }
 
-    /// The sanitizer, and the profile it works by.
+    /// The sanitizer, and the profile it works by: for who makes it once.
     pub(super) fn sanitizer(&self, format: Option<Format>) -> Result<(Sanitizer, Profile), Refusal> {
-        let base = self.config.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
-        let config = self.configuration()?;
-        config.check_dates(today())?;
-        let builtin = !self.rules.no_builtin && config.builtin.unwrap_or(true);
+        let texts = self.read()?;
+        let learn = texts.config()?.learn;
+        let named = self.learn.read(&learn, self.base())?;
+        let Made { sanitizer, profile, notes, refused } = self.make(&texts, format, named, Dates::Checked)?;
+        self.learn.require(&learn, &refused).map_err(Refusal)?;
+        notes.iter().for_each(|note| say(note));
+        Ok((sanitizer, profile))
+    }
+
+    /// Where paths in the configuration are relative to.
+    pub(super) fn base(&self) -> &Path {
+        self.config.as_deref().and_then(Path::parent).unwrap_or(Path::new(""))
+    }
+
+    /// Reads all files but those that values are learned from.
+    pub(super) fn read(&self) -> Result<Texts, Refusal> {
+        let text = match &self.config {
+            Some(path) => Some((path.display().to_string(), read_text("configuration", path)?)),
+            None => None,
+        };
+        let mut texts = Texts { config: text, rules: Vec::new(), key: None };
+        let config = texts.config()?;
+        let base = self.base();
         let files: Vec<PathBuf> =
             config.rules.iter().map(|file| base.join(file)).chain(self.rules.rules.iter().cloned()).collect();
-        let mut rules = load(builtin, &files)?;
-        let learned = self.learn.learn(&config.learn, base)?;
+        texts.rules = read_rule_files(&files)?;
+        let key_file = self.hash_key.clone().or_else(|| config.key_file.as_ref().map(|file| base.join(file)));
+        if let Some(file) = key_file {
+            texts.key = Some((read("hash key file", &file, MAX_KEY)?, file));
+        }
+        Ok(texts)
+    }
+
+    /// Makes a sanitizer of what was read before.
+    pub(super) fn make(
+        &self,
+        texts: &Texts,
+        format: Option<Format>,
+        named: Vec<Named>,
+        dates: Dates,
+    ) -> Result<Made, Refusal> {
+        let config = texts.config()?;
+        if dates == Dates::Checked {
+            config.check_dates(today())?;
+        }
+        let mut notes = Vec::new();
+        let builtin = !self.rules.no_builtin && config.builtin.unwrap_or(true);
+        let mut rules = load_texts(builtin, &texts.rules, &mut notes)?;
+        let is_asked = self.learn.is_asked(&config.learn) || !named.is_empty();
+        let learned = is_asked.then(|| Learned::new(named, self.learn.least(&config.learn)));
         if learned.is_some() {
             rules.add_learned();
         }
-        let key_file = self.hash_key.clone().or_else(|| config.key_file.as_ref().map(|file| base.join(file)));
+        let refused = learned.iter().flat_map(|learned| learned.refused());
+        // What is not in use any more was told when it was.
+        let refused = refused.filter(|refused| !refused.name.ends_with(REPLACED));
+        let refused: Vec<String> = refused.map(ToString::to_string).collect();
+        notes.extend(refused.iter().map(|refused| format!("note: {refused}")));
         let key_id =
             self.hash_key_id.clone().or_else(|| config.key_id.clone()).unwrap_or_else(|| "k1".to_owned());
         let profile = self.rules.profile.or(config.profile).unwrap_or_default();
@@ -157,17 +210,57 @@ impl SanitizerOptions {
                 "no rules are left in profile {profile}; nothing would be scrubbed"
             )));
         }
-        if self.action == Some(Action::Hash) && key_file.is_none() {
+        if self.action == Some(Action::Hash) && texts.key.is_none() {
             return Err(Refusal("--action hash needs a hash key; add --hash-key FILE".to_owned()));
         }
-        let key = key_file.map(|file| read_key(&file, &key_id)).transpose()?;
+        let key = texts.key.as_ref().map(|(bytes, file)| hash_key(bytes, file, &key_id)).transpose()?;
         let sanitizer = Sanitizer::new(Parts { key, learned, ..parts })?;
         if self.hash_key.is_some() && !sanitizer.hashes() {
-            say("note: --hash-key is not used: nothing has the action hash");
+            notes.push("note: --hash-key is not used: nothing has the action hash".to_owned());
         }
-        Ok((sanitizer, profile))
+        Ok(Made { sanitizer, profile, notes, refused })
     }
 }
+
+/// What the files hold that a sanitizer is made of.
+pub(super) struct Texts {
+    /// The name of the configuration, and its text.
+    config: Option<(String, String)>,
+    rules: Vec<(String, String)>,
+    key: Option<(Zeroizing<Vec<u8>>, PathBuf)>,
+}
+
+impl Texts {
+    /// What the configuration says, if there is one.
+    pub(super) fn config(&self) -> Result<Config, Refusal> {
+        match &self.config {
+            Some((name, text)) => Ok(Config::read(name, text)?),
+            None => Ok(Config::default()),
+        }
+    }
+}
+
+/// Whether entries of a configuration that have expired are faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dates {
+    /// They are.
+    Checked,
+    /// They were looked at when the configuration was read: it is in use.
+    #[cfg(feature = "pod")]
+    AsTheyWere,
+}
+
+/// A sanitizer, and what is to be said of it.
+pub(super) struct Made {
+    pub(super) sanitizer: Sanitizer,
+    pub(super) profile: Profile,
+    pub(super) notes: Vec<String>,
+    /// Values in use that were not learned, and why.
+    pub(super) refused: Vec<String>,
+}
+
+/// Stands behind the name of a value that another has taken the place of.
+pub(super) const REPLACED: &str = " (replaced)";
 
 /// The day in UTC. A clock that stands before 1970 tells nothing: then all that can expire has.
 fn today() -> Date {
@@ -176,12 +269,20 @@ fn today() -> Date {
 
 /// Loads rules; says what was skipped.
 pub(super) fn load(builtin: bool, files: &[PathBuf]) -> Result<Ruleset, Refusal> {
-    let texts = read_rule_files(files)?;
+    let mut notes = Vec::new();
+    let rules = load_texts(builtin, &read_rule_files(files)?, &mut notes)?;
+    notes.iter().for_each(|note| say(note));
+    Ok(rules)
+}
+
+fn load_texts(
+    builtin: bool,
+    texts: &[(String, String)],
+    notes: &mut Vec<String>,
+) -> Result<Ruleset, Refusal> {
     let files: Vec<RuleFile<'_>> = texts.iter().map(|(name, text)| RuleFile { name, text }).collect();
     let rules = Ruleset::load(builtin, &files)?;
-    for skipped in rules.skipped() {
-        say(&format!("note: {skipped}"));
-    }
+    notes.extend(rules.skipped().iter().map(|skipped| format!("note: {skipped}")));
     Ok(rules)
 }
 
@@ -190,25 +291,44 @@ pub(super) fn read_rule_files(files: &[PathBuf]) -> Result<Vec<(String, String)>
     files.iter().map(|path| Ok((path.display().to_string(), read_text("rule file", path)?))).collect()
 }
 
-fn read_key(path: &Path, id: &str) -> Result<HashKey, Refusal> {
-    let bytes = Zeroizing::new(read("hash key file", path, MAX_KEY)?);
-    HashKey::new(id, &bytes).map_err(|bad| match bad {
+fn hash_key(bytes: &[u8], path: &Path, id: &str) -> Result<HashKey, Refusal> {
+    HashKey::new(id, bytes).map_err(|bad| match bad {
         crate::BadKey::TooShort => Refusal(format!("hash key file {}: {bad}", path.display())),
         crate::BadKey::BadId => Refusal(format!("hash key id {id:?}: {bad}")),
     })
 }
 
 fn read_text(what: &str, path: &Path) -> Result<String, Refusal> {
-    String::from_utf8(read(what, path, MAX_FILE)?)
+    String::from_utf8(std::mem::take(&mut *read(what, path, MAX_FILE)?))
         .map_err(|_| Refusal(format!("{what} {}: is not UTF-8 text", path.display())))
 }
 
-pub(super) fn read(what: &str, path: &Path, most: u64) -> Result<Vec<u8>, Refusal> {
+/// Reads a file that may hold a secret: what was read is wiped when dropped, also where it could not be read to its end.
+pub(super) fn read(what: &str, path: &Path, most: u64) -> Result<Zeroizing<Vec<u8>>, Refusal> {
     let cannot = |error: std::io::Error| Refusal(format!("cannot read {what} {}: {error}", path.display()));
     let file = File::open(path).map_err(cannot)?;
-    // Room for all of it at once: a key must not be left behind in a buffer that was outgrown.
-    let mut bytes = Vec::with_capacity(file.metadata().map_or(0, |m| m.len().min(most)) as usize + 1);
-    file.take(most + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    let mut file = file.take(most + 1);
+    // Room for all of it at once, and a byte to see that it ends: a list that grows would leave parts behind. Files that
+    // do not tell their size get room in steps, each wiped when it is outgrown.
+    let size = file.get_ref().metadata().map_or(0, |m| m.len().min(most)) as usize;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
+    loop {
+        if bytes.len() == bytes.capacity() {
+            let mut larger = Zeroizing::new(Vec::with_capacity(2 * bytes.len() + 4096));
+            larger.extend_from_slice(&bytes);
+            bytes = larger;
+        }
+        let (len, room) = (bytes.len(), bytes.capacity());
+        bytes.resize(room, 0);
+        let read = file.read(&mut bytes[len..]);
+        bytes.truncate(len + read.as_ref().copied().unwrap_or(0));
+        match read {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(cannot(error)),
+        }
+    }
     if bytes.len() as u64 > most {
         return Err(Refusal(format!("{what} {}: is larger than {} KiB", path.display(), most >> 10)));
     }

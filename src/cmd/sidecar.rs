@@ -9,14 +9,15 @@ use super::inputs::{InputOptions, OtlpOfConfig};
 use super::logs::{self, Scrubbed};
 use super::otel::Variables;
 use super::setup::{SanitizerOptions, duration};
+use super::source::Source;
 use super::{Exit, Refusal};
 use crate::Sanitizer;
 use crate::audit::{Told, WhenFull};
 use crate::otlp::{Policy, Signal, Unknown};
 use crate::pod::{self, Inputs, output};
 use crate::relay::{
-    self, Address, ClientTls, Companion, Compression, End, Limits, PerSignal, Place, Rules, Scrubbing,
-    ServerTls, Settings, Upstream, UpstreamCompression, UpstreamProtocol, Url,
+    self, Address, ClientTls, Companion, Compression, End, Limits, PerSignal, Place, Reloaded, Rules,
+    Scrubbing, ServerTls, Settings, Upstream, UpstreamCompression, UpstreamProtocol, Url,
 };
 
 const EXAMPLES: &str = "\
@@ -43,8 +44,9 @@ What no option says of the upstream, the variables OTEL_EXPORTER_OTLP_ENDPOINT, 
 _HEADERS, _TIMEOUT, _COMPRESSION, _INSECURE, _CERTIFICATE, _CLIENT_CERTIFICATE and _CLIENT_KEY
 say, or those of one signal (OTEL_EXPORTER_OTLP_TRACES_…).
 
-SIGHUP, or a change of one of the files named, reads rules, certificates and tokens again; what
-is wrong leaves the old ones in use. SIGTERM drains.";
+SIGHUP, or a change of one of the files named, reads rules, learned values, certificates and tokens
+again, each by itself; what is wrong leaves the old ones in use. While learned values cannot be
+read, it is not ready. SIGTERM drains.";
 
 /// Scrub OTLP, log files, FIFOs and syslog on their way: to an upstream, a file or stdout
 #[derive(Debug, clap::Args)]
@@ -160,7 +162,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
         inputs.audit.clone_from(&trail);
     }
     let inputs = inputs.map(|told| Arc::new(Inputs::new(told)) as Arc<dyn Companion>);
-    let end = relay::run(settings, Files { options: args.sanitizer, scrubbed }, inputs)?;
+    let end = relay::run(settings, Files { source: Source::new(args.sanitizer, None), scrubbed }, inputs)?;
     if let Some(trail) = trail
         && trail.close().is_err()
         && args.audit.when_full() == WhenFull::Stop
@@ -190,28 +192,39 @@ pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
 /// Says in our log what becomes of the audit trail.
 fn tell(told: Told<'_>) {
     match told {
-        Told::Failed(why) => tracing::error!("{why}"),
-        Told::Recovered => tracing::info!("the audit trail can be written again"),
+        Told::Failed(_) | Told::Lost(..) => tracing::error!("{told}"),
+        Told::Recovered | Told::Opened(_) | Told::Closed(_) => tracing::info!("{told}"),
     }
 }
 
 /// Rules from files; our own log is scrubbed by the same ones.
 #[derive(Debug)]
 struct Files {
-    options: SanitizerOptions,
+    source: Source,
     scrubbed: Scrubbed,
 }
 
 impl Rules for Files {
     fn load(&self) -> Result<Arc<Sanitizer>, String> {
-        let (sanitizer, _) = self.options.sanitizer(None).map_err(|Refusal(why)| why)?;
-        let sanitizer = Arc::new(sanitizer);
+        let (sanitizer, _) = self.source.load().map_err(|Refusal(why)| why)?;
         self.scrubbed.by(sanitizer.clone());
         Ok(sanitizer)
     }
 
+    fn reload(&self) -> Reloaded {
+        let reloaded = self.source.reload();
+        if let Some(sanitizer) = &reloaded.sanitizer {
+            self.scrubbed.by(sanitizer.clone());
+        }
+        reloaded
+    }
+
     fn files(&self) -> Vec<PathBuf> {
-        self.options.files()
+        self.source.files()
+    }
+
+    fn due(&self) -> Option<Duration> {
+        self.source.due()
     }
 }
 

@@ -25,7 +25,7 @@ use crate::scan::Format;
 
 pub use date::Date;
 pub use inputs::Input;
-pub use learn::Learn;
+pub use learn::{KEEP_TIMES, Learn, keep_time};
 pub use output::Output;
 use reader::{Node, Reader};
 
@@ -41,7 +41,7 @@ pub const ALLOW_KEYS: [&str; 7] = ["value", "regex", "stopwords", "target", "rul
 /// The keys of `hash`.
 pub const HASH_KEYS: [&str; 2] = ["key_file", "key_id"];
 /// The keys of `learn`.
-pub const LEARN_KEYS: [&str; 3] = ["env", "files", "min_length"];
+pub const LEARN_KEYS: [&str; 5] = ["env", "files", "min_length", "keep", "required"];
 /// How many bytes `mask` keeps at most, and when nothing is said.
 pub const MAX_KEEP: u8 = 4;
 

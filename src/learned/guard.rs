@@ -130,57 +130,94 @@ fn why_not(line: &[u8], least: usize) -> Option<Why> {
 
 /// Fewer different bytes than this make rulers, masks and fillers.
 const LEAST_DIFFERENT: usize = 4;
-/// Numbers with fewer digits are counts, times, and ids of all kinds.
-const LEAST_DIGITS: usize = 12;
-/// So many words joined make a phrase that nobody else writes.
-const PHRASE: usize = 4;
+/// Numbers with fewer digits are counts and sizes.
+const LEAST_DIGITS: usize = 9;
+/// With something between the digits, fewer are times, dates, versions and addresses.
+const LEAST_DIGITS_APART: usize = 12;
 
 /// Numbers, times, dates, versions and addresses: a few digits, and what stands between them.
 fn is_number(line: &[u8]) -> bool {
     let digits = line.iter().filter(|byte| byte.is_ascii_digit()).count();
-    digits < LEAST_DIGITS
+    let least = if digits == line.len() { LEAST_DIGITS } else { LEAST_DIGITS_APART };
+    digits < least
         && digits > 0
         && line.iter().all(|&byte| byte.is_ascii_digit() || b".,:;+-_/ TZ".contains(&byte))
 }
 
-/// Words, few of them; names of hosts and paths made of words, however many.
+/// A word; names of what runs here, however they are joined; hosts, and paths made of words. Other words that somebody has
+/// joined, to each other or to a year, are how people make passwords.
 fn is_common(line: &[u8]) -> bool {
     let is_separator = |byte: &u8| b"-_./:@ ,=+".contains(byte);
-    let mut parts = line.split(is_separator).filter(|part| !part.is_empty());
-    let count = parts.clone().count();
-    let is_place = line.starts_with(b"/") || line.contains(&b'.') && !line.contains(&b' ');
-    (count < PHRASE || is_place) && line.iter().any(u8::is_ascii_alphabetic) && parts.all(is_common_part)
-}
-
-fn is_common_part(part: &[u8]) -> bool {
-    let letters = part.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
-    let (word, number) = part.split_at(letters);
-    if !number.iter().all(u8::is_ascii_digit) || number.len() > 4 {
+    let mut parts = line.split(is_separator).filter(|part| !part.is_empty()).peekable();
+    let Some(first) = parts.next() else { return false };
+    if !line.iter().any(u8::is_ascii_alphabetic) {
         return false;
     }
-    let is_known = COMMON.iter().any(|known| word.eq_ignore_ascii_case(known.as_bytes()));
-    // Upper case within a word is not how words are written.
-    let is_written =
-        word.iter().skip(1).all(u8::is_ascii_lowercase) || word.iter().all(u8::is_ascii_uppercase);
-    let is_word = is_written && (word.len() < 4 || reads_as_word(word));
-    is_known || (is_word && number.is_empty()) || word.is_empty()
+    if parts.peek().is_none() {
+        return is_known(first, 4) || is_word(first);
+    }
+    let port = line.rsplit(|&byte| byte == b':').next().filter(|port| port.len() < line.len());
+    let mut all = std::iter::once(first).chain(parts);
+    if line.starts_with(b"/") || is_host(line) {
+        return all.all(|part| is_known(part, 4) || is_word(part) || is_digits(part, 5));
+    }
+    all.all(|part| is_known(part, 3) || is_digits(part, 3) || Some(part) == port && is_digits(part, 5))
 }
 
+/// Whether a line is in the form of a host's name, in a domain that hosts are in.
+fn is_host(line: &[u8]) -> bool {
+    let host = line.split(|&byte| byte == b':' || byte == b'/').next().unwrap_or_default();
+    let domain = host.rsplit(|&byte| byte == b'.').next().unwrap_or_default();
+    domain.len() < host.len()
+        && DOMAINS.iter().any(|known| domain == known.as_bytes())
+        && host
+            .iter()
+            .all(|&byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte))
+}
+
+fn is_digits(part: &[u8], most: usize) -> bool {
+    part.len() <= most && part.iter().all(u8::is_ascii_digit)
+}
+
+/// Whether a part is a name that is known here, with at most so many digits behind it.
+fn is_known(part: &[u8], digits: usize) -> bool {
+    let letters = part.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let (word, number) = part.split_at(letters);
+    is_digits(number, digits) && COMMON.iter().any(|known| word.eq_ignore_ascii_case(known.as_bytes()))
+}
+
+fn is_word(part: &[u8]) -> bool {
+    // Upper case within a word is not how words are written.
+    let is_written =
+        part.iter().skip(1).all(u8::is_ascii_lowercase) || part.iter().all(u8::is_ascii_uppercase);
+    is_written && part.iter().all(u8::is_ascii_alphabetic) && (part.len() < 4 || reads_as_word(part))
+}
+
+/// What the names of hosts end with.
+const DOMAINS: [&str; 11] =
+    ["cluster", "com", "default", "example", "internal", "io", "lan", "local", "net", "org", "svc"];
+
 /// Words that are in the logs and settings of what is looked after here, or are taken for passwords by many.
-const COMMON: [&str; 56] = [
+const COMMON: [&str; 98] = [
     "admin",
     "administrator",
     "agent",
     "api",
+    "app",
+    "application",
     "bearer",
     "changeme",
     "changeit",
     "cluster",
+    "conf",
     "config",
     "connection",
     "container",
+    "data",
     "database",
+    "db",
     "default",
+    "dev",
     "development",
     "disabled",
     "docker",
@@ -188,42 +225,78 @@ const COMMON: [&str; 56] = [
     "error",
     "example",
     "false",
+    "frontend",
     "guac",
     "guacamole",
     "guest",
+    "host",
+    "html",
     "http",
     "https",
     "info",
     "internal",
+    "job",
+    "json",
     "kasm",
     "kasmweb",
     "kasmvnc",
     "kasmuser",
     "kubernetes",
     "letmein",
+    "local",
     "localhost",
+    "log",
+    "main",
     "manager",
     "monkey",
     "namespace",
+    "net",
+    "nginx",
+    "node",
     "none",
     "null",
     "passwd",
     "password",
+    "plain",
+    "pod",
+    "port",
     "postgres",
     "postgresql",
+    "prod",
     "production",
+    "proxy",
+    "public",
     "qwerty",
     "redis",
     "root",
     "secret",
+    "secrets",
     "server",
     "service",
     "session",
+    "share",
+    "sql",
+    "ssl",
+    "stage",
+    "staging",
+    "static",
+    "svc",
+    "system",
     "test",
+    "text",
+    "tls",
     "token",
     "true",
     "unknown",
+    "user",
+    "users",
+    "web",
+    "worker",
+    "workspace",
     "workspaces",
+    "www",
+    "xml",
+    "zone",
 ];
 
 /// The skeleton of a value.
@@ -269,7 +342,11 @@ mod tests {
             "connection",
             "namespace",
             "application/json",
+            "text/plain",
             "redis:6379",
+            "kasm-db-0",
+            "db.corp.example.com",
+            "https://api.kasm.local/",
             "development",
         ] {
             check(value, Some(Why::Common));
@@ -280,6 +357,8 @@ mod tests {
     fn short_numbers_and_the_like() {
         for value in [
             "123456",
+            "84930217",
+            "849302175",
             "12345678901",
             "10.0.0.1",
             "2026-11-20",
@@ -288,7 +367,8 @@ mod tests {
             "192.168.1.254:443",
         ] {
             let digits = value.bytes().filter(u8::is_ascii_digit).count();
-            check(value, if digits < 12 { Some(Why::Number) } else { None });
+            let least = if digits == value.len() { 9 } else { 12 };
+            check(value, if digits < least { Some(Why::Number) } else { None });
         }
         check("aaaaaaaaaaab", Some(Why::Uniform));
         check("********", Some(Why::Uniform));
@@ -303,6 +383,13 @@ mod tests {
             "4f2e9a7c-dead-4bee-8f00-0123456789ab",
             "hunter2",
             "Summer2024",
+            "Winter-2024",
+            "kasm-admin-2024",
+            "kasm-admin2024",
+            "Autumn.Rain",
+            "summer-time",
+            "summer time",
+            "dbuser/dbpass",
             "DeadBeef",
             "deadbeef01",
             "xkqjzvwp",

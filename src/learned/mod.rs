@@ -43,6 +43,7 @@ const SLACK: usize = 4;
 const LONG_ESCAPE: usize = 16;
 
 /// A value and what it is called: a variable or a file, never the value itself.
+#[derive(Clone)]
 pub struct Named {
     /// What to call it.
     pub name: String,

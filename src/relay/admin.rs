@@ -20,6 +20,8 @@ pub(super) struct Readiness {
     pub(super) started: AtomicBool,
     pub(super) draining: AtomicBool,
     pub(super) canary_failed: AtomicBool,
+    /// Secrets may have changed that are not found.
+    pub(super) is_behind: AtomicBool,
 }
 
 impl Readiness {
@@ -31,6 +33,8 @@ impl Readiness {
             Err("starting")
         } else if self.canary_failed.load(Ordering::Relaxed) {
             Err("the canary came out or did not arrive")
+        } else if self.is_behind.load(Ordering::Relaxed) {
+            Err("learned secrets may have changed and cannot be used; the log says why")
         } else {
             Ok(())
         }

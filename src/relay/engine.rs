@@ -9,6 +9,7 @@ use hyper::body::Bytes;
 
 use super::fault::Fault;
 use crate::audit::{Found, Trail};
+use crate::finding::RuleIndex;
 use crate::otlp::{Answer, Encoding, Policy, Scrubbed, Scrubber, Signal};
 use crate::sanitize::{Key, Sanitizer};
 use crate::scan::Work;
@@ -154,6 +155,12 @@ impl Engine {
         catch_unwind(AssertUnwindSafe(clean)).ok()
     }
 
+    /// For values of one request's headers.
+    pub(super) fn values(&self) -> Values {
+        let sanitizer = self.sanitizer();
+        Values { sanitizer, work: Work::default(), rules: Vec::new(), found: Found::default() }
+    }
+
     /// What the client gets to see of lines of text.
     pub(super) fn scrub_lines(&self, text: &[u8]) -> Bytes {
         let sanitizer = self.sanitizer();
@@ -181,6 +188,56 @@ impl Engine {
             idle.push(scrubber);
         }
         Ok(done)
+    }
+}
+
+/// Scrubs single values, all by the same rules, and keeps in mind what was found.
+pub(super) struct Values {
+    sanitizer: Arc<Sanitizer>,
+    work: Work,
+    rules: Vec<RuleIndex>,
+    found: Found,
+}
+
+impl Values {
+    /// What goes on of a value. `None`: it cannot be told.
+    pub(super) fn scrub(&mut self, value: &[u8]) -> Option<Vec<u8>> {
+        let Self { sanitizer, work, .. } = self;
+        let scrub = || {
+            let findings = sanitizer.scanner().scan_keyed(b"", value, work);
+            let rules: Vec<RuleIndex> = findings.iter().map(|finding| finding.rule).collect();
+            let (mut out, mut named) = (Vec::with_capacity(value.len()), Vec::new());
+            sanitizer.write_noting(
+                value,
+                findings,
+                &mut |bytes| out.extend_from_slice(bytes),
+                &mut |rule, name| {
+                    named.push((rule, name));
+                },
+            );
+            (out, rules, named)
+        };
+        let Ok((out, rules, named)) = catch_unwind(AssertUnwindSafe(scrub)) else {
+            self.work = Work::default();
+            return None;
+        };
+        for &(rule, name) in &named {
+            self.found.named(rule, name);
+        }
+        let plain = rules.iter().filter(|rule| !named.iter().any(|(named, _)| named == *rule));
+        plain.for_each(|&rule| self.found.found(rule));
+        self.rules.extend(rules);
+        Some(out)
+    }
+
+    /// The ids of the rules that found something, once for each finding.
+    pub(super) fn findings(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().map(|&rule| &*self.sanitizer.rules()[rule].id)
+    }
+
+    /// Notes in an audit trail what was found.
+    pub(super) fn note(mut self, trail: &Trail, source: &str) {
+        trail.take(source, &self.sanitizer, &mut self.found);
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, EXPECT};
 use hyper::http::request::Parts;
-use hyper::{Request, Response, Version};
+use hyper::{HeaderMap, Request, Response, Version};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
@@ -32,6 +32,8 @@ use crate::audit::{Held, Trail};
 const LARGE: usize = 128 << 10;
 /// So are answers, which are rarely more than a few bytes; compressed ones may be many times as large.
 const LARGE_ANSWER: usize = 8 << 10;
+/// The source of what is found in headers, in an audit trail.
+const HEADERS: &str = "otlp/headers";
 /// What a request counts for before its bytes are there.
 const LEAST: usize = 4 << 10;
 /// What a header takes beside its name and value.
@@ -144,15 +146,10 @@ impl Exchange {
         }
         let Message { encoding, bytes, compression, frame, has_changed } = message;
         let len = bytes.len();
-        let outgoing = Outgoing {
-            encoding,
-            headers: head::forwarded(&parts.headers, self.tokens.is_some(), &self.engine),
-            message: bytes,
-            compression,
-            frame,
-            until,
-            share,
-        };
+        let headers = self.headers(&parts.headers);
+        // Nor what was found in these.
+        self.pass()?;
+        let outgoing = Outgoing { encoding, headers, message: bytes, compression, frame, until, share };
         let sent = Instant::now();
         let incoming = upstream.send(outgoing).await;
         self.metrics.upstream(head.signal, upstream.is_up(), sent.elapsed());
@@ -163,6 +160,17 @@ impl Exchange {
             return Err(Fault::UpstreamBroken);
         }
         Ok((answered, has_changed))
+    }
+
+    /// The headers that go on, scrubbed; what is found in them is counted and noted.
+    fn headers(&self, headers: &HeaderMap) -> HeaderMap {
+        let mut values = self.engine.values();
+        let headers = head::forwarded(headers, self.tokens.is_some(), &mut values);
+        values.findings().for_each(|rule| self.metrics.found_in_header(rule));
+        if let Some(trail) = &self.audit {
+            values.note(trail, HEADERS);
+        }
+        headers
     }
 
     /// Nothing passes while what is found cannot be written to the audit trail.

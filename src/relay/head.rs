@@ -10,7 +10,7 @@ use hyper::{HeaderMap, Method, Version};
 
 use super::answer::Protocol;
 use super::compression::Compression;
-use super::engine::Engine;
+use super::engine::Values;
 use super::fault::Fault;
 use super::{grpc, http};
 use crate::otlp::{Encoding, Signal};
@@ -80,7 +80,7 @@ pub(super) fn read(port: Port, parts: &Parts) -> Result<Head, Fault> {
 /// The headers of a client that go on: all but those of this one connection and those that are made anew. A token for us
 /// (`has_tokens`) is not for the upstream. Those that carry what an application says are scrubbed; the others are the
 /// sender's credentials and tenant, and go as they came.
-pub(super) fn forwarded(headers: &HeaderMap, has_tokens: bool, engine: &Engine) -> HeaderMap {
+pub(super) fn forwarded(headers: &HeaderMap, has_tokens: bool, values: &mut Values) -> HeaderMap {
     let mut forwarded = HeaderMap::with_capacity(headers.len());
     let named = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
     let named: Vec<&str> = named.flat_map(|names| names.split(',')).map(str::trim).collect();
@@ -98,7 +98,7 @@ pub(super) fn forwarded(headers: &HeaderMap, has_tokens: bool, engine: &Engine) 
             continue;
         }
         // What cannot be scrubbed does not go on.
-        let scrubbed = engine.scrub_text(b"", value.as_bytes());
+        let scrubbed = values.scrub(value.as_bytes());
         if let Some(value) = scrubbed.and_then(|scrubbed| HeaderValue::from_bytes(&scrubbed).ok()) {
             forwarded.append(name, value);
         }

@@ -126,6 +126,7 @@ pub(super) struct Metrics {
     audit_failing: Gauge,
     audit_entries: Counter,
     audit_failures: Counter,
+    audit_seq: Gauge<u64, AtomicU64>,
     learned: Gauge<u64, AtomicU64>,
     not_learned: Gauge<u64, AtomicU64>,
 }
@@ -161,6 +162,7 @@ impl Metrics {
             audit_failing: Gauge::default(),
             audit_entries: Counter::default(),
             audit_failures: Counter::default(),
+            audit_seq: Gauge::default(),
             learned: Gauge::default(),
             not_learned: Gauge::default(),
         };
@@ -240,6 +242,8 @@ impl Metrics {
         r.register("audit_failing", "Whether the audit trail cannot be written", self.audit_failing.clone());
         r.register("audit_entries", "Entries written to the audit trail", self.audit_entries.clone());
         r.register("audit_failures", "Writes to the audit trail that failed", self.audit_failures.clone());
+        let what = "Number of the last entry of the audit trail: what --expect-seq of audit verify asks for";
+        r.register("audit_seq", what, self.audit_seq.clone());
         r.register("learned_values", "Values that were learned", self.learned.clone());
         let what = "Values that were to be learned, but would be found all over";
         r.register("not_learned_values", what, self.not_learned.clone());
@@ -266,6 +270,11 @@ impl Metrics {
     pub(super) fn found(&self, rule: &str, signal: Signal, count: u64) {
         let labels = ByRule { rule: rule.to_owned(), signal: signal_name(signal) };
         self.findings.get_or_create(&labels).inc_by(count);
+    }
+
+    /// Once for each finding.
+    pub(super) fn found_in_header(&self, rule: &str) {
+        self.findings.get_or_create(&ByRule { rule: rule.to_owned(), signal: "headers" }).inc();
     }
 
     pub(super) fn removed(&self, signal: Signal, count: usize) {
@@ -314,6 +323,7 @@ impl Metrics {
         self.audit_failing.set(i64::from(trail.is_failing()));
         self.audit_entries.inner().store(entries, Ordering::Relaxed);
         self.audit_failures.inner().store(failures, Ordering::Relaxed);
+        self.audit_seq.set(trail.seq());
     }
 
     /// All counts as Prometheus reads them.

@@ -59,6 +59,8 @@ pub use address::{Address, BadAddress, Place, Url};
 pub use companion::{Companion, Ended, Ending, Host, LogsUpstream, Verdict};
 pub use compression::Compression;
 pub use engine::Scrubbing;
+#[cfg(all(feature = "pod", target_os = "linux"))]
+pub use reload::{Watch, watch_files};
 pub use settings::{
     ClientTls, Limits, PerSignal, ServerTls, Settings, Upstream, UpstreamCompression, UpstreamProtocol,
 };
@@ -88,8 +90,34 @@ pub trait Rules: Send + Sync {
     /// What is wrong with them, by file, line and item; nothing that was scanned.
     fn load(&self) -> Result<Arc<Sanitizer>, String>;
 
+    /// Reads them again.
+    fn reload(&self) -> Reloaded {
+        match self.load() {
+            Ok(sanitizer) => Reloaded { sanitizer: Some(sanitizer), ..Reloaded::default() },
+            Err(why) => Reloaded { wrong: vec![why], ..Reloaded::default() },
+        }
+    }
+
     /// The files that they are in.
     fn files(&self) -> Vec<PathBuf>;
+
+    /// After how long they are to be read again though no file changes.
+    fn due(&self) -> Option<Duration> {
+        None
+    }
+}
+
+/// What came of reading rules again.
+#[derive(Debug, Default)]
+pub struct Reloaded {
+    /// What is used from now on; `None`: what was.
+    pub sanitizer: Option<Arc<Sanitizer>>,
+    /// What is wrong, by file, line and item; of that, what was read before stays in use.
+    pub wrong: Vec<String>,
+    /// What is to be said beside that.
+    pub notes: Vec<String>,
+    /// Secrets may have changed that are not found: they could not be read.
+    pub is_behind: bool,
 }
 
 /// Why a relay did not start.
@@ -269,7 +297,17 @@ async fn serve(
     }
     drop(listener);
     let metrics_of_drain = metrics.clone();
-    let reload = Reload { rules, others, engine, tls, tokens, upstreams, metrics, companion };
+    let reload = Reload {
+        rules,
+        others,
+        engine,
+        tls,
+        tokens,
+        upstreams,
+        metrics,
+        readiness: readiness.clone(),
+        companion,
+    };
     tokio::spawn(Arc::new(reload).run(changed.clone(), watch));
     let drained = async |most| {
         // All of them may have ended already.

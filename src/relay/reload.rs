@@ -1,9 +1,10 @@
-//! Files that are read again: rules, certificates and tokens, on SIGHUP and when they change. What is wrong with one
-//! leaves the old in use, is said and counted.
+//! Files that are read again: rules, learned values, certificates and tokens, on SIGHUP and when they change. What is wrong
+//! with one leaves the old in use, is said and counted, and keeps none of the others from being used.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode};
@@ -12,7 +13,7 @@ use rustls::ServerConfig;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-use super::Rules;
+use super::admin::Readiness;
 use super::auth::Tokens;
 use super::companion::Companion;
 use super::engine::Engine;
@@ -20,6 +21,7 @@ use super::metrics::{self, Metrics};
 use super::settings::PerSignal;
 use super::tls::Reread;
 use super::upstream::Upstream;
+use super::{Reloaded, Rules};
 
 /// Everything that is read from files.
 pub(super) struct Reload {
@@ -31,6 +33,7 @@ pub(super) struct Reload {
     pub(super) tokens: Option<Arc<Tokens>>,
     pub(super) upstreams: Option<PerSignal<Arc<Upstream>>>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) readiness: Arc<Readiness>,
     /// What goes by the same rules.
     pub(super) companion: Option<Arc<dyn Companion>>,
 }
@@ -43,17 +46,22 @@ const POLL: Duration = Duration::from_secs(10);
 impl Reload {
     /// Reads everything again; each thing is in use, or said to be wrong.
     fn reload(&self) {
-        let mut wrong = Vec::new();
-        match self.rules.load() {
-            Ok(sanitizer) => {
-                let count = sanitizer.rules().rules().len();
-                self.metrics.rules(&sanitizer);
-                self.engine.replace(sanitizer.clone());
-                self.companion.iter().for_each(|own| own.replace(sanitizer.clone()));
-                tracing::info!(rules = count, "rules were read again and are in use");
+        let Reloaded { sanitizer, mut wrong, notes, is_behind } = self.rules.reload();
+        notes.iter().for_each(|note| tracing::warn!("{note}"));
+        if let Some(sanitizer) = sanitizer {
+            let count = sanitizer.rules().rules().len();
+            self.metrics.rules(&sanitizer);
+            self.engine.replace(sanitizer.clone());
+            self.companion.iter().for_each(|own| own.replace(sanitizer.clone()));
+            match wrong.is_empty() {
+                true => tracing::info!(rules = count, "rules were read again and are in use"),
+                false => tracing::warn!(
+                    rules = count,
+                    "what could be read again is in use, beside what was before"
+                ),
             }
-            Err(why) => wrong.push(why),
         }
+        self.readiness.is_behind.store(is_behind, Ordering::Relaxed);
         if let Some(tls) = &self.tls {
             wrong.extend(tls.reread().err().map(|bad| bad.to_string()));
         }
@@ -80,12 +88,14 @@ impl Reload {
         files(&*self.rules, &self.others)
     }
 
-    /// Reads everything again whenever `changed` says so. A configuration may name other files then, and folders come and
+    /// Reads everything again whenever `changed` says so, or the rules do. A configuration may name other files then, and folders come and
     /// go: what is watched is looked up each time, before anything is read, so that no change falls between the two.
     pub(super) async fn run(self: Arc<Self>, changed: Arc<Notify>, mut watched: Option<Watch>) {
         loop {
-            changed.notified().await;
-            sleep(BURST).await;
+            let due = self.rules.due().unwrap_or(Duration::MAX);
+            if timeout(due, changed.notified()).await.is_ok() {
+                sleep(BURST).await;
+            }
             // What has changed meanwhile is read now.
             let _ = timeout(Duration::ZERO, changed.notified()).await;
             drop(watched.take());
@@ -94,6 +104,7 @@ impl Reload {
             // A panic there is as good as a file that is wrong.
             if tokio::task::spawn_blocking(move || reload.reload()).await.is_err() {
                 self.metrics.event(metrics::Event::ReloadFailed);
+                self.readiness.is_behind.store(true, Ordering::Relaxed);
             }
         }
     }
@@ -109,25 +120,45 @@ pub(super) fn files(rules: &dyn Rules, others: &[PathBuf]) -> Vec<PathBuf> {
 }
 
 /// Watches files for as long as this is held.
-pub(super) struct Watch {
+pub struct Watch {
     _watcher: Option<Box<dyn Watcher + Send>>,
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Watch")
+    }
 }
 
 /// Tells `changed` when one of the files changes, or the link that leads to it. `None`: it cannot, and says so.
 pub(super) fn watch(files: Vec<PathBuf>, changed: &Arc<Notify>) -> Option<Watch> {
-    if files.is_empty() {
-        return Some(Watch { _watcher: None });
+    let changed = changed.clone();
+    let watch = watch_files(files, move || changed.notify_one());
+    if let Err(error) = &watch {
+        tracing::warn!(%error, "files cannot be watched; send SIGHUP when they change");
     }
-    match watcher(&files, changed.clone()) {
-        Ok(watcher) => Some(Watch { _watcher: Some(watcher) }),
-        Err(error) => {
-            tracing::warn!(%error, "files cannot be watched; send SIGHUP when they change");
-            None
-        }
-    }
+    watch.ok()
 }
 
-fn watcher(files: &[PathBuf], changed: Arc<Notify>) -> notify::Result<Box<dyn Watcher + Send>> {
+/// Calls `changed`, from another thread, when one of the files changes, or the link that leads to it. Changes come in
+/// bursts.
+/// # Errors
+/// They cannot be watched; what the system says.
+pub fn watch_files(
+    files: Vec<PathBuf>,
+    changed: impl Fn() + Clone + Send + 'static,
+) -> Result<Watch, String> {
+    if files.is_empty() {
+        return Ok(Watch { _watcher: None });
+    }
+    let watcher = watcher(&files, changed).map_err(|error| error.to_string())?;
+    Ok(Watch { _watcher: Some(watcher) })
+}
+
+fn watcher(
+    files: &[PathBuf],
+    changed: impl Fn() + Clone + Send + 'static,
+) -> notify::Result<Box<dyn Watcher + Send>> {
     let (mut folders, names): (Vec<PathBuf>, Vec<OsString>) = files.iter().map(|file| watched(file)).unzip();
     folders.sort();
     folders.dedup();
@@ -135,7 +166,7 @@ fn watcher(files: &[PathBuf], changed: Arc<Notify>) -> notify::Result<Box<dyn Wa
     let told = move |event: notify::Result<Event>| {
         // What was missed may have been a change.
         if event.map_or(true, |event| event.need_rescan() || is_of(&event, &watched, &names)) {
-            changed.notify_one();
+            changed();
         }
     };
     let start = |watcher: &mut dyn Watcher| {

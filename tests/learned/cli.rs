@@ -99,6 +99,50 @@ fn from_a_configuration() {
 }
 
 #[test]
+fn values_may_be_required() {
+    let word = [("DB_PASSWORD", SECRET), ("DB_USER", "postgres")];
+    let both = ["--learn-env", "DB_PASSWORD", "--learn-env", "DB_USER"];
+    let required = [&both[..], &["--learn-required"]].concat();
+    refuses(&required, &word, &["variable DB_USER is not learned", "all values are required"]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = write(folder.path(), "c.yaml", "learn: {env: [DB_PASSWORD, DB_USER], required: true}\n");
+    refuses(&["--config", &config], &word, &["variable DB_USER is not learned"]);
+    learns(&["--learn-env", "DB_PASSWORD", "--learn-required"], &word, "");
+}
+
+#[test]
+fn what_is_said_holds_no_value() {
+    // Written where a name belongs, or without what belongs before it.
+    refuses(&["--learn-env", "Sup3r-dead-4bee"], &[], &["is not set", "its name is not told"]);
+    for args in [
+        &["run", "dead-4bee"][..],
+        &["dead-4bee"],
+        &["filter", "--profile", "dead-4bee"],
+        &["filter", "--learn-min-length", "dead-4bee"],
+        &["filter", "--no-such=dead-4bee"],
+        &["filter", "-dead-4bee"],
+        &["audit", "dead-4bee"],
+    ] {
+        let (code, out, err) = run(args, &[], "");
+        assert_eq!((code, &*out), (Some(2), ""), "{args:?}");
+        assert!(!err.contains("dead-4bee") && err.contains("error: "), "{err}");
+    }
+    let (_, _, err) = run(&["filter", "--no-such"], &[], "");
+    assert!(err.contains("unexpected argument '--no-such'"), "{err}");
+    let (_, _, err) = run(&["filter", "--profile", "x"], &[], "");
+    assert!(err.contains("--profile <PROFILE>") && err.contains("strict"), "{err}");
+}
+
+#[cfg(all(feature = "pod", target_os = "linux"))]
+#[test]
+fn nor_does_what_is_said_of_a_program() {
+    let program = format!("/no/{SECRET}/x");
+    let (code, _, err) = run(&["run", "--learn-env", "X", "--", &program], &[("X", SECRET)], "");
+    assert_eq!(code, Some(127));
+    assert!(err.contains("cannot start /no/") && !err.contains(SECRET), "{err}");
+}
+
+#[test]
 fn explaining_shows_no_value() {
     let text = format!("with {SECRET} and {}\n", SECRET.replace('-', "%2d"));
     for format in ["text", "json"] {

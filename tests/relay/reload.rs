@@ -115,7 +115,7 @@ async fn learned_secrets_change_with_a_mounted_secret() {
     mount(folder.path(), "2026_11_01", &secret(1));
     std::os::unix::fs::symlink("..data/rules.toml", folder.path().join("password")).expect("a link");
     let pattern = folder.path().join("pass*").display().to_string();
-    let stage = Stage::new(Spoken::Http, taking(), &["--learn-file", &pattern]).await;
+    let stage = Stage::new(Spoken::Http, taking(), &["--learn-file", &pattern, "--learn-keep", "0s"]).await;
     let finds = async |number| {
         let came = through(&stage, &format!("with %68{} too", &secret(number)[1..])).await;
         holds(&came, b"learned-secret")
@@ -129,6 +129,50 @@ async fn learned_secrets_change_with_a_mounted_secret() {
     stage.sidecar.says("no file to learn from is named", 1).await;
     assert!(finds(2).await);
     assert_eq!(stage.sidecar.count("kasm_scrub_learned_values").await, 1);
+    stage.close().await;
+}
+
+/// Whether a secret is found that nothing but learning it would find.
+async fn learned(stage: &Stage, number: usize) -> bool {
+    let came = through(stage, &format!("with %68{} too", &secret(number)[1..])).await;
+    holds(&came, b"learned-secret")
+}
+
+#[tokio::test]
+async fn a_secret_that_was_replaced_is_found_for_a_while() {
+    let folder = folder();
+    let file = write(folder.path(), "password", &secret(1));
+    let stage = Stage::new(Spoken::Http, taking(), &["--learn-file", &file, "--learn-keep", "8s"]).await;
+    std::fs::write(&file, secret(2)).expect("a file");
+    until("the new one is found", async || learned(&stage, 2).await).await;
+    assert!(learned(&stage, 1).await, "who was started with it still has it");
+    until("the old one is forgotten", async || !learned(&stage, 1).await).await;
+    assert!(learned(&stage, 2).await);
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_rules_keeps_no_secret_from_being_learned() {
+    let folder = folder();
+    let (rules, file) =
+        (write(folder.path(), "rules.toml", RULES), write(folder.path(), "password", &secret(1)));
+    let stage = Stage::new(Spoken::Http, taking(), &["--rules", &rules, "--learn-file", &file]).await;
+    std::fs::write(&rules, "hunter").expect("a file");
+    stage.sidecar.counts(FAILED, 1).await;
+    assert!(learned(&stage, 1).await && !learned(&stage, 2).await);
+    std::fs::write(&file, secret(2)).expect("a file");
+    until("the new secret is found", async || learned(&stage, 2).await).await;
+    assert_eq!(finds(&stage).await, (true, false), "by the rules that were in use");
+    assert_eq!(stage.sidecar.admin("/readyz").await.status, 200);
+    // Nor does what is wrong with a secret keep rules from being used.
+    std::fs::remove_file(&file).expect("a file");
+    std::fs::write(&rules, MORE_RULES).expect("a file");
+    until("orders are found", async || finds(&stage).await == (false, true)).await;
+    until("it is not ready", async || stage.sidecar.admin("/readyz").await.status == 503).await;
+    assert!(learned(&stage, 2).await);
+    std::fs::write(&file, secret(3)).expect("a file");
+    until("it is ready again", async || stage.sidecar.admin("/readyz").await.status == 200).await;
+    assert!(learned(&stage, 3).await);
     stage.close().await;
 }
 

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
-use super::{CANARY, ONE_RULE, Running, command, dir, until};
+use super::{CANARY, ONE_RULE, Running, children_of, command, dir, status_of, until};
 
 #[test]
 fn a_reader_that_goes_away_is_the_programs_affair() {
@@ -54,4 +54,59 @@ fn what_does_not_fit_waits_for_room() {
     assert!(fs::read_to_string(&out).expect("text") == want + "password=[REDACTED:password]\n");
     let said = fs::read_to_string(&err).expect("text");
     assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+/// `run` with its stdout on a device that is always full.
+fn on_a_full_disk(drain: &str, script: &str) -> Running {
+    let mut command = command(&[ONE_RULE, &["--drain", drain]].concat(), &["sh", "-c", script]);
+    command.stdout(fs::File::options().write(true).open("/dev/full").expect("a full device"));
+    Running::of(command)
+}
+
+#[test]
+fn what_cannot_be_written_is_given_up_after_the_program() {
+    let ran = on_a_full_disk("300ms", "echo hello").end();
+    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    assert!(ran.err.contains("cannot write to stdout"), "{}", ran.err);
+    assert!(
+        ran.err.ends_with("6 bytes of the program's output could not be written and are lost\n"),
+        "{}",
+        ran.err
+    );
+    let ran = on_a_full_disk("300ms", "echo hello; sleep 1; echo more; exit 7").end();
+    assert_eq!(ran.code, Some(7), "{}", ran.err);
+    assert!(ran.err.contains("11 bytes of"), "{}", ran.err);
+}
+
+#[test]
+fn a_signal_gives_up_what_cannot_be_written() {
+    let running = on_a_full_disk("10m", "echo hello");
+    let pid = running.pid();
+    until("the program has ended", || children_of(pid).is_empty() && status_of(pid, "State").is_some());
+    // Not before it has: the signal would be the program's.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    running.kill("TERM");
+    let ran = running.end();
+    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    assert!(ran.err.contains("6 bytes of"), "{}", ran.err);
+}
+
+#[test]
+fn and_what_nobody_reads() {
+    let mut running = Running::start(
+        &[ONE_RULE, &["--drain", "10m"]].concat(),
+        "head -c 200000 /dev/zero | tr '\\0' x; echo; echo end >&2",
+    );
+    let mut err = std::io::BufReader::new(running.err.take().expect("stderr"));
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut err, &mut line).expect("text");
+    assert_eq!(line, "end\n");
+    let pid = running.pid();
+    until("the program has ended", || children_of(pid).is_empty());
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    running.kill("TERM");
+    assert_eq!(running.child.wait().expect("end").code(), Some(2));
+    let mut said = String::new();
+    err.read_to_string(&mut said).expect("text");
+    assert!(said.contains("could not be written and are lost"), "{said}");
 }

@@ -174,3 +174,23 @@ fn lines_stay_whole_where_both_are_one() {
     }
     assert_eq!((a, b), (40_000, 40_000));
 }
+
+/// The program is given a new secret while it runs, and writes it until it comes out scrubbed.
+#[test]
+fn secrets_are_learned_again_when_their_file_changes() {
+    let dir = dir();
+    let secret = dir.path().join("secret");
+    std::fs::write(&secret, "Dead-Beef-2626-Dead\n").expect("write");
+    let file = secret.display().to_string();
+    let script = format!(
+        "cat {file}; printf 'Beef-Dead-6262-Beef\\n' > {file}; while :; do cat {file}; sleep 0.05; done"
+    );
+    let options = [ONE_RULE, &["--learn-file", &file]].concat();
+    let mut running = Running::start(&options, &script);
+    assert_eq!(running.line(), "[REDACTED:learned-secret]\n");
+    until("the new one is found", || running.line() == "[REDACTED:learned-secret]\n");
+    assert_eq!(running.line(), "[REDACTED:learned-secret]\n");
+    running.kill("TERM");
+    let ran = running.end();
+    assert_eq!(ran.code, Some(143), "{}", ran.err);
+}

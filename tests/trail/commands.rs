@@ -46,7 +46,13 @@ fn a_filter_keeps_a_trail_without_values() {
     let lines = format!("password={CANARY}\nmail ann@example.com\n{{\"password\": \"{CANARY}\"}}\n");
     for threads in ["1", "3"] {
         let ran = scrub(dir.path(), &[&FILTER[..], &["--threads", threads]].concat(), &lines);
-        assert_eq!((ran.status.code(), text(&ran.stderr)), (Some(0), String::new()));
+        assert_eq!(ran.status.code(), Some(0));
+        let (opened, closed) = anchors(&text(&ran.stderr));
+        assert!(closed.starts_with("closed at entry "), "{closed}");
+        match threads {
+            "1" => assert_eq!(opened, "new"),
+            _ => assert!(opened.starts_with("went on at entry "), "{opened}"),
+        }
     }
     let trail = std::fs::read_to_string(dir.path().join("audit.jsonl")).expect("a trail");
     for secret in [CANARY, "ann", "example.com"] {
@@ -66,6 +72,55 @@ fn a_filter_keeps_a_trail_without_values() {
         {"source": "stdin", "rule": "password", "count": 4, "pseudonyms": 0},
     ]);
     assert_eq!(shown, want);
+}
+
+/// What a filter says of its trail when it opens and closes it, without the trail's id.
+fn anchors(said: &str) -> (String, String) {
+    let lines: Vec<&str> = said.lines().collect();
+    let [opened, closed] = lines[..] else { panic!("two lines: {said}") };
+    let id = closed
+        .strip_prefix("kasm-scrub: audit: trail ")
+        .expect("the trail")
+        .split(' ')
+        .next()
+        .expect("an id");
+    assert_eq!(id.len(), 32, "{said}");
+    let rest = |line: &str| line.replace("kasm-scrub: audit: ", "").replace("trail ", "").replace(id, "");
+    (rest(opened).trim().to_owned(), rest(closed).trim().to_owned())
+}
+
+#[test]
+fn what_is_said_of_a_trail_tells_later_whether_it_is_that() {
+    let dir = folder();
+    let first = text(&scrub(dir.path(), &FILTER, "password=hunter2\n").stderr);
+    let word = |before: &str, said: &str| -> String {
+        let at = said.rfind(before).expect(before) + before.len();
+        said[at..].split([' ', ',', '\n']).next().expect("a word").to_owned()
+    };
+    let (id, seq, head) = (word("audit: trail ", &first), word("entry ", &first), word("head ", &first));
+    scrub(dir.path(), &FILTER, "password=hunter2\n");
+    let anchors = ["--strict", "--trail", &id, "--expect-seq", &seq, "--head", &head];
+    let verify = [&["audit", "verify", "--key", "key"][..], &anchors, &["audit.jsonl"]].concat();
+    let verified = scrub(dir.path(), &verify, "");
+    assert_eq!(verified.status.code(), Some(0), "{verified:?}");
+    assert!(text(&verified.stdout).contains(&format!("trail {id}, entries 0 to ")), "{verified:?}");
+    std::fs::remove_file(dir.path().join("audit.jsonl")).expect("a trail");
+    scrub(dir.path(), &FILTER, "password=hunter2\n");
+    let verified = scrub(dir.path(), &verify, "");
+    assert_eq!(verified.status.code(), Some(1));
+    assert!(text(&verified.stdout).contains("another trail"), "{verified:?}");
+}
+
+#[test]
+fn without_a_key_nothing_is_said_to_be_authentic() {
+    let dir = folder();
+    scrub(dir.path(), &FILTER, "password=hunter2\n");
+    let refused = scrub(dir.path(), &["audit", "verify", "audit.jsonl"], "");
+    assert_eq!((refused.status.code(), text(&refused.stdout)), (Some(2), String::new()));
+    assert!(text(&refused.stderr).contains("--key"), "{refused:?}");
+    let chain = scrub(dir.path(), &["audit", "verify", "--chain-only", "audit.jsonl"], "");
+    assert_eq!(chain.status.code(), Some(0), "{chain:?}");
+    assert!(text(&chain.stdout).starts_with("chain ok (not authenticated): "), "{chain:?}");
 }
 
 #[test]
@@ -200,4 +255,32 @@ fn a_program_under_run_has_a_trail_of_both_streams() {
     assert!(has("run:stdout") && has("run:stderr") && !trail.contains(CANARY), "{trail}");
     let verified = scrub(dir.path(), &["audit", "verify", "--key", "key", "audit.jsonl"], "");
     assert_eq!(verified.status.code(), Some(0), "{verified:?}");
+}
+
+#[test]
+fn a_filter_that_is_told_to_end_closes_its_trail() {
+    use std::os::unix::process::ExitStatusExt;
+
+    let dir = folder();
+    for (times, (name, number)) in (1..).zip([("INT", 2), ("TERM", 15), ("HUP", 1)]) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kasm-scrub"));
+        command.args(FILTER).current_dir(dir.path());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("start");
+        let mut stdin = child.stdin.take().expect("stdin");
+        stdin.write_all(b"password=hunter2\nand a line that has ").expect("write");
+        let mut line = String::new();
+        let mut stdout = std::io::BufReader::new(child.stdout.take().expect("stdout"));
+        std::io::BufRead::read_line(&mut stdout, &mut line).expect("text");
+        assert_eq!(line, "password=[REDACTED:password]\n");
+        let killed = Command::new("sh").args(["-c", &format!("kill -{name} {}", child.id())]).status();
+        assert!(killed.expect("kill").success());
+        let mut rest = String::new();
+        std::io::Read::read_to_string(&mut stdout, &mut rest).expect("text");
+        assert_eq!(rest, "and a line that has ", "what was read is written");
+        assert_eq!(child.wait().expect("end").signal(), Some(number));
+        let verified = scrub(dir.path(), &["audit", "verify", "--strict", "--key", "key", "audit.jsonl"], "");
+        assert_eq!(verified.status.code(), Some(0), "{verified:?}");
+        assert!(text(&verified.stdout).contains(&format!("{times} findings")), "{verified:?}");
+    }
 }

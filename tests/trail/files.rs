@@ -199,3 +199,141 @@ fn nothing_is_lost_between_threads() {
     let summary = verify(&texts(&files(&path)), Wanted::default()).expect("a whole trail");
     assert_eq!(summary.findings, 4 * (499 * 500 / 2 + 500));
 }
+
+/// Writes until there are so many files more.
+fn rotate(path: &Path, limits: Limits, times: usize) {
+    let trail = open(path, limits).expect("a trail");
+    let inode = || fs::metadata(path).ok().map(|it| std::os::unix::fs::MetadataExt::ino(&it));
+    for _ in 0..times {
+        let before = inode();
+        while inode().is_none_or(|now| Some(now) == before) {
+            trail.note("stdin", "password", &RULES, None, 1);
+            trail.flush().expect("room");
+        }
+    }
+    trail.close().expect("room");
+}
+
+#[test]
+fn full_files_that_others_removed_are_told_for_good() {
+    let limits = Limits { keep: 6, ..SMALL };
+    for removed in [0, 2] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("audit.jsonl");
+        rotate(&path, limits, 4);
+        fs::remove_file(&files(&path)[removed]).expect("a full file");
+        let found = fault(verify(&texts(&files(&path)), Wanted::default()));
+        assert!(matches!(found, Some(Fault::Removed { .. } | Fault::Missing { .. })), "{found:?}");
+        for times in 1..=2 {
+            rotate(&path, limits, times);
+            // Of a hole what is behind it is a trail whose start is missing.
+            let behind = if removed == 0 { 0 } else { removed };
+            let found = fault(verify(&texts(&files(&path)[behind..]), Wanted::default()));
+            assert!(matches!(found, Some(Fault::Lost { .. })), "{removed}: {found:?}");
+        }
+        let all = texts(&files(&path)).concat();
+        let text = String::from_utf8(all).expect("text");
+        assert_eq!(text.matches("\"lost_from\"").count(), 1, "it is noted once");
+    }
+}
+
+#[test]
+fn files_that_only_have_the_name_count_for_nothing() {
+    let limits = Limits { keep: 2, ..SMALL };
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("audit.jsonl");
+    rotate(&path, limits, 1);
+    let first = fs::read(&files(&path)[0]).expect("a full file");
+    let named = |number: u64| dir.path().join(format!("audit.jsonl.{number:012}"));
+    for number in [1, 999_999_999_990, 999_999_999_991, 999_999_999_992] {
+        fs::write(named(number), "").expect("write");
+    }
+    // A true file under another number, and one that is no file.
+    fs::write(named(2), &first).expect("write");
+    fs::create_dir(named(3)).expect("a folder");
+    rotate(&path, limits, 1);
+    let planted =
+        |file: &Path| fs::read(file).is_ok_and(|text| text.is_empty()) || file == named(2) || file.is_dir();
+    let own = || files(&path).into_iter().filter(|file| !planted(file)).collect::<Vec<_>>();
+    assert_eq!(own().len(), 3, "none was removed for those");
+    let summary = verify(&texts(&own()), Wanted::default()).expect("a whole trail");
+    assert_eq!((summary.files, summary.first.map(|(seq, _)| seq)), (3, Some(0)));
+    rotate(&path, limits, 1);
+    assert_eq!(own().len(), 3);
+    verify(&texts(&own()), Wanted::default()).expect("a whole trail");
+    assert!(named(1).exists() && named(2).exists() && named(999_999_999_990).exists(), "they are not ours");
+}
+
+#[test]
+fn what_stands_behind_the_last_line_is_cut_off() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = written(dir.path());
+    let path = dir.path().join("other");
+    let zeros = |count| vec![0; count];
+    let half = [&b"{\"seq\":6,\"ti"[..], &zeros(4000)].concat();
+    for end in [zeros(1), zeros(4096), zeros(300_000), b"x".to_vec(), b"\xff\x00\x01".to_vec(), half] {
+        fs::write(&path, [&text[..], &end].concat()).expect("write");
+        go_on(&path, Limits::default());
+        let after = fs::read(&path).expect("the trail");
+        let said = format!("\"torn\":{}", end.len());
+        assert!(after.starts_with(&text) && String::from_utf8_lossy(&after).contains(&said), "{said}");
+        let summary = verify(&[after], Wanted::default()).expect("a whole trail");
+        assert_eq!(summary.resumed, 1);
+    }
+    // A file that was only just begun.
+    fs::write(&path, zeros(4096)).expect("write");
+    go_on(&path, Limits::default());
+    verify(&texts(&[path]), Wanted::default()).expect("a whole trail");
+}
+
+#[test]
+fn trails_under_one_key_are_told_apart() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let [one, two] = ["one", "two"].map(|name| dir.path().join(name));
+    [&one, &two].into_iter().for_each(|path| rotate(path, SMALL, 1));
+    let id =
+        |path: &Path| verify(&texts(&files(path)), Wanted::default()).expect("whole").trail.expect("an id");
+    let (own, other) = (id(&one), id(&two));
+    assert_ne!(own, other);
+    go_on(&one, SMALL);
+    let wanted = |trail| Wanted { trail: Some(trail), ..Wanted::default() };
+    let all = texts(&files(&one));
+    assert_eq!(fault(verify(&all, wanted(own))), None);
+    assert_eq!(fault(verify(&all, wanted(other))), Some(Fault::OtherTrail(own)));
+    // Removed, and begun anew.
+    files(&one).iter().for_each(|file| fs::remove_file(file).expect("a file"));
+    go_on(&one, SMALL);
+    assert!(matches!(fault(verify(&texts(&files(&one)), wanted(own))), Some(Fault::OtherTrail(_))));
+}
+
+#[test]
+fn a_crash_is_no_crash_to_who_is_strict() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = written(dir.path());
+    let strict = Wanted { strict: true, ..Wanted::default() };
+    assert_eq!(fault(verify(&[&text], strict.clone())), None);
+    let path = dir.path().join("other");
+    let whole = memchr::memchr_iter(b'\n', &text).nth(1).expect("a line") + 1;
+    fs::write(&path, &text[..whole]).expect("write");
+    go_on(&path, Limits::default());
+    let all = texts(&[path]);
+    assert_eq!(fault(verify(&all, Wanted::default())), None);
+    assert_eq!(fault(verify(&all, strict)), Some(Fault::Resumed { times: 1, loose: 1 }));
+}
+
+#[test]
+fn a_trail_behind_a_link_stands_where_the_link_leads() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let folder = dir.path().join("elsewhere");
+    fs::create_dir(&folder).expect("a folder");
+    let link = dir.path().join("audit.jsonl");
+    std::os::unix::fs::symlink(folder.join("real.jsonl"), &link).expect("a link");
+    let trail = open(&link, SMALL).expect("a new trail");
+    while files(&folder.join("real.jsonl")).len() < 3 {
+        trail.note("stdin", "password", &RULES, None, 1);
+        trail.flush().expect("room");
+    }
+    trail.close().expect("room");
+    assert!(fs::symlink_metadata(&link).expect("a link").is_symlink());
+    verify(&texts(&files(&folder.join("real.jsonl"))), Wanted::default()).expect("a whole trail");
+}

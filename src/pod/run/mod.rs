@@ -2,9 +2,10 @@
 //!
 //! Invariants:
 //! - Each stream is scrubbed by itself and in order. Nothing is dropped: what cannot be written waits, and so does the
-//!   program.
-//! - Nothing ends before both streams do, whatever signals come; only who was left behind by the program, and still has
-//!   a pipe, is waited for no longer than was said.
+//!   program. Only when that has ended is it given up: when SIGTERM comes, or after as long as was said. How much was lost
+//!   is told.
+//! - Nothing else ends before both streams do, whatever signals come; only who was left behind by the program, and still
+//!   has a pipe, is waited for no longer than was said.
 //! - If this process dies, the pipes break: the program's next write fails, and nothing goes past us.
 //! - It holds no file but what it was given, and everything else the program inherits as it was.
 //!
@@ -12,6 +13,7 @@
 
 mod outlet;
 mod parent;
+mod patience;
 mod signals;
 mod stdio;
 mod stream;
@@ -20,13 +22,14 @@ mod terminal;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::ErrorKind;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use rustix::process::Rlimit;
 
 use crate::finding::RuleIndex;
 use crate::redact::Pseudonym;
+use crate::sanitize::Sanitizer;
 
 pub use parent::{Ended, Failed, Parent};
 pub use signals::Signals;
@@ -44,9 +47,33 @@ pub struct Program {
     pub group: bool,
     /// How long those it leaves behind may keep a stream open.
     pub linger: Duration,
+    /// How long what cannot be written is tried again once it has ended.
+    pub drain: Duration,
     /// The limit of its core dumps. This process may have lowered its own, which the program inherits; it gets this one
     /// as soon as it has started.
     pub core: Rlimit,
+}
+
+/// The rules that streams are scrubbed by, which may be replaced while the program goes on: a stream goes over to others
+/// where it is settled.
+#[derive(Debug)]
+pub struct Rules(RwLock<Arc<Sanitizer>>);
+
+impl Rules {
+    /// These are in use.
+    pub fn new(sanitizer: Arc<Sanitizer>) -> Self {
+        Self(RwLock::new(sanitizer))
+    }
+
+    /// The rules in use.
+    pub fn sanitizer(&self) -> Arc<Sanitizer> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Goes over to others.
+    pub fn replace(&self, sanitizer: Arc<Sanitizer>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = sanitizer;
+    }
 }
 
 /// Which streams of the program are terminals.

@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! - What is handed over is written: what fails is tried again, and whoever writes waits. Only a reader that has gone ends
-//!   that.
+//!   that, or who writes.
 //! - Nothing of ours is written within a line of the program, and nobody waits for saying something.
 
 use std::collections::VecDeque;
@@ -23,9 +23,23 @@ const MESSAGES: usize = 64;
 /// How long the last of them wait for room.
 const LAST: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
-/// Who read this has gone, and nothing more is to be written.
+/// Why nothing more is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Closed;
+pub(super) enum Closed {
+    /// Who read this has gone.
+    Gone,
+    /// It cannot be written now, and is not to be tried again.
+    GivenUp,
+}
+
+/// Who writes: told of what failed, and asked whether it is to be tried again.
+pub(super) trait Writer {
+    /// Something has failed. Whether it is to be tried again.
+    fn failed(&mut self, error: &io::Error) -> bool;
+
+    /// It waits for room. Whether it is to wait on.
+    fn waits(&mut self) -> bool;
+}
 
 /// A file that lines are written to.
 #[derive(Debug)]
@@ -50,12 +64,12 @@ impl Outlet {
         Self { file, state: Mutex::default(), freed: Condvar::new() }
     }
 
-    /// Writes some pieces and waits until they are taken. `trouble` learns of what failed and is tried again, once.
+    /// Writes some pieces and waits until they are taken.
     pub(super) fn write(
         &self,
         pieces: &mut [IoSlice<'_>],
         ends_line: bool,
-        trouble: &mut dyn FnMut(&io::Error),
+        writer: &mut dyn Writer,
     ) -> Result<(), Closed> {
         let mut state = self.lock();
         while state.is_busy {
@@ -64,8 +78,8 @@ impl Outlet {
         state.is_busy = true;
         let messages = if state.is_in_line { VecDeque::new() } else { mem::take(&mut state.messages) };
         drop(state);
-        let said = messages.iter().try_for_each(|text| self.put(&mut [IoSlice::new(text)], trouble));
-        let written = said.and_then(|()| self.put(pieces, trouble));
+        let said = messages.iter().try_for_each(|text| self.put(&mut [IoSlice::new(text)], writer));
+        let written = said.and_then(|()| self.put(pieces, writer));
         let mut state = self.lock();
         state.is_busy = false;
         state.is_in_line = !ends_line;
@@ -118,7 +132,7 @@ impl Outlet {
         }
     }
 
-    fn put(&self, mut pieces: &mut [IoSlice<'_>], trouble: &mut dyn FnMut(&io::Error)) -> Result<(), Closed> {
+    fn put(&self, mut pieces: &mut [IoSlice<'_>], writer: &mut dyn Writer) -> Result<(), Closed> {
         let [first, longest] = WAITS;
         let mut wait = first;
         // Pieces that are empty are passed over: a write of nothing is no failure.
@@ -136,15 +150,16 @@ impl Outlet {
             match error.kind() {
                 ErrorKind::Interrupted => {}
                 // Someone has made it non-blocking for all who have it.
-                ErrorKind::WouldBlock => {
-                    let _ = poll(&mut [PollFd::new(&self.file, PollFlags::OUT)], None);
+                ErrorKind::WouldBlock if writer.waits() => {
+                    let _ = poll(&mut [PollFd::new(&self.file, PollFlags::OUT)], Some(&LAST));
                 }
-                _ if self.is_gone(&error) => return Err(Closed),
-                _ => {
-                    trouble(&error);
+                ErrorKind::WouldBlock => return Err(Closed::GivenUp),
+                _ if self.is_gone(&error) => return Err(Closed::Gone),
+                _ if writer.failed(&error) => {
                     thread::sleep(wait);
                     wait = longest.min(wait * 2);
                 }
+                _ => return Err(Closed::GivenUp),
             }
         }
         Ok(())
@@ -167,8 +182,22 @@ mod tests {
 
     use super::*;
 
+    /// Tries so often again.
+    struct Tries(usize);
+
+    impl Writer for Tries {
+        fn failed(&mut self, _: &io::Error) -> bool {
+            self.0 = self.0.saturating_sub(1);
+            self.0 > 0
+        }
+
+        fn waits(&mut self) -> bool {
+            true
+        }
+    }
+
     fn write(outlet: &Outlet, text: &str) -> Result<(), Closed> {
-        outlet.write(&mut [IoSlice::new(text.as_bytes())], text.ends_with('\n'), &mut |_| {})
+        outlet.write(&mut [IoSlice::new(text.as_bytes())], text.ends_with('\n'), &mut Tries(3))
     }
 
     fn outlet() -> (io::PipeReader, Outlet) {
@@ -215,7 +244,13 @@ mod tests {
     fn a_reader_that_has_gone_ends_it() {
         let (reader, outlet) = outlet();
         drop(reader);
-        assert_eq!(write(&outlet, "a\n"), Err(Closed));
-        assert_eq!(write(&outlet, "b\n"), Err(Closed));
+        assert_eq!(write(&outlet, "a\n"), Err(Closed::Gone));
+        assert_eq!(write(&outlet, "b\n"), Err(Closed::Gone));
+    }
+
+    #[test]
+    fn what_fails_is_tried_until_it_is_given_up() {
+        let outlet = Outlet::new(File::options().write(true).open("/dev/full").expect("a full device"));
+        assert_eq!(write(&outlet, "a\n"), Err(Closed::GivenUp));
     }
 }

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{
@@ -14,18 +14,23 @@ use rustix::process::{
 };
 use rustix::termios::{isatty, tcgetpgrp, tcsetpgrp};
 
+use super::patience::{Patience, Waiting};
 use super::signals::{Caught, Signals};
 use super::stdio::Stdio;
 use super::stream::{Inlet, Stream};
-use super::{Name, Program, Voice, Watch};
-use crate::sanitize::Sanitizer;
+use super::{Name, Program, Rules, Voice, Watch};
 
 /// The stack of a stream's thread: as much as a program's first thread commonly has.
 const STACK: usize = 8 << 20;
 
 /// How the program ended: what its exit status was, 128 and the number of the signal if one ended it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ended(pub u8);
+pub struct Ended {
+    /// That status.
+    pub status: u8,
+    /// How many bytes that it had written could not be, and are lost.
+    pub lost: u64,
+}
 
 /// Why there is no program.
 #[derive(Debug)]
@@ -58,7 +63,11 @@ pub struct Parent {
     done: OwnedFd,
     /// Ends the streams.
     stop: Option<PipeWriter>,
+    patience: Arc<Patience>,
 }
+
+/// How often it is looked whether streams are held up, once the program has ended.
+const LOOK: Duration = Duration::from_millis(200);
 
 impl Parent {
     /// Puts our stdout and stderr behind pipes, and starts to scrub what comes out of these.
@@ -67,7 +76,7 @@ impl Parent {
     pub fn new(
         program: Program,
         signals: Signals,
-        sanitizer: &Arc<Sanitizer>,
+        rules: &Arc<Rules>,
         watch: &Arc<dyn Watch>,
     ) -> Result<Self, Failed> {
         let ready = || {
@@ -77,9 +86,16 @@ impl Parent {
             Ok((stdio, inlets, stop, done, doing))
         };
         let (stdio, inlets, stop, done, doing) = ready().map_err(Failed::Unready)?;
-        let mut parent =
-            Self { program, signals, stdio, streams: Vec::new(), done: done.into(), stop: Some(stop) };
-        match parent.scrub(inlets, &doing, sanitizer, watch) {
+        let mut parent = Self {
+            program,
+            signals,
+            stdio,
+            streams: Vec::new(),
+            done: done.into(),
+            stop: Some(stop),
+            patience: Arc::default(),
+        };
+        match parent.scrub(inlets, &doing, rules, watch) {
             Ok(()) => Ok(parent),
             Err(error) => {
                 drop(doing);
@@ -132,7 +148,7 @@ impl Parent {
         &mut self,
         inlets: [Inlet; 2],
         doing: &PipeWriter,
-        sanitizer: &Arc<Sanitizer>,
+        rules: &Arc<Rules>,
         watch: &Arc<dyn Watch>,
     ) -> io::Result<()> {
         for ((name, inlet), outlet) in
@@ -144,8 +160,9 @@ impl Parent {
                 inlet,
                 outlet: outlet.clone(),
                 voice: self.stdio.outlets[1].clone(),
-                sanitizer: sanitizer.clone(),
+                rules: rules.clone(),
                 watch: watch.clone(),
+                patience: self.patience.clone(),
             };
             let thread = thread::Builder::new().name(name.as_str().to_owned()).stack_size(STACK);
             self.streams.push(thread.spawn(move || {
@@ -169,6 +186,7 @@ impl Parent {
         let mut ended = None;
         let mut deadline = None;
         let mut is_done = false;
+        let mut waiting = Waiting::new(self.program.drain);
         loop {
             if ended.is_none() {
                 ended = reap(target.child);
@@ -179,14 +197,21 @@ impl Parent {
             } else {
                 reap(target.child);
             }
-            if let (Some(ended), true) = (ended, is_done) {
-                return ended;
+            if let Some(status) = ended
+                && (is_done || waiting.is_over(&self.patience))
+            {
+                return Ended { status, lost: self.patience.lost() };
             }
             if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 (self.stop, deadline) = (None, None);
             }
-            is_done |= self.wait_once(deadline, is_done);
+            // How a stream is held up nobody tells.
+            let look = ended.map(|_| Instant::now() + LOOK);
+            is_done |= self.wait_once(deadline.into_iter().chain(look).min(), is_done);
             for caught in self.signals.take() {
+                if ended.is_some() && caught.signal == Signal::TERM {
+                    waiting.give_up(&self.patience);
+                }
                 let to = if ended.is_none() || target.is_group { Some(target) } else { None };
                 self.stdio.forward(caught, to);
             }
@@ -262,7 +287,7 @@ impl Stdio {
 
 /// Takes all children that have ended; how the program did, if it is among them. When a terminal has stopped it, we stop as
 /// well: whoever started us waits for that.
-fn reap(child: Pid) -> Option<Ended> {
+fn reap(child: Pid) -> Option<u8> {
     let mut ended = None;
     while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
         if pid != child {
@@ -277,9 +302,9 @@ fn reap(child: Pid) -> Option<Ended> {
     ended
 }
 
-fn how(status: WaitStatus) -> Option<Ended> {
+fn how(status: WaitStatus) -> Option<u8> {
     let code = status.exit_status().or_else(|| status.terminating_signal().map(|signal| 128 + signal))?;
-    Some(Ended(u8::try_from(code).unwrap_or(u8::MAX)))
+    Some(u8::try_from(code).unwrap_or(u8::MAX))
 }
 
 /// Stops this process until it is told to go on. The first process of a container cannot be stopped.

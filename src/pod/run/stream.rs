@@ -4,7 +4,7 @@
 //! to. A block is written when all of it was scrubbed, so that nothing of it is out if that panics.
 
 use std::fs::File;
-use std::io::{ErrorKind, IoSlice, Read};
+use std::io::{self, ErrorKind, IoSlice, Read};
 use std::mem;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::outlet::{Closed, Outlet};
-use super::{Event, Name, Watch};
+use super::outlet::{Closed, Outlet, Writer};
+use super::patience::Patience;
+use super::{Event, Name, Rules, Watch};
 use crate::finding::{Finding, RuleIndex};
 use crate::pod::{Draft, Guard};
 use crate::redact::Pseudonym;
@@ -210,18 +211,15 @@ pub(super) struct Stream {
     pub(super) outlet: Arc<Outlet>,
     /// Where things are said.
     pub(super) voice: Arc<Outlet>,
-    pub(super) sanitizer: Arc<Sanitizer>,
+    pub(super) rules: Arc<Rules>,
     pub(super) watch: Arc<dyn Watch>,
+    pub(super) patience: Arc<Patience>,
 }
 
 impl Stream {
     /// Runs until the stream has ended or nobody reads what comes out. Then its other end breaks, too.
     pub(super) fn run(mut self) {
-        let mut work = Working {
-            guard: Guard::new(self.sanitizer.clone()),
-            written: Written { sanitizer: Some(self.sanitizer.clone()), ..Written::default() },
-            said: [false; 2],
-        };
+        let mut work = Working::by(self.rules.sanitizer());
         let mut buffer = vec![0; BLOCK];
         // The buffer begins with so many bytes of a line that has not ended.
         let mut rest = 0;
@@ -237,8 +235,13 @@ impl Stream {
                 None if len == buffer.len() => len,
                 None => 0,
             };
-            if whole > 0 && self.pass(&mut work, &buffer[..whole]).is_err() {
-                break Err(Closed);
+            if whole > 0
+                && let Err(closed) = self.pass(&mut work, &buffer[..whole])
+            {
+                if closed == Closed::GivenUp {
+                    self.count_lost(len - whole);
+                }
+                break Err(closed);
             }
             buffer.copy_within(whole..len, 0);
             rest = len - whole;
@@ -248,8 +251,15 @@ impl Stream {
         }
     }
 
+    /// Counts what was read behind a block that could not be written, and what is in the pipe now.
+    fn count_lost(&self, read: usize) {
+        let unread = rustix::io::ioctl_fionread(&self.inlet.file).unwrap_or(0);
+        self.patience.add(self.name, read as u64 + unread);
+    }
+
     /// Scrubs and writes a block.
     fn pass(&self, work: &mut Working, block: &[u8]) -> Result<(), Closed> {
+        work.follow(self.rules.sanitizer());
         work.written.begin(block);
         if !work.guard.push(block, &mut work.written) {
             self.tell(work, Event::Undecided(self.name));
@@ -272,17 +282,32 @@ impl Stream {
         let ends_line = written.ends_line(block);
         let mut pieces = written.pieces.iter().map(|&piece| written.piece(piece, block)).peekable();
         let mut done = Ok(());
-        while !self.watch.may_pass() {
-            thread::sleep(HOLD);
+        let mut left: usize = written.pieces.iter().map(|&piece| written.piece(piece, block).len()).sum();
+        self.patience.left(self.name, left as u64);
+        while done.is_ok() && !self.watch.may_pass() {
+            self.patience.hold(self.name, true);
+            if self.patience.is_over() {
+                done = Err(Closed::GivenUp);
+            } else {
+                thread::sleep(HOLD);
+            }
         }
         while done.is_ok() && pieces.peek().is_some() {
             let mut some = [IoSlice::new(&[]); PIECES];
             let taken =
                 some.iter_mut().zip(&mut pieces).map(|(slot, piece)| *slot = IoSlice::new(piece)).count();
             let is_last = pieces.peek().is_none();
-            done = self.outlet.write(&mut some[..taken], is_last && ends_line, &mut |error| {
-                self.tell(work, Event::Held(self.name, error.kind()));
-            });
+            let bytes: usize = some[..taken].iter().map(|piece| piece.len()).sum();
+            let mut writer = Writing { stream: self, work };
+            done = self.outlet.write(&mut some[..taken], is_last && ends_line, &mut writer);
+            if done.is_ok() {
+                left -= bytes;
+                self.patience.left(self.name, left as u64);
+            }
+        }
+        if done != Err(Closed::GivenUp) {
+            self.patience.hold(self.name, false);
+            self.patience.left(self.name, 0);
         }
         if done.is_ok() && !written.found.is_empty() {
             self.watch.found(self.name, &written.found, &written.named);
@@ -306,12 +331,49 @@ impl Stream {
     }
 }
 
+/// A stream while it writes.
+struct Writing<'s> {
+    stream: &'s Stream,
+    work: &'s mut Working,
+}
+
+impl Writer for Writing<'_> {
+    fn failed(&mut self, error: &io::Error) -> bool {
+        let Self { stream, work } = self;
+        stream.patience.hold(stream.name, true);
+        stream.tell(work, Event::Held(stream.name, error.kind()));
+        !stream.patience.is_over()
+    }
+
+    fn waits(&mut self) -> bool {
+        !self.stream.patience.is_over()
+    }
+}
+
 /// What a stream works with.
 struct Working {
     guard: Guard,
     written: Written,
     /// That something could not be decided; that something could not be written.
     said: [bool; 2],
+}
+
+impl Working {
+    fn by(sanitizer: Arc<Sanitizer>) -> Self {
+        Self {
+            guard: Guard::new(sanitizer.clone()),
+            written: Written { sanitizer: Some(sanitizer), ..Written::default() },
+            said: [false; 2],
+        }
+    }
+
+    /// Goes over to other rules, if the stream is settled.
+    fn follow(&mut self, sanitizer: Arc<Sanitizer>) {
+        if !Arc::ptr_eq(&sanitizer, self.guard.sanitizer()) && self.guard.is_settled() {
+            self.guard = Guard::new(sanitizer.clone());
+            self.written.sanitizer = Some(sanitizer);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,238 @@
+//! Where a sanitizer comes from while a command goes on: rules and learned values, read when it starts and again when files
+//! change.
+//!
+//! Invariants:
+//! - What is wrong with rules keeps no new value from being found, and what is wrong with a value keeps no new rule from
+//!   being used: of each, what was read last without a fault is in use.
+//! - A value that another has taken the place of is found for a while longer: programs that were started with it still write
+//!   it, and so do files that lag behind. Then it is wiped.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::setup::{Dates, Made, REPLACED, SanitizerOptions, Texts};
+use super::{Refusal, say};
+use crate::Sanitizer;
+use crate::config::{Config, Learn};
+use crate::learned::Named;
+use crate::relay::Reloaded;
+use crate::rules::Profile;
+use crate::scan::Format;
+
+/// Rules and learned values that are read more than once.
+pub(super) struct Source {
+    options: SanitizerOptions,
+    format: Option<Format>,
+    state: Mutex<State>,
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Source").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+#[derive(Default)]
+struct State {
+    /// What is in use.
+    texts: Option<Texts>,
+    values: Values,
+}
+
+impl Source {
+    /// Reads nothing yet.
+    pub(super) fn new(options: SanitizerOptions, format: Option<Format>) -> Self {
+        Self { options, format, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads everything for the first time.
+    pub(super) fn load(&self) -> Result<(Arc<Sanitizer>, Profile), Refusal> {
+        let mut state = self.state();
+        let texts = self.options.read()?;
+        let learn = texts.config()?.learn;
+        let named = self.options.learn.read(&learn, self.options.base())?;
+        state.values.take(named, self.options.learn.keep(&learn), Instant::now());
+        let Made { sanitizer, profile, notes, refused } =
+            self.options.make(&texts, self.format, state.values.all(), Dates::Checked)?;
+        self.options.learn.require(&learn, &refused).map_err(Refusal)?;
+        notes.iter().for_each(|note| say(note));
+        state.texts = Some(texts);
+        Ok((Arc::new(sanitizer), profile))
+    }
+
+    /// Reads everything again.
+    pub(super) fn reload(&self) -> Reloaded {
+        let mut state = self.state();
+        let mut reloaded = Reloaded::default();
+        let config = self.options.configuration().ok();
+        let config = config.or_else(|| state.texts.as_ref()?.config().ok());
+        let learn = config.map(|config: Config| config.learn).unwrap_or_default();
+        self.read_values(&learn, &mut state, &mut reloaded);
+        let fresh = self.options.read().and_then(|texts| {
+            let made = self.options.make(&texts, self.format, state.values.all(), Dates::Checked)?;
+            Ok((texts, made))
+        });
+        match fresh {
+            Ok((texts, made)) => {
+                state.texts = Some(texts);
+                self.use_made(&learn, made, &mut reloaded);
+            }
+            Err(Refusal(why)) => {
+                reloaded.wrong.push(why);
+                self.make_again(&learn, &state, &mut reloaded);
+            }
+        }
+        reloaded
+    }
+
+    /// Reads the values again; the rules stay as they are.
+    #[cfg(target_os = "linux")]
+    pub(super) fn relearn(&self) -> Reloaded {
+        let mut state = self.state();
+        let mut reloaded = Reloaded::default();
+        let learn = Self::learn_in_use(&state);
+        self.read_values(&learn, &mut state, &mut reloaded);
+        self.make_again(&learn, &state, &mut reloaded);
+        reloaded
+    }
+
+    fn learn_in_use(state: &State) -> Learn {
+        let config = state.texts.as_ref().and_then(|texts| texts.config().ok());
+        config.map(|config| config.learn).unwrap_or_default()
+    }
+
+    /// Reads the values; those that cannot be read stay as they were, all of them.
+    fn read_values(&self, learn: &Learn, state: &mut State, reloaded: &mut Reloaded) {
+        let now = Instant::now();
+        state.values.expire(now);
+        match self.options.learn.read(learn, self.options.base()) {
+            Ok(named) => state.values.take(named, self.options.learn.keep(learn), now),
+            Err(Refusal(why)) => {
+                reloaded.wrong.push(why);
+                reloaded.is_behind = true;
+            }
+        }
+    }
+
+    /// Makes a sanitizer of the rules in use and the values that are known now.
+    fn make_again(&self, learn: &Learn, state: &State, reloaded: &mut Reloaded) {
+        let Some(texts) = &state.texts else { return };
+        match self.options.make(texts, self.format, state.values.all(), Dates::AsTheyWere) {
+            Ok(made) => self.use_made(learn, made, reloaded),
+            // It was made of the same rules before.
+            Err(Refusal(why)) => {
+                reloaded.wrong.push(why);
+                reloaded.is_behind = true;
+            }
+        }
+    }
+
+    fn use_made(&self, learn: &Learn, made: Made, reloaded: &mut Reloaded) {
+        let Made { sanitizer, profile: _, notes, refused } = made;
+        reloaded.notes.extend(notes);
+        if let Err(why) = self.options.learn.require(learn, &refused) {
+            reloaded.wrong.push(why);
+            reloaded.is_behind = true;
+        }
+        reloaded.sanitizer = Some(Arc::new(sanitizer));
+    }
+
+    /// All files that are read.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        self.options.files()
+    }
+
+    /// The files that values are learned from.
+    #[cfg(target_os = "linux")]
+    pub(super) fn learned_files(&self) -> Vec<PathBuf> {
+        self.options.learned_files(&Self::learn_in_use(&self.state()))
+    }
+
+    /// When the next value is to be forgotten.
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.state().values.due(Instant::now())
+    }
+}
+
+/// The most sets of values that were replaced; beyond it the oldest goes before its time.
+const MOST_REPLACED: usize = 16;
+
+/// Values, and those that they have taken the place of.
+#[derive(Debug, Default)]
+struct Values {
+    now: Vec<Named>,
+    /// Until when they are found.
+    replaced: Vec<(Instant, Vec<Named>)>,
+}
+
+impl Values {
+    /// Takes new values; those that are not among them are found for a while longer.
+    fn take(&mut self, new: Vec<Named>, keep: Duration, now: Instant) {
+        let mut old = std::mem::replace(&mut self.now, new);
+        old.retain(|old| self.now.iter().all(|new| *new.value != *old.value));
+        if old.is_empty() || keep.is_zero() {
+            return;
+        }
+        old.iter_mut().for_each(|old| old.name.push_str(REPLACED));
+        if self.replaced.len() == MOST_REPLACED {
+            self.replaced.remove(0);
+        }
+        self.replaced.push((now + keep, old));
+    }
+
+    /// Forgets those whose time is over.
+    fn expire(&mut self, now: Instant) {
+        self.replaced.retain(|(until, _)| *until > now);
+    }
+
+    /// How long until the next one is to be forgotten.
+    fn due(&self, now: Instant) -> Option<Duration> {
+        self.replaced.iter().map(|(until, _)| until.saturating_duration_since(now)).min()
+    }
+
+    /// All that are to be found.
+    fn all(&self) -> Vec<Named> {
+        self.now.iter().chain(self.replaced.iter().flat_map(|(_, old)| old)).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(value: &str) -> Named {
+        Named { name: "file a".to_owned(), value: value.as_bytes().to_vec().into() }
+    }
+
+    fn check(values: &Values, want: &[&str]) {
+        let all = values.all();
+        let got: Vec<_> = all.iter().map(|named| std::str::from_utf8(&named.value).expect("text")).collect();
+        assert_eq!(got, want);
+    }
+
+    #[test]
+    fn replaced_values_are_found_for_a_while() {
+        let (mut values, now, hour) = (Values::default(), Instant::now(), Duration::from_secs(3600));
+        values.take(vec![named("DeadBeef1"), named("stays")], hour, now);
+        values.take(vec![named("DeadBeef2"), named("stays")], hour, now);
+        check(&values, &["DeadBeef2", "stays", "DeadBeef1"]);
+        values.take(vec![named("DeadBeef3")], hour, now + hour / 2);
+        values.expire(now + hour);
+        check(&values, &["DeadBeef3", "DeadBeef2", "stays"]);
+        assert_eq!(values.due(now + hour), Some(hour / 2));
+        values.expire(now + 2 * hour);
+        check(&values, &["DeadBeef3"]);
+        assert_eq!(values.due(now), None);
+        values.take(Vec::new(), Duration::ZERO, now);
+        check(&values, &[]);
+        for number in 0..2 * MOST_REPLACED {
+            values.take(vec![named(&number.to_string())], hour, now);
+        }
+        assert_eq!(values.all().len(), MOST_REPLACED + 1);
+    }
+}
