@@ -21,25 +21,30 @@ pub struct Account {
     pub bytes: u64,
     /// Those with findings.
     pub(super) changed: Vec<(String, Counts)>,
-    /// Names that were scrubbed, as they are now.
+    /// What was found beside content: in names, comments, owners, and where links lead.
+    pub(super) beside: Vec<(String, Counts)>,
+    /// Names that were changed, as they are now.
     pub renamed: Vec<String>,
     /// What was left out, and why.
     pub left: Vec<(String, Why)>,
-    /// What was copied as it was, because that was asked for.
-    pub raw: Vec<String>,
+    /// What was copied as it was, because that was asked for, and how many findings it would have had.
+    pub raw: Vec<(String, u64)>,
+    /// Whether there is a bundle.
+    pub written: bool,
 }
 
 /// A place in an account to go back to: of an archive that is left out, nothing inside counts.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Mark(u64, u64, [usize; 4]);
+pub(super) struct Mark(u64, u64, [usize; 5]);
 
 impl Account {
     /// Adds what became of another input.
     pub(super) fn add(&mut self, other: Self) {
-        let Self { scrubbed, bytes, changed, renamed, left, raw } = other;
+        let Self { scrubbed, bytes, changed, beside, renamed, left, raw, written: _ } = other;
         self.scrubbed += scrubbed;
         self.bytes += bytes;
         self.changed.extend(changed);
+        self.beside.extend(beside);
         self.renamed.extend(renamed);
         self.left.extend(left);
         self.raw.extend(raw);
@@ -47,27 +52,40 @@ impl Account {
 
     /// Where it stands.
     pub(super) fn mark(&self) -> Mark {
-        let Self { scrubbed, bytes, changed, renamed, left, raw } = self;
-        Mark(*scrubbed, *bytes, [changed.len(), renamed.len(), left.len(), raw.len()])
+        let Self { scrubbed, bytes, changed, beside, renamed, left, raw, written: _ } = self;
+        Mark(*scrubbed, *bytes, [changed.len(), beside.len(), renamed.len(), left.len(), raw.len()])
     }
 
     /// Forgets what came since.
     pub(super) fn go_back(&mut self, Mark(scrubbed, bytes, lens): Mark) {
         (self.scrubbed, self.bytes) = (scrubbed, bytes);
         self.changed.truncate(lens[0]);
-        self.renamed.truncate(lens[1]);
-        self.left.truncate(lens[2]);
-        self.raw.truncate(lens[3]);
+        self.beside.truncate(lens[1]);
+        self.renamed.truncate(lens[2]);
+        self.left.truncate(lens[3]);
+        self.raw.truncate(lens[4]);
     }
 
-    /// How many findings there were in files.
+    /// Notes what was found in something of `label` that is no content.
+    pub(super) fn note(&mut self, label: &str, what: &str, found: Counts) {
+        if !found.is_empty() {
+            self.beside.push((format!("{label} ({what})"), found));
+        }
+    }
+
+    /// All that something was found in.
+    fn found(&self) -> impl Iterator<Item = &(String, Counts)> {
+        self.changed.iter().chain(&self.beside)
+    }
+
+    /// How many findings there were, in content and beside it.
     pub fn findings(&self) -> u64 {
-        self.changed.iter().flat_map(|(_, counts)| counts.values()).sum()
+        self.found().flat_map(|(_, counts)| counts.values()).sum()
     }
 
-    /// Whether something was found, in a file or a name.
+    /// Whether something was found.
     pub fn has_findings(&self) -> bool {
-        !self.changed.is_empty() || !self.renamed.is_empty()
+        self.found().next().is_some()
     }
 
     /// How many of what was left out should not have been.
@@ -85,8 +103,7 @@ impl Account {
 
     /// The report, for machines.
     pub fn to_json(&self, rules: &Ruleset) -> String {
-        let all =
-            self.changed.iter().flat_map(|(_, counts)| counts.iter().map(|(&rule, &count)| (rule, count)));
+        let all = self.found().flat_map(|(_, counts)| counts.iter().map(|(&rule, &count)| (rule, count)));
         let report = Report {
             version: env!("CARGO_PKG_VERSION"),
             rules_sha256: rules.digest().iter().fold(String::new(), |mut hex, byte| {
@@ -98,8 +115,7 @@ impl Account {
             findings: self.findings(),
             findings_by_rule: Self::by_rule(all, rules),
             files: self
-                .changed
-                .iter()
+                .found()
                 .map(|(name, counts)| Changed {
                     name,
                     findings: counts.values().sum(),
@@ -112,7 +128,8 @@ impl Account {
                 .iter()
                 .map(|(name, why)| LeftOut { name, why: *why, bad: why.is_bad() })
                 .collect(),
-            not_scrubbed: &self.raw,
+            not_scrubbed: self.raw.iter().map(|(name, findings)| Raw { name, findings: *findings }).collect(),
+            written: self.written,
         };
         // Strings and numbers only: writing them cannot fail.
         serde_json::to_string_pretty(&report).unwrap_or_default() + "\n"
@@ -131,13 +148,12 @@ impl Account {
             self.left.len(),
             self.findings()
         );
-        let all =
-            self.changed.iter().flat_map(|(_, counts)| counts.iter().map(|(&rule, &count)| (rule, count)));
+        let all = self.found().flat_map(|(_, counts)| counts.iter().map(|(&rule, &count)| (rule, count)));
         let mut by_rule: Vec<_> = Self::by_rule(all, rules).into_iter().collect();
         by_rule.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
         section(&mut text, "by rule", by_rule.iter().map(|(rule, count)| format!("{count:>8}  {rule}")));
         let mut worst: Vec<_> =
-            self.changed.iter().map(|(name, counts)| (counts.values().sum::<u64>(), name)).collect();
+            self.found().map(|(name, counts)| (counts.values().sum::<u64>(), name)).collect();
         worst.sort_by_key(|&(count, _)| std::cmp::Reverse(count));
         let more = worst.len().saturating_sub(WORST);
         worst.truncate(WORST);
@@ -145,12 +161,15 @@ impl Account {
         if more > 0 {
             let _ = writeln!(text, "          and {more} more; --format json lists all");
         }
-        section(&mut text, "names that held a secret", self.renamed.iter().map(|name| format!("  {name}")));
+        section(&mut text, "names that were changed", self.renamed.iter().map(|name| format!("  {name}")));
         section(&mut text, "left out", self.left.iter().map(|(name, why)| format!("  {name}: {why}")));
         section(
             &mut text,
             "NOT scrubbed, as --keep-binary asks",
-            self.raw.iter().map(|name| format!("  {name}")),
+            self.raw.iter().map(|(name, findings)| match findings {
+                0 => format!("  {name}"),
+                _ => format!("  {name}: {findings} findings are still in it"),
+            }),
         );
         text
     }
@@ -177,7 +196,15 @@ struct Report<'r> {
     files: Vec<Changed<'r>>,
     renamed: &'r [String],
     left_out: Vec<LeftOut<'r>>,
-    not_scrubbed: &'r [String],
+    not_scrubbed: Vec<Raw<'r>>,
+    /// Whether there is a bundle.
+    written: bool,
+}
+
+#[derive(Serialize)]
+struct Raw<'r> {
+    name: &'r str,
+    findings: u64,
 }
 
 #[derive(Serialize)]

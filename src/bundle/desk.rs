@@ -13,23 +13,26 @@ use std::sync::Arc;
 
 use flate2::{Compression, GzBuilder};
 
-use super::account::Account;
+use super::account::{Account, Counts};
+use super::cleaner::Cleaner;
 use super::fault::{Stop, Why};
 use super::form::{self, Form, HEAD};
 use super::limits::{Counted, Limits, Metered};
+use super::mixture::Verdict;
 use super::names::{self, Names};
 use super::packed::{FrameWriter, Frames, Members};
 use super::spool::Spool;
 use super::tarball::{self, About, Kind};
 use super::utf16::{Decoded, Encoded};
 use super::{Options, Watch, text};
-use crate::sanitize::{Key, Sanitizer};
-use crate::scan::Work;
+use crate::sanitize::Sanitizer;
 
 /// The most entries of one archive: each has a name that is remembered.
 pub(super) const MOST_ENTRIES: usize = 1 << 20;
 /// The most bytes of archives that must be in memory to be read, one in the other.
 const MOST_HELD: u64 = 256 << 20;
+/// The longest comment of an archive.
+pub(super) const MOST_COMMENT: usize = u16::MAX as usize;
 /// How hard gzip tries: logs become a tenth larger than with 6, in half the time.
 pub(super) const GZIP: Compression = Compression::new(3);
 
@@ -48,7 +51,7 @@ pub(super) struct Desk<'r> {
     pub(super) shop: Shop<'r>,
     pub(super) threads: usize,
     pub(super) limits: Arc<Limits>,
-    pub(super) work: Work,
+    pub(super) cleaner: Cleaner<'r>,
     pub(super) account: Account,
     /// Bytes of archives in memory.
     held: u64,
@@ -62,6 +65,34 @@ pub(super) struct Place<'p> {
     pub(super) depth: u32,
     /// It comes out of a compression: a tar here is on the same level.
     pub(super) is_unpacked: bool,
+}
+
+/// What is read of something, written as it is.
+struct Copied<'c, 'i> {
+    input: &'c mut Opened<'i>,
+    out: &'c mut (dyn Write + Send),
+    unwritten: Option<io::Error>,
+}
+
+impl Read for Copied<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let len = self.input.read(buffer)?;
+        if let Err(error) = self.out.write_all(&buffer[..len]) {
+            self.unwritten = Some(error);
+            return Ok(0);
+        }
+        Ok(len)
+    }
+}
+
+/// An entry's name as it is written.
+pub(super) struct Named {
+    pub(super) name: Vec<u8>,
+    pub(super) label: String,
+    /// Neither it nor what it was leads out.
+    pub(super) is_safe: bool,
+    /// What was found in it.
+    found: Counts,
 }
 
 /// What has been read of something, and the rest.
@@ -82,7 +113,8 @@ impl Read for Opened<'_> {
 impl<'r> Desk<'r> {
     pub(super) fn new(shop: Shop<'r>, threads: usize) -> Self {
         let limits = Arc::new(Limits::new(shop.options.most_bytes, shop.options.most_ratio));
-        Self { shop, threads, limits, work: Work::default(), account: Account::default(), held: 0 }
+        let cleaner = Cleaner::new(shop.sanitizer, false);
+        Self { shop, threads, limits, cleaner, account: Account::default(), held: 0 }
     }
 
     /// Reads all of `input` and writes to `out` what may go on. `file` is the same as `input` if that is a file.
@@ -117,12 +149,16 @@ impl<'r> Desk<'r> {
         let mut opened = Opened { head: Cursor::new(head), rest };
         match form {
             Form::Text => self.text(place, &mut opened, out),
-            Form::Utf16 { high_first } => self.utf16(place, &mut opened, high_first, out),
+            Form::Utf16 { high_first, has_mark } => {
+                self.utf16(place, &mut opened, (high_first, has_mark), out)
+            }
             Form::Gzip => self.gzip(place, &mut opened, out),
             Form::Zstd => self.zstd(place, &mut opened, out),
             Form::Tar => self.tar(place, &mut opened, out),
             Form::Zip => self.zip_of(place, &mut opened, file, out),
-            Form::Other(_) if self.shop.options.keep_binary => self.raw(place, &mut opened, out),
+            Form::Other(why) if self.shop.options.keep_binary && !why.is_bad() => {
+                self.raw(place, &mut opened, out)
+            }
             Form::Other(why) => Err(Stop::Left(why)),
         }
     }
@@ -156,8 +192,13 @@ impl<'r> Desk<'r> {
         if scrubbed.unread.is_some() {
             return Err(self.unread(place));
         }
-        if scrubbed.is_noise {
-            return Err(Stop::Left(Why::Binary));
+        match scrubbed.verdict {
+            Verdict::Text => {}
+            // What there is of text in it is scrubbed, the rest is not.
+            Verdict::Noise if self.shop.options.keep_binary => {
+                self.account.raw.push((place.label.to_owned(), 0));
+            }
+            Verdict::Zeros | Verdict::Noise => return Err(Stop::Left(Why::Mixed)),
         }
         self.account.scrubbed += 1;
         self.account.bytes += scrubbed.bytes;
@@ -171,12 +212,14 @@ impl<'r> Desk<'r> {
         &mut self,
         place: Place<'_>,
         input: &mut Opened<'_>,
-        high_first: bool,
+        (high_first, has_mark): (bool, bool),
         out: &mut (dyn Write + Send),
     ) -> Result<(), Stop> {
-        let mut mark = [0; 2];
-        input.read_exact(&mut mark).map_err(|_| self.unread(place))?;
-        out.write_all(&mark).map_err(Stop::Write)?;
+        if has_mark {
+            let mut mark = [0; 2];
+            input.read_exact(&mut mark).map_err(|_| self.unread(place))?;
+            out.write_all(&mark).map_err(Stop::Write)?;
+        }
         let mut decoded = Decoded::new(input, high_first);
         let mut encoded = Encoded::new(out, high_first);
         let result = self.text(place, &mut decoded, &mut encoded);
@@ -190,14 +233,18 @@ impl<'r> Desk<'r> {
         input: &mut Opened<'_>,
         out: &mut (dyn Write + Send),
     ) -> Result<(), Stop> {
-        let mut some = vec![0; HEAD];
-        loop {
-            match input.read(&mut some).map_err(|_| self.unread(place))? {
-                0 => break,
-                len => out.write_all(&some[..len]).map_err(Stop::Write)?,
-            }
+        // What would be found in it is told, whether or not its bytes mean that.
+        let mut copied = Copied { input, out, unwritten: None };
+        let Shop { sanitizer, .. } = self.shop;
+        let text::Scrubbed { counts, unread, .. } =
+            text::scrub(sanitizer, self.threads, &mut copied, &mut io::sink(), true);
+        if let Some(error) = copied.unwritten {
+            return Err(Stop::Write(error));
         }
-        self.account.raw.push(place.label.to_owned());
+        if unread.is_some() {
+            return Err(self.unread(place));
+        }
+        self.account.raw.push((place.label.to_owned(), counts.values().sum()));
         Ok(())
     }
 
@@ -229,6 +276,7 @@ impl<'r> Desk<'r> {
                 builder = builder.comment(self.clean(comment));
             }
         }
+        self.account.note(place.label, "header", self.cleaner.take_found());
         let mut packed = builder.write(out, GZIP);
         let mut metered = Metered::new(members, self.limits.clone(), read);
         self.content(inside, &mut metered, None, &mut packed)?;
@@ -251,8 +299,9 @@ impl<'r> Desk<'r> {
 
     /// A short text of an archive's own.
     pub(super) fn clean(&mut self, text: &[u8]) -> Vec<u8> {
-        let mut clean = self.shop.sanitizer.clean(Key::None, text, &mut self.work).into_owned();
+        let mut clean = self.cleaner.clean(text);
         clean.retain(|&byte| byte != 0);
+        names::cap(&mut clean, MOST_COMMENT);
         clean
     }
 
@@ -271,13 +320,14 @@ impl<'r> Desk<'r> {
             if names.count() > MOST_ENTRIES {
                 return Err(Stop::Left(Why::Bomb));
             }
-            let (clean, _) = names::scrubbed(self.shop.sanitizer, &about.name, &mut self.work);
-            let label = format!("{}!{}", place.label, names::label(&clean));
-            let at = Place { label: &label, name: &about.name, is_unpacked: false, ..place };
+            let named = self.name(place, &about.name, &mut names);
+            let at = Place { label: &named.label, name: &about.name, is_unpacked: false, ..place };
             let mut spool = Spool::new(self.shop.folder);
+            let mark = self.account.mark();
             let result = self.tar_entry(
                 at,
                 &about,
+                &named,
                 &mut names,
                 |desk, out| {
                     if reader.is_sparse() {
@@ -291,13 +341,14 @@ impl<'r> Desk<'r> {
             );
             match result {
                 Ok(target) => {
-                    let name = self.renamed(&label, &mut names, &about.name, clean);
                     let owner = |desk: &mut Self, text: &[u8]| {
                         let clean = desk.clean(text);
                         if clean == text { clean } else { Vec::new() }
                     };
                     let (user, group) = (owner(self, &about.user), owner(self, &about.group));
+                    self.account.note(&named.label, "owner", self.cleaner.take_found());
                     let size = spool.rewind_all().map_err(Stop::Write)?;
+                    let name = self.tell_name(named, &about.name);
                     let about = About { name, target, user, group, ..about };
                     writer.entry(&about, size, |out| spool.write_to(out)).map_err(Stop::Write)?;
                 }
@@ -305,8 +356,9 @@ impl<'r> Desk<'r> {
                     if self.limits.is_used_up() {
                         return Err(Stop::Left(why));
                     }
+                    self.account.go_back(mark);
                     names.leave(&about.name);
-                    self.account.left.push((label, why));
+                    self.account.left.push((named.label, why));
                 }
                 Err(stop) => return Err(stop),
             }
@@ -319,6 +371,7 @@ impl<'r> Desk<'r> {
         &mut self,
         at: Place<'_>,
         about: &About,
+        named: &Named,
         names: &mut Names,
         content: impl FnOnce(&mut Self, &mut Spool) -> Result<(), Stop>,
         spool: &mut Spool,
@@ -329,39 +382,72 @@ impl<'r> Desk<'r> {
             Kind::Unknown => return Err(Stop::Left(Why::Unsupported)),
             Kind::File | Kind::Folder | Kind::Symlink | Kind::HardLink => {}
         }
-        if !names::is_safe(at.name) || names.passes_symlink(at.name) {
+        if !named.is_safe {
             return Err(Stop::Left(Why::Traversal));
         }
         match about.kind {
             Kind::File => content(self, spool).map(|()| Vec::new()),
-            Kind::Symlink => self.symlink(at.name, &about.target, names),
-            Kind::HardLink if !names::is_safe(&about.target) || names.passes_symlink(&about.target) => {
-                Err(Stop::Left(Why::Traversal))
-            }
-            Kind::HardLink if names.is_left(&about.target) => Err(Stop::Left(Why::LinkToNothing)),
-            Kind::HardLink => Ok(match names.renamed(&about.target) {
-                Some(name) => name.clone(),
-                None => names::scrubbed(self.shop.sanitizer, &about.target, &mut self.work).0,
-            }),
+            Kind::Symlink => self.symlink(at, named, &about.target, names),
+            Kind::HardLink => self.hard_link(at, &about.target, names),
             _ => Ok(Vec::new()),
         }
     }
 
-    /// A symlink of an archive: its target, scrubbed.
-    pub(super) fn symlink(&mut self, name: &[u8], target: &[u8], names: &mut Names) -> Result<Vec<u8>, Stop> {
-        if names::leads_out(name, target) {
+    fn hard_link(&mut self, at: Place<'_>, target: &[u8], names: &mut Names) -> Result<Vec<u8>, Stop> {
+        if !names::is_safe(target) {
             return Err(Stop::Left(Why::Traversal));
         }
-        names.add_symlink(name);
-        Ok(names::scrubbed(self.shop.sanitizer, target, &mut self.work).0)
+        if names.is_left(target) {
+            return Err(Stop::Left(Why::LinkToNothing));
+        }
+        let written = names.hard_target(target, &mut self.cleaner);
+        self.account.note(at.label, "link", self.cleaner.take_found());
+        let passes = names.passes_symlink(target) || names.passes_symlink(&written);
+        if passes || !names::is_safe(&written) { Err(Stop::Left(Why::Traversal)) } else { Ok(written) }
     }
 
-    /// The name of an entry that goes on; if it was scrubbed, that is told.
-    pub(super) fn renamed(&mut self, label: &str, names: &mut Names, name: &[u8], clean: Vec<u8>) -> Vec<u8> {
-        if clean != name {
-            self.account.renamed.push(label.to_owned());
+    /// A symlink of an archive: its target, scrubbed. What is asked of links is asked of it as it was and as it is
+    /// written.
+    pub(super) fn symlink(
+        &mut self,
+        at: Place<'_>,
+        named: &Named,
+        target: &[u8],
+        names: &mut Names,
+    ) -> Result<Vec<u8>, Stop> {
+        if names::leads_out(at.name, target) {
+            return Err(Stop::Left(Why::Traversal));
         }
-        names.take(name, clean)
+        let written = names.target(at.name, target, &mut self.cleaner);
+        self.account.note(at.label, "link", self.cleaner.take_found());
+        if names::leads_out(&named.name, &written) {
+            return Err(Stop::Left(Why::Traversal));
+        }
+        names.add_symlink(at.name, &named.name);
+        Ok(written)
+    }
+
+    /// The name of an entry, scrubbed. What is asked of names is asked of it as it was and as it is written.
+    pub(super) fn name(&mut self, place: Place<'_>, own: &[u8], names: &mut Names) -> Named {
+        let is_safe = names::is_safe(own);
+        let name = if is_safe {
+            names.place(own, &mut self.cleaner)
+        } else {
+            names::scrubbed(&mut self.cleaner, own)
+        };
+        let passes = names.passes_symlink(own) || names.passes_symlink(&name);
+        let label = format!("{}!{}", place.label, names::label(&name));
+        let found = self.cleaner.take_found();
+        Named { is_safe: is_safe && !passes && names::is_safe(&name), name, label, found }
+    }
+
+    /// The name of an entry that goes on; if it was changed, that is told.
+    pub(super) fn tell_name(&mut self, named: Named, own: &[u8]) -> Vec<u8> {
+        self.account.note(&named.label, "name", named.found);
+        if named.name != own {
+            self.account.renamed.push(named.label);
+        }
+        named.name
     }
 
     /// A zip archive is read from its end: one that is no file must be in memory.
@@ -374,7 +460,6 @@ impl<'r> Desk<'r> {
     ) -> Result<(), Stop> {
         let inside = self.inside(place, false)?;
         if let Some(file) = file {
-            let file = io::BufReader::with_capacity(64 << 10, file);
             return self.zip(inside, file, out);
         }
         let most = MOST_HELD - self.held;

@@ -16,6 +16,8 @@ pub enum Why {
     OtherForm,
     /// A socket, a FIFO or a device.
     Special,
+    /// The same, named as an input.
+    SpecialInput,
     /// A symlink of a folder that leads out of it.
     LinkOut,
     /// A hard link to an entry that was left out.
@@ -30,6 +32,8 @@ pub enum Why {
     Damaged,
     /// It is text in UTF-16, but not all of it.
     BadUtf16,
+    /// It begins as text, and something else is in it.
+    Mixed,
     /// It unpacks to many times what it is.
     Bomb,
     /// More comes out of it than is allowed.
@@ -38,6 +42,8 @@ pub enum Why {
     TooDeep,
     /// Its name leads out of the archive, or its link does.
     Traversal,
+    /// It cannot have its name where it goes.
+    Name,
     /// It is encrypted.
     Encrypted,
     /// It is stored in a way that is not read.
@@ -67,6 +73,7 @@ impl fmt::Display for Why {
             Self::Binary => "no text",
             Self::OtherForm => "packed in a form that is not read",
             Self::Special => "a socket, FIFO or device",
+            Self::SpecialInput => "no file or folder, but a socket, FIFO or device",
             Self::LinkOut => "a symlink that leads out of the folder",
             Self::LinkToNothing => "a link to what was left out",
             Self::Extension => "an extension of the archive's form",
@@ -74,10 +81,12 @@ impl fmt::Display for Why {
             Self::Changed => "became shorter while it was read",
             Self::Damaged => "damaged, or cut off",
             Self::BadUtf16 => "not all of it is UTF-16",
+            Self::Mixed => "text with something else in it: UTF-16, zeros, or an archive",
             Self::Bomb => "unpacks to many times its size (--max-ratio)",
             Self::TooLarge => "more comes out of it than is allowed (--max-size)",
             Self::TooDeep => "an archive within too many others (--max-depth)",
             Self::Traversal => "its name or link leads out of the archive",
+            Self::Name => "its name is too long for where it goes",
             Self::Encrypted => "encrypted",
             Self::Unsupported => "stored in a way that is not read",
             Self::Failed => "scrubbing failed",

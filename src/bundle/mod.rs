@@ -18,11 +18,14 @@
 )]
 
 mod account;
+mod cleaner;
 mod crew;
 mod desk;
 mod fault;
 mod form;
+mod layout;
 mod limits;
+mod mixture;
 mod names;
 mod packed;
 mod place;
@@ -34,7 +37,7 @@ mod walk;
 mod zipped;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -115,7 +118,7 @@ pub fn make(
     watch: &dyn Watch,
 ) -> Result<Account, Fault> {
     let (beside, shape) = target(inputs, out, options)?;
-    let Found { items, mut account, roots, .. } = walk::walk(inputs, shape == Shape::Folder, sanitizer)?;
+    let Found { items, mut account, roots, .. } = walk::walk(inputs, shape, sanitizer)?;
     if walk::is_within(&beside, &roots) {
         return Err(Fault::Refused(format!("{} is inside an input; name a place outside", out.display())));
     }
@@ -128,7 +131,7 @@ pub fn make(
     let folder = (!options.dry_run).then_some(&*beside);
     let shop = Shop { sanitizer, options, watch, folder };
     let work = Bundle { shop, items: &items, out, beside: &beside };
-    match shape {
+    account.written = match shape {
         Shape::Folder => work.folder(&mut account),
         Shape::File => work.file(&mut account),
         Shape::Pack(pack) => work.pack(pack, &mut account),
@@ -213,11 +216,19 @@ impl Bundle<'_> {
         Ok(true)
     }
 
-    fn folder(&self, account: &mut Account) -> Result<(), Fault> {
+    /// Makes a folder of all; whether it is there. The others do the same.
+    fn folder(&self, account: &mut Account) -> Result<bool, Fault> {
         let folder = if self.shop.options.dry_run { None } else { Some(Folder::new(self.out, self.beside)?) };
         if let Some(folder) = &folder {
-            let made = self.items.iter().try_for_each(|item| folder.make(item));
-            made.map_err(|error| self.stopped(Stop::Write(error)))?;
+            for item in self.items {
+                match folder.make(item) {
+                    // What is in it has names that are longer yet.
+                    Err(error) if error.kind() == ErrorKind::InvalidFilename => {
+                        account.left.push((item.label.clone(), Why::Name));
+                    }
+                    made => made.map_err(|error| self.stopped(Stop::Write(error)))?,
+                }
+            }
         }
         let mut files: Vec<&Item> = self.files().collect();
         // The largest first: no thread is left alone with one at the end.
@@ -225,7 +236,10 @@ impl Bundle<'_> {
         let make = |item: &Item, threads| match &folder {
             None => self.scrub(item, threads, &mut io::sink()),
             Some(folder) => {
-                let mut file = folder.create(item).map_err(Stop::Write)?;
+                let mut file = folder.create(item).map_err(|error| match error.kind() {
+                    ErrorKind::InvalidFilename => Stop::Left(Why::Name),
+                    _ => Stop::Write(error),
+                })?;
                 let made = self.scrub(item, threads, &mut file);
                 match &made {
                     Ok(_) => place::dress(&file, item).map_err(Stop::Write)?,
@@ -244,45 +258,45 @@ impl Bundle<'_> {
         accounts.sort_by(|(one, _), (other, _)| one.cmp(other));
         accounts.into_iter().for_each(|(_, own)| account.add(own));
         match folder {
-            Some(folder) if self.is_wanted(account) => folder.finish(self.out, self.items),
-            _ => Ok(()),
+            Some(folder) if self.is_wanted(account) => folder.finish(self.out, self.items).map(|()| true),
+            _ => Ok(false),
         }
     }
 
-    fn file(&self, account: &mut Account) -> Result<(), Fault> {
+    fn file(&self, account: &mut Account) -> Result<bool, Fault> {
         let Some(item) = self.files().next() else {
-            return Ok(());
+            return Ok(false);
         };
         let threads = self.shop.options.threads;
         if self.shop.options.dry_run {
-            return self.settle(item, self.scrub(item, threads, &mut io::sink()), account).map(|_| ());
+            return self.settle(item, self.scrub(item, threads, &mut io::sink()), account).map(|_| false);
         }
         let mut file = place::new_file(self.out, self.beside)?;
         let made = self.scrub(item, threads, file.as_file_mut());
         let is_made = self.settle(item, made, account)?;
         if !self.is_wanted(account) {
-            return Ok(());
+            return Ok(false);
         }
         if let Some((label, why)) = account.left.last().filter(|_| !is_made) {
             return Err(Fault::Refused(format!("{label}: {why}; nothing is left to be written")));
         }
         place::dress(file.as_file(), item).map_err(|error| self.stopped(Stop::Write(error)))?;
-        place::finish_file(file, self.out, self.shop.options.force)
+        place::finish_file(file, self.out, self.shop.options.force).map(|()| true)
     }
 
-    fn pack(&self, pack: place::Pack, account: &mut Account) -> Result<(), Fault> {
+    fn pack(&self, pack: place::Pack, account: &mut Account) -> Result<bool, Fault> {
         if self.shop.options.dry_run {
-            return self.pack_to(pack, Spool::new(None), account).map(|_| ());
+            return self.pack_to(pack, Spool::new(None), account).map(|_| false);
         }
         let file = place::new_file(self.out, self.beside)?;
         self.pack_to(pack, file.as_file(), account)?;
         if !self.is_wanted(account) {
-            return Ok(());
+            return Ok(false);
         }
-        // For whoever may read new files: what is in it is clean.
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-        file.as_file().set_permissions(mode).map_err(|error| self.stopped(Stop::Write(error)))?;
-        place::finish_file(file, self.out, self.shop.options.force)
+        let mode = place::pack_mode(self.beside, self.items, !account.raw.is_empty());
+        let set = mode.and_then(|mode| file.as_file().set_permissions(mode));
+        set.map_err(|error| self.stopped(Stop::Write(error)))?;
+        place::finish_file(file, self.out, self.shop.options.force).map(|()| true)
     }
 
     fn pack_to<W: Write + Seek>(&self, pack: place::Pack, out: W, account: &mut Account) -> Result<W, Fault> {
@@ -302,13 +316,19 @@ impl Bundle<'_> {
                 Ok((account, spool)) => (Ok(account), Some(spool)),
                 Err(stop) => (Err(stop), None),
             };
+            let mark = account.mark();
             let is_made = self.settle(item, made, account)?;
-            match spool {
-                Some(mut spool) if is_made => packer.add(item, &mut spool).map_err(|stop| self.stopped(stop)),
+            match spool.map(|mut spool| packer.add(item, &mut spool)) {
+                Some(Err(Stop::Left(_))) if is_made => {
+                    account.go_back(mark);
+                    account.left.push((item.label.clone(), Why::Name));
+                    Ok(())
+                }
+                Some(added) if is_made => added.map_err(|stop| self.stopped(stop)),
                 _ => Ok(()),
             }
         })?;
-        packer.finish().map_err(|stop| self.stopped(stop))
+        packer.finish().map_err(|error| self.stopped(Stop::Write(error)))
     }
 
     /// Has all items made, small ones by one thread each, a big one by all, and takes what was made in order.

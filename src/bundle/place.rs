@@ -146,6 +146,17 @@ pub(super) fn new_file(out: &Path, beside: &Path) -> Result<NamedTempFile, Fault
     file.map_err(|error| Fault::Io("write in", beside.to_owned(), error))
 }
 
+/// The most that others may do with a bundle in one file: no more than the process gives new files, and no more than
+/// with what is in it. Nothing if something in it is `raw`.
+pub(super) fn pack_mode(beside: &Path, items: &[Item], is_raw: bool) -> io::Result<Permissions> {
+    // Only a file that is made tells what is given.
+    let new = tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(beside)?;
+    let given = new.as_file().metadata()?.mode();
+    let inputs = items.iter().filter(|item| !matches!(item.kind, Kind::Link(_)));
+    let most = if is_raw { 0 } else { inputs.fold(given, |mode, item| mode & item.mode()) };
+    Ok(Permissions::from_mode(0o600 | most & 0o066))
+}
+
 /// Moves a file to its place. It is on the disk before.
 pub(super) fn finish_file(file: NamedTempFile, out: &Path, force: bool) -> Result<(), Fault> {
     let cannot = |error| Fault::Io("write", out.to_owned(), error);
@@ -183,15 +194,14 @@ impl<W: Write + io::Seek> Packer<W> {
         }
     }
 
-    pub(super) fn finish(self) -> Result<W, Stop> {
+    pub(super) fn finish(self) -> io::Result<W> {
         let unbuffered = |out: BufWriter<W>| out.into_inner().map_err(io::IntoInnerError::into_error);
         match self {
             Self::Tar(writer) => writer.finish().and_then(unbuffered),
             Self::TarGzip(writer) => writer.finish().and_then(GzEncoder::finish).and_then(unbuffered),
             Self::TarZstd(writer) => writer.finish().and_then(FrameWriter::finish).and_then(unbuffered),
-            Self::Zip(writer) => return writer.0.finish().map_err(zipped::unwritten),
+            Self::Zip(writer) => writer.0.finish().map_err(io::Error::from),
         }
-        .map_err(Stop::Write)
     }
 }
 
@@ -234,7 +244,7 @@ fn to_zip<W: Write + io::Seek>(
         .compression_level(Some(3))
         .last_modified_time(item.about.modified().map_or(DateTime::DEFAULT, dos_time))
         .unix_permissions(item.mode());
-    // Names in zip archives are text.
+    // Names in zip archives are text: these are when they get here.
     let (name, target) = (String::from_utf8_lossy(&item.name), String::from_utf8_lossy(target));
     writer.entry(kind, &name, &target, options, spool)
 }

@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Read, Write};
 
 use super::account::Counts;
-use super::form;
+use super::mixture::{Judge, Verdict};
 use crate::finding::Finding;
 use crate::parallel::{self, Source, Target};
 use crate::sanitize::Sanitizer;
@@ -13,7 +13,7 @@ use crate::stream::{Out, Scrubber};
 const COLLECTED: usize = 64 << 10;
 
 /// How scrubbing of a text went.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Scrubbed {
     /// Bytes read.
     pub(super) bytes: u64,
@@ -22,24 +22,24 @@ pub(super) struct Scrubbed {
     pub(super) unread: Option<io::Error>,
     /// What went wrong with a write.
     pub(super) unwritten: Option<io::Error>,
-    /// It has turned out to be no text.
-    pub(super) is_noise: bool,
+    /// What it has turned out to be.
+    pub(super) verdict: Verdict,
 }
 
-/// Scrubs all of `input` to `out`. Where noise is not `allowed`, it ends the text.
+/// Scrubs all of `input` to `out`. Where it `allows` something else in a text, that does not end it.
 pub(super) fn scrub(
     sanitizer: &Sanitizer,
     threads: usize,
     input: &mut (dyn Read + Send),
     out: &mut (dyn Write + Send),
-    allows_noise: bool,
+    allows_all: bool,
 ) -> Scrubbed {
-    let mut feed = Feed { input, bytes: 0, error: None, allows_noise, is_noise: false };
+    let mut feed = Feed { input, bytes: 0, error: None, allows_all, judge: Judge::new() };
     let mut drain = Drain::new(out);
     parallel::scrub(sanitizer, threads, &mut feed, &mut drain, &|| {});
-    let Feed { bytes, error, is_noise, .. } = feed;
+    let Feed { bytes, error, mut judge, .. } = feed;
     let (counts, unwritten) = drain.finish();
-    Scrubbed { bytes, counts, unread: error, unwritten, is_noise }
+    Scrubbed { bytes, counts, unread: error, unwritten, verdict: judge.end() }
 }
 
 /// Scrubs a text that is there: the same without what it takes to get threads and blocks ready.
@@ -49,28 +49,28 @@ pub(super) fn scrub_little(sanitizer: &Sanitizer, text: &[u8], out: &mut (dyn Wr
     scrubber.push(text, &mut drain);
     scrubber.finish(&mut drain);
     let (counts, unwritten) = drain.finish();
-    Scrubbed { bytes: text.len() as u64, counts, unwritten, ..Scrubbed::default() }
+    let mut judge = Judge::new();
+    judge.push(text);
+    Scrubbed { bytes: text.len() as u64, counts, unread: None, unwritten, verdict: judge.end() }
 }
 
 struct Feed<'i> {
     input: &'i mut (dyn Read + Send),
     bytes: u64,
     error: Option<io::Error>,
-    allows_noise: bool,
-    is_noise: bool,
+    allows_all: bool,
+    judge: Judge,
 }
 
 impl Source for Feed<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> usize {
         loop {
             match self.input.read(buffer) {
-                Ok(len) if !self.allows_noise && form::is_noise(&buffer[..len]) => {
-                    self.is_noise = true;
-                    return 0;
-                }
                 Ok(len) => {
                     self.bytes += len as u64;
-                    return len;
+                    self.judge.push(&buffer[..len]);
+                    let goes_on = self.allows_all || self.judge.verdict() == Verdict::Text;
+                    return if goes_on { len } else { 0 };
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {

@@ -1,8 +1,12 @@
 //! Text in UTF-16, as some Windows services write their logs: to UTF-8 for the engine, and back.
 //!
-//! Only what comes back as it was goes through: a lone surrogate or half a unit is an error, both ways.
+//! Only what comes back as it was goes through: a lone surrogate or half a unit is an error, both ways. So is a line of
+//! ASCII among it, which would be taken for rare characters.
 
 use std::io::{self, ErrorKind, Read, Write};
+
+/// So many units in a row that are two characters of ASCII each are ASCII.
+const ASCII_UNITS: u32 = 12;
 
 /// Reads UTF-16 behind its mark as UTF-8.
 pub(super) struct Decoded<R> {
@@ -13,6 +17,8 @@ pub(super) struct Decoded<R> {
     /// What was decoded, from `at` on.
     text: String,
     at: usize,
+    /// How many of the last units are two characters of ASCII.
+    ascii: u32,
     /// What was read is no UTF-16.
     pub(super) is_bad: bool,
 }
@@ -20,7 +26,7 @@ pub(super) struct Decoded<R> {
 impl<R: Read> Decoded<R> {
     /// `inner` is behind the mark.
     pub(super) fn new(inner: R, high_first: bool) -> Self {
-        Self { inner, high_first, rest: Vec::new(), text: String::new(), at: 0, is_bad: false }
+        Self { inner, high_first, rest: Vec::new(), text: String::new(), at: 0, ascii: 0, is_bad: false }
     }
 
     /// Decodes some more; whether there is any.
@@ -45,12 +51,21 @@ impl<R: Read> Decoded<R> {
             if units.last().is_some_and(|unit| (0xD800..0xDC00).contains(unit)) {
                 units.pop();
             }
-            let text = String::from_utf16(&units);
-            self.is_bad = text.is_err();
-            self.text = text.map_err(|_| ErrorKind::InvalidData)?;
+            let text = String::from_utf16(&units).ok().filter(|_| !self.has_ascii(&units));
+            self.is_bad = text.is_none();
+            self.text = text.ok_or(ErrorKind::InvalidData)?;
             self.rest.drain(..2 * units.len());
         }
         Ok(true)
+    }
+
+    fn has_ascii(&mut self, units: &[u16]) -> bool {
+        let is_text = |byte: u8| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~');
+        units.iter().any(|unit| {
+            let is_ascii = unit.to_be_bytes().into_iter().all(is_text);
+            self.ascii = if is_ascii { self.ascii + 1 } else { 0 };
+            self.ascii >= ASCII_UNITS
+        })
     }
 }
 
@@ -139,6 +154,8 @@ mod tests {
         check(b"\x3D\xD8", false, false);
         check(b"\x00\xDE", false, false);
         check(b"a\0b", false, false);
+        check(b"a\0\n\0password=hunter2 and more\n", false, false);
+        check(b"\0a\0\npassword=hunter2 and more\r\n", true, false);
         let long: Vec<u8> =
             "gr\u{fc}n \u{1F600}\n".repeat(9999).encode_utf16().flat_map(u16::to_le_bytes).collect();
         check(&long, false, true);

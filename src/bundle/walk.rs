@@ -10,10 +10,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::account::Account;
+use super::cleaner::Cleaner;
 use super::fault::{Fault, Why};
 use super::names::{self, Names};
+use super::place::{Pack, Shape};
 use crate::sanitize::Sanitizer;
-use crate::scan::Work;
 
 /// What something is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,11 +53,12 @@ pub(super) struct Found {
     names: Names,
 }
 
-/// Looks through the inputs. If `is_copy`, and there is one input, a folder, the bundle is a copy of it; otherwise each
-/// stands in the bundle under its own name.
-pub(super) fn walk(inputs: &[PathBuf], is_copy: bool, sanitizer: &Sanitizer) -> Result<Found, Fault> {
+/// Looks through the inputs. If the bundle is a folder, and there is one input, a folder, it is a copy of it; otherwise
+/// each stands in the bundle under its own name.
+pub(super) fn walk(inputs: &[PathBuf], shape: Shape, sanitizer: &Sanitizer) -> Result<Found, Fault> {
+    let is_copy = shape == Shape::Folder;
     let mut found = Found::default();
-    let mut work = Work::default();
+    let mut cleaner = Cleaner::new(sanitizer, shape == Shape::Pack(Pack::Zip));
     let mut bases = HashSet::new();
     for input in inputs {
         let cannot = |error| Fault::Io("read", input.clone(), error);
@@ -69,23 +71,24 @@ pub(super) fn walk(inputs: &[PathBuf], is_copy: bool, sanitizer: &Sanitizer) -> 
                 "{message}; scrub the folder that holds them, or one at a time"
             )));
         }
-        let mut walker = Walker { found: &mut found, sanitizer, work: &mut work };
+        let mut walker = Walker { found: &mut found, cleaner: &mut cleaner };
         if about.is_dir() {
             walker.found.roots.push(path.clone());
             let prefix = if is_copy && inputs.len() == 1 { Vec::new() } else { base };
             let skipped = if prefix.is_empty() { 0 } else { prefix.len() + 1 };
             walker.folder(path, about, prefix, skipped);
+        } else if about.is_file() {
+            walker.add(Kind::File, path, base, about);
         } else {
-            walker.thing(path, about, base, Vec::new());
+            walker.leave(&base, Why::SpecialInput);
         }
     }
     Ok(found)
 }
 
-struct Walker<'w> {
+struct Walker<'w, 's> {
     found: &'w mut Found,
-    sanitizer: &'w Sanitizer,
-    work: &'w mut Work,
+    cleaner: &'w mut Cleaner<'s>,
 }
 
 /// A name in a folder that has one, or none.
@@ -93,15 +96,13 @@ fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
     if folder.is_empty() { name.to_vec() } else { [folder, b"/", name].concat() }
 }
 
-impl Walker<'_> {
+impl Walker<'_, '_> {
     /// `skipped` bytes at the start of the name are not the folder's: links are judged without them.
     fn folder(&mut self, path: PathBuf, about: Metadata, name: Vec<u8>, skipped: usize) {
         let entries = fs::read_dir(&path).and_then(|entries| entries.collect::<io::Result<Vec<_>>>());
         self.add(Kind::Folder, path.clone(), name.clone(), about);
         let Ok(mut entries) = entries else {
-            let label = names::label(&names::scrubbed(self.sanitizer, &name, self.work).0);
-            self.found.account.left.push((label, Why::Unreadable));
-            return;
+            return self.leave(&name, Why::Unreadable);
         };
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
@@ -132,8 +133,7 @@ impl Walker<'_> {
                     self.leave(&name, Why::LinkOut);
                 }
                 Ok(target) => {
-                    let target = target.as_os_str().as_bytes();
-                    let target = names::scrubbed(self.sanitizer, target, self.work).0;
+                    let target = target.into_os_string().into_vec();
                     self.add(Kind::Link(target), path, name, about);
                 }
             }
@@ -141,28 +141,24 @@ impl Walker<'_> {
     }
 
     fn leave(&mut self, name: &[u8], why: Why) {
-        let clean = names::scrubbed(self.sanitizer, name, self.work).0;
+        let clean = names::scrubbed(self.cleaner, name);
+        self.cleaner.take_found();
         self.found.account.left.push((names::label(&clean), why));
     }
 
-    fn add(&mut self, kind: Kind, path: PathBuf, name: Vec<u8>, about: Metadata) {
-        let clean = names::scrubbed(self.sanitizer, &name, self.work).0;
-        // Where a folder above had its name changed further, this one is in it.
-        let above = name.iter().rposition(|&byte| byte == b'/').map(|at| &name[..at]);
-        let clean = match above.and_then(|above| self.found.names.renamed(above)) {
-            Some(above) => {
-                let own = clean.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1);
-                join(above, &clean[own..])
-            }
-            None => clean,
-        };
-        let is_changed = clean != name;
-        let name = self.found.names.take(&name, clean);
+    fn add(&mut self, mut kind: Kind, path: PathBuf, own: Vec<u8>, about: Metadata) {
+        let Found { items, account, names, .. } = &mut *self.found;
+        let name = names.place(&own, self.cleaner);
         let label = names::label(if name.is_empty() { b"." } else { &name });
-        if is_changed {
-            self.found.account.renamed.push(label.clone());
+        account.note(&label, "name", self.cleaner.take_found());
+        if name != own {
+            account.renamed.push(label.clone());
         }
-        self.found.items.push(Item { kind, path, name, label, about });
+        if let Kind::Link(target) = &mut kind {
+            *target = names.target(&own, target, self.cleaner);
+            account.note(&label, "link", self.cleaner.take_found());
+        }
+        items.push(Item { kind, path, name, label, about });
     }
 }
 

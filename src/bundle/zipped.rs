@@ -1,9 +1,9 @@
 //! Zip archives, entry by entry, as their directory at the end lists them.
 //!
-//! What is between entries, in front of them or in extra fields does not go on. An archive that different programs
-//! would unpack differently (entries that overlap, two of one name) is refused.
+//! What is in extra fields does not go on. An archive that different programs would unpack differently (entries that
+//! overlap, two of one name, something between entries, in front of them or behind) is refused.
 
-use std::io::{Read, Seek, Write};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -11,8 +11,10 @@ use zip::read::ZipFile;
 use zip::write::{ExtendedFileOptions, FileOptions};
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
-use super::desk::{Desk, MOST_ENTRIES, Place};
+use super::Watch;
+use super::desk::{Desk, MOST_COMMENT, MOST_ENTRIES, Named, Place};
 use super::fault::{Stop, Why};
+use super::layout;
 use super::limits::Metered;
 use super::names::{self, Names};
 use super::spool::Spool;
@@ -20,6 +22,8 @@ use super::tarball::Kind;
 
 /// The longest target of a symlink.
 const MOST_TARGET: u64 = 4096;
+/// The longest name and comment: all that the directory says of an entry has 64 KiB.
+const MOST_NAME: usize = 65_000;
 /// From this size on an entry needs fields of 64 bits.
 const LARGE: u64 = u32::MAX as u64;
 
@@ -28,12 +32,12 @@ pub(super) type EntryOptions = FileOptions<'static, 'static, ExtendedFileOptions
 /// Writes an archive.
 pub(super) struct Writer<W: Write + Seek>(pub(super) ZipWriter<W>);
 
-/// Errors of a writer are those of what it writes to.
+/// Errors of a writer are those of what it writes to, or the entry cannot be written as it is.
 pub(super) fn unwritten(error: zip::result::ZipError) -> Stop {
-    Stop::Write(match error {
-        zip::result::ZipError::Io(error) => error,
-        other => std::io::Error::other(other.to_string()),
-    })
+    match error {
+        zip::result::ZipError::Io(error) => Stop::Write(error),
+        _ => Stop::Left(Why::Damaged),
+    }
 }
 
 impl<W: Write + Seek> Writer<W> {
@@ -50,6 +54,9 @@ impl<W: Write + Seek> Writer<W> {
         options: EntryOptions,
         spool: &mut Spool,
     ) -> Result<(), Stop> {
+        if name.len() > MOST_NAME {
+            return Err(Stop::Left(Why::Name));
+        }
         match kind {
             Kind::Folder => self.0.add_directory(name, options).map_err(unwritten),
             Kind::Symlink => self.0.add_symlink(name, target, options).map_err(unwritten),
@@ -62,10 +69,46 @@ impl<W: Write + Seek> Writer<W> {
     }
 }
 
+/// With as much of a comment as there is room for beside the name.
+fn commented_with(options: EntryOptions, comment: &[u8], name: usize) -> EntryOptions {
+    if comment.is_empty() {
+        return options;
+    }
+    let mut text = String::from_utf8_lossy(comment).into_owned().into_bytes();
+    names::cap(&mut text, MOST_NAME.saturating_sub(name));
+    options.with_file_comment(String::from_utf8_lossy(&text).into_owned())
+}
+
+fn buffered<R: Read>(input: R) -> BufReader<R> {
+    BufReader::with_capacity(64 << 10, input)
+}
+
+/// Fails to read when all is to stop.
+struct Stoppable<'w, R> {
+    inner: R,
+    watch: &'w dyn Watch,
+}
+
+impl<R: Read> Read for Stoppable<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.watch.is_stopped() {
+            return Err(io::Error::other("stopped"));
+        }
+        self.inner.read(buffer)
+    }
+}
+
+impl<R: Seek> Seek for Stoppable<'_, R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.inner.seek(to)
+    }
+}
+
 /// What the directory says of an entry.
 struct Listed {
     kind: Kind,
     options: EntryOptions,
+    comment: Vec<u8>,
 }
 
 impl Desk<'_> {
@@ -77,18 +120,25 @@ impl Desk<'_> {
         out: &mut (dyn Write + Send),
     ) -> Result<(), Stop> {
         let damaged = |_| Stop::Left(Why::Damaged);
-        let mut archive = ZipArchive::new(input).map_err(damaged)?;
+        let mut input = Stoppable { inner: input, watch: self.shop.watch };
+        let mut archive = ZipArchive::new(buffered(&mut input)).map_err(damaged)?;
         if archive.len() > MOST_ENTRIES || archive.has_overlapping_entries().map_err(damaged)? {
             return Err(Stop::Left(Why::Bomb));
         }
-        if archive.has_duplicate_names() {
+        let comment = archive.comment().len();
+        if archive.has_duplicate_names() || !layout::is_all(&mut input, comment, MOST_ENTRIES) {
             return Err(Stop::Left(Why::Damaged));
         }
+        let mut archive = ZipArchive::new(buffered(&mut input)).map_err(damaged)?;
         let mut writer = Writer::new(Spool::new(self.shop.folder));
         let comment = self.clean(archive.comment());
+        self.account.note(place.label, "comment", self.cleaner.take_found());
         writer.0.set_raw_comment(comment.into_boxed_slice()).map_err(unwritten)?;
         let mut names = Names::default();
         for index in 0..archive.len() {
+            if self.shop.watch.is_stopped() {
+                return Err(Stop::Stopped);
+            }
             self.zip_entry(place, &mut archive, index, &mut names, &mut writer)?;
         }
         let mut whole = writer.0.finish().map_err(unwritten)?;
@@ -109,37 +159,43 @@ impl Desk<'_> {
         let packed = raw.compressed_size();
         let name = raw.name().unwrap_or_else(|_| String::from_utf8_lossy(raw.name_raw())).into_owned();
         drop(raw);
-        let (clean, _) = names::scrubbed(self.shop.sanitizer, name.as_bytes(), &mut self.work);
-        let label = format!("{}!{}", place.label, names::label(&clean));
+        let commented = self.cleaner.take_found();
+        let named = self.name(place, name.as_bytes(), names);
+        let label = named.label.clone();
         let mut spool = Spool::new(self.shop.folder);
         let at = Place { label: &label, name: name.as_bytes(), is_unpacked: false, ..place };
+        let mark = self.account.mark();
         let result = match &listed {
             Err(why) => Err(Stop::Left(*why)),
-            Ok(_) if !names::is_safe(at.name) || names.passes_symlink(at.name) => {
-                Err(Stop::Left(Why::Traversal))
-            }
+            Ok(_) if !named.is_safe => Err(Stop::Left(Why::Traversal)),
             Ok(listed) if listed.kind == Kind::Folder => Ok(String::new()),
             Ok(listed) => match archive.by_index(index) {
                 Err(_) => Err(Stop::Left(Why::Damaged)),
                 Ok(file) => {
                     let limits = self.limits.clone();
                     let mut metered = Metered::new(file, limits, Arc::new(AtomicU64::new(packed)));
-                    self.zip_content(at, listed.kind, names, &mut metered, &mut spool)
+                    self.zip_content(at, listed.kind, &named, names, &mut metered, &mut spool)
                 }
             },
         };
-        match (result, listed) {
-            (Ok(target), Ok(Listed { kind, options, .. })) => {
-                let name = self.renamed(&label, names, at.name, clean);
+        let written = match (result, listed) {
+            (Ok(target), Ok(Listed { kind, options, comment })) => {
+                self.account.note(&label, "comment", commented);
+                let name = self.tell_name(named, at.name);
                 let name = String::from_utf8_lossy(&name);
+                let options = commented_with(options, &comment, name.len());
                 writer.entry(kind, &name, &target, options, &mut spool)
-            }
-            (Err(Stop::Left(why)), _) if !self.limits.is_used_up() => {
-                self.account.left.push((label, why));
-                Ok(())
             }
             (Err(stop), _) => Err(stop),
             (Ok(_), Err(why)) => Err(Stop::Left(why)),
+        };
+        match written {
+            Err(Stop::Left(why)) if !self.limits.is_used_up() => {
+                self.account.go_back(mark);
+                self.account.left.push((label, why));
+                Ok(())
+            }
+            other => other,
         }
     }
 
@@ -147,6 +203,7 @@ impl Desk<'_> {
         &mut self,
         at: Place<'_>,
         kind: Kind,
+        named: &Named,
         names: &mut Names,
         input: &mut (dyn Read + Send),
         spool: &mut Spool,
@@ -159,7 +216,7 @@ impl Desk<'_> {
         if target.len() as u64 > MOST_TARGET {
             return Err(Stop::Left(Why::Traversal));
         }
-        let target = self.symlink(at.name, &target, names)?;
+        let target = self.symlink(at, named, &target, names)?;
         String::from_utf8(target).map_err(|_| Stop::Left(Why::Unsupported))
     }
 
@@ -188,10 +245,6 @@ impl Desk<'_> {
         if let Some(mode) = file.unix_mode() {
             options = options.unix_permissions(mode);
         }
-        if !file.comment_raw().is_empty() {
-            let comment = self.clean(file.comment_raw());
-            options = options.with_file_comment(String::from_utf8_lossy(&comment).into_owned());
-        }
-        Ok(Listed { kind, options })
+        Ok(Listed { kind, options, comment: self.clean(file.comment_raw()) })
     }
 }

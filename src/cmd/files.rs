@@ -10,6 +10,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 
+use super::bundle_report::BundleReport;
 use super::setup::{SanitizerOptions, formats};
 use super::{Exit, Refusal, print, say};
 use crate::bundle::{self, Account, Options, Watch};
@@ -112,18 +113,22 @@ pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
         most_ratio: args.max_ratio,
         most_depth: args.max_depth,
     };
+    let begin = |path: &PathBuf| BundleReport::begin(path, &args.paths, &args.out);
+    let report = args.report.as_ref().map(begin).transpose()?;
     let progress = Progress::new(!args.no_progress)?;
     let made = bundle::make(&sanitizer, &args.paths, &args.out, &options, &progress);
     progress.bar.finish_and_clear();
     let account = made?;
     let rules = sanitizer.rules();
-    if let Some(path) = &args.report {
-        std::fs::write(path, account.to_json(rules))
-            .map_err(|error| Refusal(format!("cannot write the report {}: {error}", path.display())))?;
-    }
+    // The one is told whether or not the other could be.
+    let reported = report.map_or(Ok(()), |report| report.finish(&account.to_json(rules)));
     let summary = if args.format == "json" { account.to_json(rules) } else { account.to_text(rules) };
-    print(|out| out.write_all(summary.as_bytes()))?;
-    Ok(verdict(&account, &args))
+    let printed = print(|out| out.write_all(summary.as_bytes()));
+    let verdict = verdict(&account, &args);
+    reported.and(printed).map(|()| verdict).map_err(|Refusal(why)| {
+        let there = if account.written { "is there" } else { "was not written" };
+        Refusal(format!("{why}; {} {there}", args.out.display()))
+    })
 }
 
 fn verdict(account: &Account, args: &Args) -> Exit {
@@ -152,6 +157,8 @@ impl Progress {
     fn new(is_wanted: bool) -> Result<Self, Refusal> {
         let stopped = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM, SIGHUP] {
+            // The second one does not wait.
+            signal_hook::flag::register_conditional_default(signal, stopped.clone())?;
             signal_hook::flag::register(signal, stopped.clone())?;
         }
         // A file that may not grow further is an error to be told, not an end.

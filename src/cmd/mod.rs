@@ -11,6 +11,8 @@
 
 mod audit;
 mod auditing;
+#[cfg(feature = "files")]
+mod bundle_report;
 mod completions;
 mod ending;
 mod explain;

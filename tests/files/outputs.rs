@@ -138,8 +138,10 @@ fn a_dry_run_writes_nothing() {
     let stage = Stage::new();
     tree(&stage);
     let told = stage.done(&["in", "-o", "out", "--format", "json"]);
+    let not_written = told.replace("\"written\": true", "\"written\": false");
+    assert_ne!(not_written, told);
     std::fs::remove_dir_all(stage.path("out")).expect("remove");
-    assert_eq!(stage.done(&["in", "-o", "out", "--dry-run", "--format", "json"]), told);
+    assert_eq!(stage.done(&["in", "-o", "out", "--dry-run", "--format", "json"]), not_written);
     for out in ["out.tar", "out.tar.gz", "out.zip"] {
         let told = stage.done(&["in", "-o", out, "--dry-run"]);
         assert!(told.starts_with("5 files scrubbed: 4 changed"), "{told}");
@@ -227,4 +229,120 @@ fn a_full_disk_leaves_nothing() {
             "{out}"
         );
     }
+}
+
+#[test]
+fn a_report_never_replaces_an_input_or_the_bundle() {
+    let stage = Stage::new();
+    stage.put("in/a.log", log("a"));
+    stage.put("b.log", log("b"));
+    std::fs::hard_link(stage.path("b.log"), stage.path("same.log")).expect("link");
+    std::os::unix::fs::symlink("in/a.log", stage.path("link")).expect("link");
+    for (out, report, word) in [
+        ("out", "b.log", "is an input"),
+        ("out", "same.log", "is an input"),
+        ("out", "link", "inside one"),
+        ("out", "in/a.log", "inside one"),
+        ("out", "in/report.json", "inside one"),
+        ("out", "out", "where the bundle goes"),
+        ("out.tar", "./out.tar", "where the bundle goes"),
+        ("out", "missing/report.json", "cannot write the report"),
+        ("out", "in", "inside one"),
+    ] {
+        let ran = stage.run(&["in", "b.log", "-o", out, "--report", report]);
+        assert!(ran.code == Some(2) && ran.err.contains(word), "{out} {report}: {} {}", ran.out, ran.err);
+        assert_eq!(stage.names(), ["b.log", "in", "link", "same.log"], "{out} {report}");
+    }
+    assert_eq!(std::fs::read(stage.path("b.log")).expect("file"), log("b"));
+    stage.put("report.json", "old");
+    stage.done(&["in", "-o", "out", "--report", "report.json"]);
+    let report = std::fs::read(stage.path("report.json")).expect("report");
+    let report: serde_json::Value = serde_json::from_slice(&report).expect("JSON");
+    assert_eq!(report["written"], true);
+    let told = stage.done(&["in", "-o", "dry", "--report", "/dev/null", "--dry-run", "--format", "json"]);
+    assert!(told.contains("\"written\": false"), "{told}");
+}
+
+#[test]
+fn what_cannot_be_told_is_said_with_what_is_there() {
+    let stage = Stage::new();
+    stage.put("in/a.log", log("a"));
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("device");
+    let ran = stage.command(&["in", "-o", "out"]).stdout(full).output().expect("start");
+    let err = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.code() == Some(2) && err.contains("out is there"), "{err}");
+}
+
+#[test]
+fn a_bundle_is_as_private_as_what_is_in_it() {
+    let stage = Stage::new();
+    let path = stage.put("in/a.log", log("a"));
+    let mode = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("mode");
+    };
+    mode(&stage.path("in"), 0o755);
+    for (file, umask, extra, want) in [
+        (0o644, "022", "--no-progress", 0o644),
+        (0o640, "022", "--no-progress", 0o640),
+        (0o600, "022", "--no-progress", 0o600),
+        (0o644, "077", "--no-progress", 0o600),
+        (0o644, "022", "--keep-binary", 0o644),
+    ] {
+        mode(&path, file);
+        let run = |name: &str| {
+            let program = env!("CARGO_BIN_EXE_kasm-scrub");
+            let script = format!("umask {umask}; exec '{program}' files in -o {name} --force {extra}");
+            let mut shell = std::process::Command::new("bash");
+            let ran = shell.args(["-c", &script]).current_dir(stage.0.path()).output().expect("bash");
+            assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+            std::fs::metadata(stage.path(name)).expect("bundle").permissions().mode() & 0o777
+        };
+        assert_eq!((run("out.tar"), run("out.zip")), (want, want), "{file:o} {umask} {extra}");
+    }
+    stage.put("in/core", b"\x7FELF\0\0");
+    mode(&stage.path("in/core"), 0o644);
+    stage.done(&["in", "-o", "raw.tar", "--keep-binary"]);
+    let about = std::fs::metadata(stage.path("raw.tar")).expect("bundle");
+    assert_eq!(about.permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_zip_archive_is_stopped_as_well() {
+    let stage = Stage::new();
+    stage.put("large.zip", zip_of(&[("large.log", &log("large").repeat(300_000))]));
+    let mut child = stage
+        .command(&["large.zip", "-o", "out.zip", "-t", "1", "--max-ratio", "1000000"])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("start");
+    while stage.names().len() == 1 && child.try_wait().expect("child").is_none() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let id = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("signal");
+    let code = child.wait().expect("end").code();
+    match code {
+        Some(0) => assert!(stage.path("out.zip").exists()),
+        _ => assert_eq!((code, stage.names()), (Some(2), vec!["large.zip".to_owned()])),
+    }
+}
+
+#[test]
+fn an_input_that_is_no_file_is_bad() {
+    let stage = Stage::new();
+    let path = stage.path("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
+    for input in ["fifo", "/dev/null"] {
+        let ran = stage.run(&[input, "-o", "out", "--format", "json"]);
+        assert_eq!((ran.code, stage.names()), (Some(2), vec!["fifo".to_owned()]), "{}", ran.out);
+        assert!(ran.out.contains("\"written\": false"), "{}", ran.out);
+    }
+}
+
+#[test]
+fn what_is_not_scrubbed_is_told_with_what_is_in_it() {
+    let stage = Stage::new();
+    stage.put("in/core", [b"\x7FELF\0\0", &log("a")[..]].concat());
+    let summary = stage.done(&["in", "-o", "out", "--keep-binary"]);
+    assert!(summary.contains("  core: 1 findings are still in it\n"), "{summary}");
 }
