@@ -3,6 +3,7 @@
 
 mod checkpoints;
 mod containers;
+mod descriptors;
 mod growth;
 mod kill;
 mod lines;

@@ -47,6 +47,11 @@ impl AuditOptions {
     }
 
     /// What happens while the trail cannot be written.
+    /// Where the trail is.
+    pub(super) fn path(&self) -> Option<&std::path::Path> {
+        self.audit.as_deref()
+    }
+
     pub(super) fn when_full(&self) -> WhenFull {
         if self.audit_when_full == "continue" { WhenFull::Continue } else { WhenFull::Stop }
     }

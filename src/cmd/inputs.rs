@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Refusal;
-use crate::config::inputs::{Address, Tail};
+use crate::config::inputs::{Address, Tail, Words};
 use crate::config::output::LineFormat;
 use crate::config::{self, Config};
 use crate::pod::fifo::FifoSettings;
@@ -73,6 +73,7 @@ impl InputOptions {
         &self,
         config: &Config,
         drain: Duration,
+        audit: Option<&Path>,
     ) -> Result<(Option<Settings>, OtlpOfConfig), Refusal> {
         let mut inputs = Vec::new();
         let mut otlp = OtlpOfConfig::default();
@@ -81,6 +82,7 @@ impl InputOptions {
         }
         for (paths, format) in [(&self.tail, tail::Format::Lines), (&self.cri, tail::Format::Cri)] {
             if !paths.is_empty() {
+                tail::check(paths, &[]).map_err(|why| Refusal(why.to_string()))?;
                 let checkpoint = self.checkpoint(format)?;
                 inputs.push(Input::Tail(TailSettings::new(paths.clone(), format, checkpoint)));
             }
@@ -102,6 +104,7 @@ impl InputOptions {
             };
         }
         let output = output.unwrap_or(output::Settings::Stdout(Format::Json));
+        not_its_own(&mut inputs, &output, audit)?;
         Ok((Some(Settings { inputs, output, drain, audit: None }), otlp))
     }
 
@@ -138,12 +141,18 @@ impl InputOptions {
             Some(path) => path.into(),
             None => self.checkpoint(format)?,
         };
-        let usual = TailSettings::new(told.paths.clone(), format, checkpoint);
-        Ok(Input::Tail(TailSettings {
-            exclude: told.exclude.clone().unwrap_or(usual.exclude),
-            from_start: told.from_start.unwrap_or(usual.from_start),
-            ..usual
-        }))
+        for path in &told.paths {
+            tail::check(std::slice::from_ref(&path.text), &[]).map_err(|why| path.fault(why))?;
+        }
+        for name in &told.exclude {
+            tail::check(&[], std::slice::from_ref(&name.text)).map_err(|why| name.fault(why))?;
+        }
+        let texts = |all: &[Words]| all.iter().map(|words| words.text.clone()).collect::<Vec<_>>();
+        let mut settings = TailSettings::new(texts(&told.paths), format, checkpoint);
+        settings.exclude.extend(texts(&told.exclude));
+        settings.follow_links = told.follow_links.iter().map(PathBuf::from).collect();
+        settings.from_start = told.from_start.unwrap_or(settings.from_start);
+        Ok(Input::Tail(settings))
     }
 
     fn checkpoint(&self, format: tail::Format) -> Result<PathBuf, Refusal> {
@@ -171,6 +180,33 @@ fn one_checkpoint_each(inputs: &[Input]) -> Result<(), Refusal> {
             }
             seen.push(&told.checkpoint);
         }
+    }
+    Ok(())
+}
+
+/// No tail reads what this process writes: it would be read, written and read again.
+fn not_its_own(inputs: &mut [Input], output: &output::Settings, audit: Option<&Path>) -> Result<(), Refusal> {
+    let mut own = output.files();
+    own.extend(audit.map(Path::to_owned));
+    let tails = inputs.iter().filter_map(|input| match input {
+        Input::Tail(told) => Some(&told.checkpoint),
+        Input::Fifo(_) | Input::Syslog(_) => None,
+    });
+    own.extend(tails.flat_map(|path| tail::files_of_checkpoint(path)));
+    for input in inputs {
+        let Input::Tail(told) = input else { continue };
+        // One that is rotated is found by its name as well.
+        for path in &own {
+            let rotated = PathBuf::from(format!("{}.1", path.display()));
+            if told.names(path).or(told.names(&rotated)).is_some() {
+                return Err(Refusal(format!(
+                    "{} is written by this process and would be read by one of its tails, again and again; write it \
+                     elsewhere, or name it in `exclude` of the configuration",
+                    path.display()
+                )));
+            }
+        }
+        told.own.clone_from(&own);
     }
     Ok(())
 }
@@ -219,7 +255,10 @@ mod tests {
         let words = line.split_whitespace();
         let cli = Cli::try_parse_from(["x"].into_iter().chain(words)).map_err(|error| error.to_string())?;
         let config = Config::read("c.yaml", config).map_err(|faults| faults.to_string())?;
-        let told = cli.args.settings(&config, Duration::from_secs(1)).map_err(|Refusal(why)| why)?;
+        let told = cli
+            .args
+            .settings(&config, Duration::from_secs(1), Some("/a/audit".as_ref()))
+            .map_err(|Refusal(why)| why)?;
         Ok(format!("{told:?}"))
     }
 
@@ -257,6 +296,31 @@ mod tests {
         check("--output otlp", "", "no input");
         check("--fifo /a --output nowhere", "", "write stdout, stdout-raw, otlp or file:PATH");
         check("--syslog 514", "", "write udp:HOST:PORT");
+        check("--tail /x/[ --state /s", "", "path /x/[: ");
+        check(
+            "--state /s",
+            "inputs:\n- tail:\n    paths: [/a, /b/]\n",
+            "c.yaml:3: inputs.tail.paths: path /b/: names",
+        );
+        check(
+            "--state /s",
+            "inputs:\n- tail:\n    paths: [/a]\n    exclude: ['[']\n",
+            "c.yaml:4: inputs.tail.exclude: ",
+        );
+        for (tail, output) in [
+            ("/l/*.log", "file:/l/clean.log"),
+            ("/l/clean.log*", "file:/l/clean.log"),
+            ("/l/**/*", "file:/l/deep/clean.log"),
+            ("/l/./[ac]*.log", "file:/l/../l/clean.log"),
+            ("/a/*", "stdout"),
+            ("/s/tail*", "stdout"),
+            ("/s/*.lock", "stdout"),
+        ] {
+            check(&format!("--tail {tail} --state /s --output {output}"), "", "is written by this process");
+        }
+        let excluded = "inputs:\n- tail: {paths: [/l/*], exclude: ['clean.log*']}\noutput: {file: {path: /l/clean.log}}\n";
+        told("--state /s", excluded).expect("it is excluded");
+        told("--tail /l/app*.log --state /s --output file:/l/clean.log", "").expect("it is another");
         let two = "inputs:\n- tail: {paths: [/a]}\n- tail: {paths: [/b]}\n";
         check("--state /s", two, "checkpoint of its own");
         check(

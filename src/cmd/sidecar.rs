@@ -229,7 +229,8 @@ impl Rules for Files {
 }
 
 fn settings(args: &Args, variables: &Variables) -> Result<(Settings, Option<pod::Settings>), Refusal> {
-    let (inputs, told) = args.inputs.settings(&args.sanitizer.configuration()?, args.drain)?;
+    let (inputs, told) =
+        args.inputs.settings(&args.sanitizer.configuration()?, args.drain, args.audit.path())?;
     let (mut grpc, mut http) = (args.otlp_grpc.clone(), args.otlp_http.clone());
     for (told, all) in [(&told.grpc, &mut grpc), (&told.http, &mut http)] {
         for address in told {

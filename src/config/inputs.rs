@@ -14,7 +14,7 @@ use crate::rules::{Fault, Faults, unknown};
 /// The kinds of inputs.
 pub const INPUT_KEYS: [&str; 5] = ["tail", "cri", "fifo", "syslog", "otlp"];
 /// The keys of `tail` and `cri`.
-pub const TAIL_KEYS: [&str; 4] = ["paths", "exclude", "from_start", "checkpoint"];
+pub const TAIL_KEYS: [&str; 5] = ["paths", "exclude", "follow_links", "from_start", "checkpoint"];
 /// The keys of `fifo`.
 pub const FIFO_KEYS: [&str; 2] = ["path", "mode"];
 /// The keys of `syslog`.
@@ -54,23 +54,43 @@ pub enum Input {
 #[derive(Clone, Debug)]
 pub struct Tail {
     /// Which files.
-    pub paths: Vec<String>,
-    /// Which of them not.
-    pub exclude: Option<Vec<String>>,
+    pub paths: Vec<Words>,
+    /// Which of them not, beside those that are never read.
+    pub exclude: Vec<Words>,
+    /// Folders into which links may lead.
+    pub follow_links: Vec<String>,
     /// Whether they are read from their beginning at the very first start.
     pub from_start: Option<bool>,
     /// The file that says how far each has been delivered.
     pub checkpoint: Option<String>,
 }
 
-/// An address or a URL, as it is written.
+/// What is written somewhere, and where, for who finds a fault in it later.
 #[derive(Clone, Debug)]
-pub struct Address {
-    text: String,
+pub struct Words {
+    /// The text.
+    pub text: String,
     line: u32,
-    item: &'static str,
+    item: String,
     file: Arc<str>,
 }
+
+impl Words {
+    /// A fault of it.
+    pub fn fault(&self, what: impl std::fmt::Display) -> Faults {
+        Faults(vec![Fault {
+            file: self.file.clone(),
+            line: self.line,
+            item: self.item.clone(),
+            what: what.to_string(),
+            source: String::new(),
+        }])
+    }
+}
+
+/// An address or a URL, as it is written.
+#[derive(Clone, Debug)]
+pub struct Address(Words);
 
 impl Address {
     /// The address, with what the variables that it names stand for.
@@ -78,7 +98,7 @@ impl Address {
     /// A variable that is not set and has no default. No value is told.
     pub fn resolve(&self, variable: impl Fn(&str) -> Option<String>) -> Result<String, Faults> {
         let mut out = String::new();
-        let mut rest = &*self.text;
+        let mut rest = &*self.0.text;
         while let Some((before, name, default, behind)) = placeholder(rest) {
             out.push_str(before);
             match variable(name).filter(|value| !value.is_empty()).or(default.map(str::to_owned)) {
@@ -97,13 +117,7 @@ impl Address {
 
     /// A fault of this address.
     pub fn fault(&self, what: impl std::fmt::Display) -> Faults {
-        Faults(vec![Fault {
-            file: self.file.clone(),
-            line: self.line,
-            item: self.item.to_owned(),
-            what: what.to_string(),
-            source: String::new(),
-        }])
+        self.0.fault(what)
     }
 }
 
@@ -179,12 +193,30 @@ impl Reader {
     }
 
     fn tail(&mut self, node: &Node<'_>, item: &'static str) -> Option<Tail> {
-        let mut tail = Tail { paths: Vec::new(), exclude: None, from_start: None, checkpoint: None };
+        let mut tail = Tail {
+            paths: Vec::new(),
+            exclude: Vec::new(),
+            follow_links: Vec::new(),
+            from_start: None,
+            checkpoint: None,
+        };
         let mut has_paths = false;
         for (key, value) in self.section(node, item, &TAIL_KEYS) {
             match key {
-                "paths" => (tail.paths, has_paths) = (self.texts(value, &format!("{item}.paths")), true),
-                "exclude" => tail.exclude = Some(self.texts(value, &format!("{item}.exclude"))),
+                "paths" => {
+                    has_paths = true;
+                    let read =
+                        |reader: &mut Self, node: &Node<'_>, item: &str| reader.words(node, item, true);
+                    tail.paths = self.list(value, &format!("{item}.paths"), read);
+                }
+                "exclude" => {
+                    let read =
+                        |reader: &mut Self, node: &Node<'_>, item: &str| reader.words(node, item, false);
+                    tail.exclude = self.list(value, &format!("{item}.exclude"), read);
+                }
+                "follow_links" => {
+                    tail.follow_links = self.list(value, &format!("{item}.follow_links"), Self::path);
+                }
                 "from_start" => tail.from_start = self.boolean(value, &format!("{item}.from_start")),
                 _ => tail.checkpoint = self.path(value, &format!("{item}.checkpoint")),
             }
@@ -195,17 +227,28 @@ impl Reader {
         (!tail.paths.is_empty()).then_some(tail)
     }
 
-    /// A list of strings in which no variable may be named.
-    fn texts(&mut self, node: &Node<'_>, item: &str) -> Vec<String> {
+    /// A list that is not empty.
+    fn list<T>(
+        &mut self,
+        node: &Node<'_>,
+        item: &str,
+        read: impl Fn(&mut Self, &Node<'_>, &str) -> Option<T>,
+    ) -> Vec<T> {
         match &node.data {
             YamlData::Sequence(entries) if !entries.is_empty() => {
-                entries.iter().filter_map(|entry| self.plain(entry, item)).collect()
+                entries.iter().filter_map(|entry| read(self, entry, item)).collect()
             }
             _ => {
                 self.fault(node, item, "is a list of strings, and not empty");
                 Vec::new()
             }
         }
+    }
+
+    /// A string in which no variable may be named, and where it stands.
+    fn words(&mut self, node: &Node<'_>, item: &str, is_path: bool) -> Option<Words> {
+        let text = if is_path { self.path(node, item) } else { self.plain(node, item) }?;
+        Some(Words { text, line: line(node), item: item.to_owned(), file: self.file.clone() })
     }
 
     fn fifo(&mut self, node: &Node<'_>) -> Option<Input> {
@@ -241,7 +284,7 @@ impl Reader {
             self.fault(node, item, "has a `${` that is no variable; write ${NAME} or ${NAME:-default}");
             return None;
         }
-        Some(Address { text, line: line(node), item, file: self.file.clone() })
+        Some(Address(Words { text, line: line(node), item: item.to_owned(), file: self.file.clone() }))
     }
 
     /// A string in which no variable may be named.
@@ -290,7 +333,8 @@ mod tests {
     use super::*;
 
     fn address(text: &str) -> Address {
-        Address { text: text.to_owned(), line: 7, item: "inputs.syslog.address", file: "c.yaml".into() }
+        let item = "inputs.syslog.address".to_owned();
+        Address(Words { text: text.to_owned(), line: 7, item, file: "c.yaml".into() })
     }
 
     #[test]
@@ -322,6 +366,13 @@ mod tests {
         check(
             "inputs:\n- fifo: {path: '/a/${HOSTNAME}'}\n",
             &["c.yaml:2: inputs.fifo.path: names a variable; only addresses and URLs may"],
+        );
+        check(
+            "inputs:\n- tail: {paths: [l/*.log, /a]}\n- cri:\n    paths: [/a]\n    follow_links: [b]\n",
+            &[
+                "c.yaml:2: inputs.tail.paths: is a path that begins with /",
+                "c.yaml:5: inputs.cri.follow_links: is a path that begins with /",
+            ],
         );
         check(
             "inputs:\n- syslog: {address: 'udp:${HOST:514'}\n",

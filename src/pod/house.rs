@@ -40,9 +40,10 @@ pub trait Counts: Send + Sync {
         let _ = batch;
     }
 
-    /// How many bytes an input of this kind knows of and has not delivered yet.
-    fn lag(&self, input: &'static str, bytes: u64) {
-        let _ = (input, bytes);
+    /// Where an input of this kind says how many bytes it knows of and has not delivered yet. Each has its own.
+    fn lag(&self, input: &'static str) -> Arc<AtomicU64> {
+        let _ = input;
+        Arc::default()
     }
 
     /// An event happened so many times.
@@ -208,14 +209,19 @@ impl House {
         Ok(())
     }
 
+    /// Something is left that was not delivered.
+    pub fn leave(&self) {
+        self.has_left.store(true, Ordering::Relaxed);
+    }
+
     /// Whether something was not delivered when the time to drain was over.
     pub fn has_left(&self) -> bool {
         self.has_left.load(Ordering::Relaxed)
     }
 
-    /// Says how much an input of a kind knows of and has not delivered.
-    pub fn lag(&self, input: &'static str, bytes: u64) {
-        self.counts.lag(input, bytes);
+    /// Where an input of a kind says how many bytes it knows of and has not delivered.
+    pub fn lag(&self, input: &'static str) -> Arc<AtomicU64> {
+        self.counts.lag(input)
     }
 
     /// Counts an event so many times.

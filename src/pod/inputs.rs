@@ -19,7 +19,7 @@ use super::house::{House, Stopped};
 use super::metrics::Metrics;
 use super::output;
 use super::syslog::{Syslog, SyslogSettings};
-use super::tail::{self, TailSettings};
+use super::tail::{self, Tail, TailSettings};
 use crate::audit::Trail;
 use crate::relay::{Companion, Ended, Ending, Host};
 use crate::sanitize::Sanitizer;
@@ -109,7 +109,8 @@ impl Companion for Inputs {
         let house = Arc::new(house);
         let house = self.house.get_or_init(|| house).clone();
         // All are open before one of them takes anything.
-        let inputs: Vec<(&'static str, Work)> = inputs.into_iter().map(open).collect::<Result<_, _>>()?;
+        let inputs: Vec<(&'static str, Work)> =
+            inputs.into_iter().map(|input| open(input, &house)).collect::<Result<_, _>>()?;
         let (say, said) = channel();
         let count = inputs.len();
         for (name, work) in inputs {
@@ -135,12 +136,14 @@ impl Companion for Inputs {
     }
 }
 
-fn open(input: Input) -> Result<(&'static str, Work), String> {
+fn open(input: Input, house: &Arc<House>) -> Result<(&'static str, Work), String> {
     Ok(match input {
         Input::Tail(settings) => {
             let name = if settings.format == tail::Format::Cri { "cri" } else { "tail" };
-            let run = move |house: &Arc<House>| {
-                tail::run(settings, house.clone()).map_err(|error| Unfinished::Failed(error.to_string()))
+            let tail = Tail::open(settings, house.clone()).map_err(|error| error.to_string())?;
+            let run = move |_: &Arc<House>| {
+                tail.run();
+                Ok(())
             };
             (name, Box::new(run))
         }

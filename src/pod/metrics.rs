@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -11,7 +12,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetri
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::batch::Batch;
@@ -40,20 +41,23 @@ pub struct Metrics {
     bytes: Family<ByInput, Counter>,
     findings: Family<ByRule, Counter>,
     events: Family<ByWhat, Counter>,
-    lag: Family<ByInput, Gauge>,
+    lags: Arc<Lags>,
     waiting: Arc<Waiting>,
 }
 
 /// What happens to inputs and outputs that alerts may ask for: it is there from the start, as 0.
-const EVENTS: [&str; 17] = [
+const EVENTS: [&str; 20] = [
     "panicked",
     "input_failed",
     "unreadable",
     "lost",
+    "listing_failed",
+    "link_refused",
     "fifo_lost",
     "checkpoint_failed",
     "checkpoint_unreadable",
     "rotation_failed",
+    "output_moved",
     "output_waiting",
     "output_retried",
     "output_refused",
@@ -84,12 +88,7 @@ impl Metrics {
         );
         registry.register("input_findings", "Findings in records, by rule", self.findings.clone());
         registry.register("input_events", "What has happened to inputs and outputs", self.events.clone());
-        registry.register_with_unit(
-            "input_lag",
-            "Bytes that an input knows of and has not delivered",
-            Unit::Bytes,
-            self.lag.clone(),
-        );
+        registry.register_collector(Box::new(self.lags.clone()));
         registry.register_collector(Box::new(self.waiting.clone()));
     }
 
@@ -129,8 +128,10 @@ impl Counts for Metrics {
         self.waiting.lock().remove(&place(batch));
     }
 
-    fn lag(&self, input: &'static str, bytes: u64) {
-        self.lag.get_or_create(&ByInput { input }).set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    fn lag(&self, input: &'static str) -> Arc<AtomicU64> {
+        let own = Arc::default();
+        self.lags.0.lock().unwrap_or_else(PoisonError::into_inner).push((input, Arc::clone(&own)));
+        own
     }
 
     fn events(&self, what: &'static str, count: u64) {
@@ -180,6 +181,31 @@ impl Collector for Waiting {
     }
 }
 
+/// How many bytes each input knows of and has not delivered.
+#[derive(Debug, Default)]
+struct Lags(Mutex<Vec<(&'static str, Arc<AtomicU64>)>>);
+
+impl Collector for Lags {
+    /// Asked when counts are read: how much it is of all inputs of a kind.
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let mut sums: BTreeMap<&'static str, u64> = BTreeMap::new();
+        for (input, bytes) in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            *sums.entry(input).or_default() += bytes.load(Ordering::Relaxed);
+        }
+        let mut metric = encoder.encode_descriptor(
+            "input_lag",
+            "Bytes that an input knows of and has not delivered",
+            Some(&Unit::Bytes),
+            MetricType::Gauge,
+        )?;
+        for (input, bytes) in sums {
+            ConstGauge::new(i64::try_from(bytes).unwrap_or(i64::MAX))
+                .encode(metric.encode_family(&[("input", input)])?)?;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use prometheus_client::encoding::text::encode;
@@ -199,6 +225,10 @@ mod tests {
         let mut batch = Batch::new(origin, sanitizer.clone());
         Scrubber::new(&*sanitizer).push(b"password=deadBeefdead1\nclean\n", &mut batch);
         batch.write(b"");
+        let lags = [metrics.lag("file"), metrics.clone().lag("file"), metrics.lag("cri")];
+        for (lag, bytes) in lags.iter().zip([3, 4, 5]) {
+            lag.store(bytes, Ordering::Relaxed);
+        }
         metrics.given(&batch);
         let text = || {
             let mut text = String::new();
@@ -211,6 +241,8 @@ mod tests {
         assert!(!text.contains("kasm_scrub_input_oldest_seconds{"), "{text}");
         for line in [
             "kasm_scrub_input_records_total{input=\"fifo\"} 2",
+            "kasm_scrub_input_lag_bytes{input=\"file\"} 7",
+            "kasm_scrub_input_lag_bytes{input=\"cri\"} 5",
             "kasm_scrub_input_findings_total{rule=\"password\",input=\"fifo\"} 1",
             "kasm_scrub_input_events_total{what=\"output_refused\"} 0",
         ] {

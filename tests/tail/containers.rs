@@ -1,12 +1,13 @@
 //! Lines of container runtimes.
 
 use std::fs;
+use std::time::Duration;
 
 use kasm_scrub::pod::tail::Format;
 use proptest::prelude::*;
 
 use super::rotation::{check_no_key, key};
-use super::stage::{Kept, Stage};
+use super::stage::{Kept, Stage, check_numbered};
 
 const TIME: &str = "2024-02-29T10:15:00.5Z";
 const NANOS: u64 = 1_709_201_700_500_000_000;
@@ -128,6 +129,33 @@ fn a_piece_without_an_end_goes_on_after_a_restart() {
 }
 
 #[test]
+fn a_piece_without_an_end_is_delivered_when_nothing_comes_for_long() {
+    let mut stage = Stage::of("0.log", Format::Cri);
+    stage.settings.unfinished = Duration::from_millis(300);
+    stage.write("0.log", cri("stdout", "F", "one") + &docker("stderr", "panic: password=Dead"));
+    let tail = stage.start();
+    tail.sink.wait_for(2);
+    stage.write("0.log", cri("stdout", "F", "two") + &docker("stderr", "Beef42! ok\n"));
+    tail.sink.wait_for(4);
+    let sink = tail.stop();
+    let cut = format!("{ERR} log.line.continues=true");
+    let want = [
+        (OUT, "one"),
+        (&cut, "panic: password=[REDACTED:password]"),
+        (OUT, "two"),
+        (ERR, "panic: password=[REDACTED:password] ok"),
+    ];
+    assert_eq!(short(&sink.records()), want.map(|(label, text)| (label.to_owned(), text.to_owned())));
+    // A start brings nothing again, and neither does the next.
+    stage.write("0.log", docker("stderr", "last words"));
+    let mut sink = stage.start_with(sink).stop();
+    for _ in 0..3 {
+        sink = stage.start_with(sink).stop();
+    }
+    assert_eq!(sink.texts()[4..], ["last words"]);
+}
+
+#[test]
 fn keys_over_lines_are_found_while_another_stream_speaks() {
     let lines: String =
         key().lines().map(|line| cri("stderr", "F", line) + &cri("stdout", "F", "other")).collect();
@@ -150,6 +178,32 @@ fn containers_are_named_by_paths() {
         |name: &str| origin.labels.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
     assert_eq!(of("k8s.pod.name"), Some("kasm-api-0"));
     assert_eq!(of("k8s.container.restart_count"), Some("3"));
+}
+
+#[test]
+fn files_behind_links_are_rotated_where_they_are() {
+    let mut stage = Stage::of("containers/*.log", Format::Cri);
+    stage.settings.follow_links.push(stage.path("pods"));
+    let line = |number: usize| cri("stdout", "F", &format!("line {number}"));
+    stage.write("pods/a/0.log", line(0));
+    fs::create_dir(stage.path("containers")).unwrap();
+    std::os::unix::fs::symlink(stage.path("pods/a/0.log"), stage.path("containers/a.log")).unwrap();
+    std::os::unix::fs::symlink("/proc/self/status", stage.path("containers/b.log")).unwrap();
+    let tail = stage.start();
+    tail.sink.wait_for(1);
+    // More than once between two looks.
+    tail.sink.shut(true);
+    stage.write("pods/a/0.log", line(1));
+    for turn in 2..6 {
+        stage.rename("pods/a/0.log", &format!("pods/a/0.log.20240229-10150{turn}"));
+        stage.write("pods/a/0.log", line(turn));
+    }
+    tail.sink.shut(false);
+    tail.sink.wait_for(6);
+    let sink = tail.stop();
+    check_numbered(&sink, 6);
+    assert!(sink.records().iter().all(|kept| kept.origin.labels[1].1 == "a.log"));
+    assert!(sink.events().contains(&"link_refused"), "{:?}", sink.events());
 }
 
 #[test]

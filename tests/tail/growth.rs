@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use kasm_scrub::Sanitizer;
-use kasm_scrub::pod::tail;
+use kasm_scrub::pod::tail::Tail;
 use kasm_scrub::pod::{Batch, Counts, House, Output, Stopped, Stopping};
 
 use super::stage::Stage;
@@ -62,7 +62,7 @@ fn a_file_that_is_written_while_it_is_read_loses_no_line() {
     let house = Arc::new(House::new(sanitizer, Box::new(next.clone()), Box::new(next.clone())));
     let (own, settings) = (house.clone(), stage.settings.clone());
     let start = Instant::now();
-    let tail = thread::spawn(move || tail::run(settings, own));
+    let tail = thread::spawn(move || Tail::open(settings, own).map(Tail::run));
     while next.0.load(Ordering::SeqCst) < lines {
         assert!(!tail.is_finished());
         thread::sleep(Duration::from_millis(10));

@@ -92,6 +92,37 @@ fn a_line_without_end_is_delivered_while_draining_and_once_more_if_it_goes_on() 
 }
 
 #[test]
+fn a_line_without_end_is_delivered_when_nothing_comes_for_long() {
+    let mut stage = Stage::new("*.log");
+    stage.settings.unfinished = Duration::from_millis(300);
+    stage.write("a.log", "one\npassword=Dead");
+    let tail = stage.start();
+    tail.sink.wait_for(2);
+    thread::sleep(Duration::from_millis(800));
+    stage.write("a.log", "Beef42! ok\nlast wo");
+    tail.sink.wait_for(4);
+    let sink = tail.stop();
+    let words = ["one", "password=[REDACTED:password]", "password=[REDACTED:password] ok", "last wo"];
+    assert_eq!(sink.texts(), words);
+    let cut: Vec<bool> = sink.records().iter().map(|kept| !kept.details.labels.is_empty()).collect();
+    assert_eq!(cut, [false, true, false, true]);
+    assert_eq!(stage.start_with(sink).stop().texts().len(), 4);
+}
+
+#[test]
+fn a_value_whose_name_stands_before_waits_for_its_end() {
+    let mut stage = Stage::new("*.log");
+    stage.settings.unfinished = Duration::from_millis(200);
+    stage.write("a.log", "- name: DB_PASSWORD\n  value: Dead");
+    let tail = stage.start();
+    thread::sleep(Duration::from_millis(1000));
+    stage.write("a.log", "Beef42\nend\n");
+    tail.sink.wait_for_text("end");
+    let texts = tail.stop().texts();
+    assert!(!texts.iter().any(|text| text.contains("Beef42")), "{texts:?}");
+}
+
+#[test]
 fn lines_longer_than_a_segment_are_cut_at_fixed_places() {
     let long = format!("{} password=DeadBeef42! end", "word ".repeat(200_000));
     let whole = format!("before\n{long}\nafter\n");
@@ -143,9 +174,10 @@ fn files_have_their_turns() {
 }
 
 #[test]
-fn links_are_followed_and_what_is_no_file_is_left() {
-    let stage = Stage::new("*.log");
+fn links_are_followed_where_they_may_lead_and_what_is_no_file_is_left() {
+    let mut stage = Stage::new("*.log");
     let elsewhere = tempfile::tempdir().unwrap();
+    stage.settings.follow_links.push(elsewhere.path().to_owned());
     let real = elsewhere.path().join("real.txt");
     append(&real).write_all(b"line 0\n").unwrap();
     symlink(&real, stage.path("a.log")).unwrap();
@@ -163,6 +195,32 @@ fn links_are_followed_and_what_is_no_file_is_left() {
     tail.sink.wait_for(3);
     thread::sleep(Duration::from_millis(500));
     check_numbered(&tail.stop(), 3);
+}
+
+#[test]
+fn links_to_what_is_not_the_applications_are_not_read() {
+    let stage = Stage::new("**/*.log");
+    let elsewhere = tempfile::tempdir().unwrap();
+    append(&elsewhere.path().join("key.log")).write_all(b"raw\n").unwrap();
+    append(&stage.path("deep/own.log")).write_all(b"line 0\n").unwrap();
+    symlink(elsewhere.path().join("key.log"), stage.path("deep/key.log")).unwrap();
+    symlink("/proc/1/status", stage.path("status.log")).unwrap();
+    symlink(elsewhere.path(), stage.path("folder")).unwrap();
+    symlink(elsewhere.path().join("key.log"), stage.path("deep/own.log.1")).unwrap();
+    let tail = stage.start();
+    tail.sink.wait_for(1);
+    tail.sink.wait_for_event("link_refused");
+    // A file that is known becomes a link.
+    let rest = elsewhere.path().join("rest");
+    append(&rest).write_all(b"line 0\nraw\n").unwrap();
+    fs::remove_file(stage.path("deep/own.log")).unwrap();
+    symlink(&rest, stage.path("deep/own.log")).unwrap();
+    stage.write("later.log", "line 1\n");
+    tail.sink.wait_for(2);
+    thread::sleep(Duration::from_millis(500));
+    let sink = tail.stop();
+    check_numbered(&sink, 2);
+    assert_eq!(sink.events().iter().filter(|what| **what == "link_refused").count(), 3);
 }
 
 #[test]

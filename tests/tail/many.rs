@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kasm_scrub::Sanitizer;
-use kasm_scrub::pod::tail::{self, Format, TailSettings};
+use kasm_scrub::pod::tail::{Format, Tail, TailSettings};
 use kasm_scrub::pod::{Batch, Counts, House, Output, Stopped, Stopping};
 
 const VARIABLE: &str = "KASM_SCRUB_TEST_MANY";
@@ -50,7 +50,7 @@ fn many_files_process() {
     let shared = || Box::new(Shared(counting.clone()));
     let house = Arc::new(House::new(Arc::new(Sanitizer::builtin()), shared(), shared()));
     let own = house.clone();
-    let thread = std::thread::spawn(move || tail::run(settings, own));
+    let thread = std::thread::spawn(move || Tail::open(settings, own).map(Tail::run));
     for round in 0..ROUNDS {
         while counting.0.load(std::sync::atomic::Ordering::SeqCst) < FILES * (round + 1) {
             assert!(!thread.is_finished());

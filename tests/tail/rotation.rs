@@ -88,6 +88,25 @@ fn generations_between_two_looks_are_read_in_order() {
     }
 }
 
+#[test]
+fn files_of_others_with_names_that_begin_alike_are_left() {
+    let stage = Stage::new("app.log");
+    stage.write("app.log", "line 0\n");
+    let tail = stage.start();
+    tail.sink.wait_for(1);
+    for name in ["app-2.log", "app.2.log", "app.log-2", "app-20240229.log"] {
+        stage.write(name, "of another\n");
+    }
+    // What was ours is, whatever it is called.
+    stage.write("app.log", "line 1\n");
+    stage.rename("app.log", "app-20240301.log");
+    stage.write("app-20240301.log", "line 2\n");
+    stage.write("app.log", "line 3\n");
+    tail.sink.wait_for(4);
+    thread::sleep(Duration::from_millis(500));
+    check_numbered(&tail.stop(), 4);
+}
+
 /// Lines are written, and the file is copied and emptied again and again.
 fn check_copied(pattern: &str, batch: usize) {
     let stage = Stage::new(pattern);

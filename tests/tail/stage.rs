@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use kasm_scrub::Sanitizer;
-use kasm_scrub::pod::tail::{self, CannotStart, Format, TailSettings};
+use kasm_scrub::pod::tail::{CannotStart, Format, Tail, TailSettings};
 use kasm_scrub::pod::{Batch, Counts, Details, House, Origin, Output, Stopped, Stopping};
 use tempfile::TempDir;
 
@@ -135,6 +135,7 @@ impl Stage {
         );
         settings.poll = Duration::from_millis(200);
         settings.quiet = Duration::from_millis(300);
+        settings.lingers = Duration::from_millis(600);
         Self { folder, settings }
     }
 
@@ -184,7 +185,7 @@ impl Tailing {
         let house = Arc::new(house);
         let own = house.clone();
         let checkpoint = settings.checkpoint.clone();
-        let thread = thread::spawn(move || tail::run(settings, own));
+        let thread = thread::spawn(move || Tail::open(settings, own).map(Tail::run));
         // What a test does from here on, it does to files that were looked at.
         while !checkpoint.exists() && !thread.is_finished() && sink.events().is_empty() {
             thread::sleep(Duration::from_millis(2));
@@ -194,7 +195,12 @@ impl Tailing {
 
     /// Drains it; what it has delivered.
     pub(super) fn stop(self) -> Arc<Sink> {
-        self.house.stopping.start(PATIENCE);
+        self.stop_in(PATIENCE)
+    }
+
+    /// Drains it in so long; what it has delivered.
+    pub(super) fn stop_in(self, most: Duration) -> Arc<Sink> {
+        self.house.stopping.start(most);
         self.thread.join().unwrap().unwrap();
         self.sink
     }

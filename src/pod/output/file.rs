@@ -1,11 +1,13 @@
 //! A file that rotates: `app.log`, and before it `app.log.1` to `app.log.n`, the oldest last.
 //!
-//! Nobody else is to move it. It may become larger than told by one batch. A batch is delivered when it is written, which a
+//! The file is put aside first, as `app.log.rotating`, and then becomes `app.log.1`; what was put aside is never lost, whenever
+//! that ends. Who else moves or deletes the file makes it begin anew. It may become larger than told by one batch. A batch is delivered when it is written, which a
 //! loss of power may undo; with `sync` it is delivered when the disk has it.
 
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -15,6 +17,9 @@ use crate::pod::batch::Batch;
 use crate::pod::house::{Output, Stopped, Stopping};
 use crate::pod::metrics::Metrics;
 use crate::pod::time::now;
+
+/// So many older files are named for those who must not read them.
+const MOST_NAMED: u32 = 100;
 
 /// What an output file is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +40,12 @@ impl FileSettings {
     /// The usual: 100 MiB, five older files, JSON, no waiting for the disk.
     pub fn at(path: PathBuf) -> Self {
         Self { path, max_size: Some(100 << 20), keep: 5, format: Format::Json, sync: false }
+    }
+
+    /// The files that it becomes.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let older = (1..=self.keep.clamp(1, MOST_NAMED)).map(|number| numbered(&self.path, number));
+        [self.path.clone(), aside(&self.path)].into_iter().chain(older).collect()
     }
 }
 
@@ -60,34 +71,25 @@ impl File {
     /// # Errors
     /// It cannot be opened.
     pub fn open(settings: FileSettings, metrics: Metrics) -> io::Result<Self> {
-        let (file, mut len) = open(&settings.path)?;
-        let mut text = Vec::new();
-        if is_cut_off(&settings.path, len)? {
-            text.push(b'\n');
-            len += 1;
+        if let Err(error) = finish(&settings) {
+            metrics.event("rotation_failed");
+            tracing::error!(output = %settings.path.display(), %error, "what was rotated before stays as it is");
         }
+        let open = Mutex::new(Open::at(&settings.path)?);
         let name = settings.path.display().to_string();
-        let open = Mutex::new(Open { file, len, text, has_said: false });
         Ok(Self { settings, name, metrics, open })
     }
 
     /// Writes lines that end with newlines.
     pub(super) fn write(&self, stopping: &Stopping, lines: impl FnOnce(&mut Vec<u8>)) -> Result<(), Stopped> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let Open { file, len, text, has_said } = &mut *open;
-        lines(text);
-        let is_full = |most| *len > 0 && *len + text.len() as u64 > most;
+        self.follow(&mut open);
+        lines(&mut open.text);
+        let is_full = |most| open.len > 0 && open.len + open.text.len() as u64 > most;
         if self.settings.max_size.is_some_and(is_full) {
-            match self.rotate(file) {
-                Ok(new) => (*file, *len, *has_said) = (new, 0, false),
-                Err(error) => {
-                    self.metrics.event("rotation_failed");
-                    if !std::mem::replace(has_said, true) {
-                        tracing::error!(output = self.name, %error, "cannot rotate; going on in the same file");
-                    }
-                }
-            }
+            self.rotate(&mut open);
         }
+        let Open { file, len, text, .. } = &mut *open;
         let written = write_all(&*file, &self.name, text, stopping, &self.metrics);
         *len += text.len() as u64;
         text.clear();
@@ -111,33 +113,125 @@ impl File {
         Ok(())
     }
 
-    fn rotate(&self, file: &fs::File) -> io::Result<fs::File> {
-        let FileSettings { path, keep, sync, .. } = &self.settings;
-        if *sync {
-            file.sync_data()?;
+    /// Goes on in the file at the path if another one is there now, or none.
+    fn follow(&self, open: &mut Open) {
+        let is_same = match (open.file.metadata(), fs::metadata(&self.settings.path)) {
+            (Ok(own), Ok(there)) => (own.dev(), own.ino()) == (there.dev(), there.ino()),
+            (_, Err(error)) => error.kind() != io::ErrorKind::NotFound,
+            // Nothing is known of the one that is open.
+            (Err(_), Ok(_)) => true,
+        };
+        if is_same {
+            return;
         }
-        for number in (1..(*keep).max(1)).rev() {
-            match fs::rename(numbered(path, number), numbered(path, number + 1)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
+        match Open::at(&self.settings.path) {
+            Ok(new) => {
+                self.metrics.event("output_moved");
+                tracing::warn!(
+                    output = self.name,
+                    "was moved or deleted by someone else; going on at its path"
+                );
+                open.go_on_in(new);
+            }
+            Err(error) => {
+                self.failed(open, &error, "cannot be made anew; going on in the file that was moved")
             }
         }
-        fs::rename(path, numbered(path, 1))?;
-        open(path).map(|(file, _)| file)
     }
+
+    /// Goes on in a new file, if there can be one.
+    fn rotate(&self, open: &mut Open) {
+        match self.put_aside(&open.file) {
+            Ok(new) => {
+                open.go_on_in(new);
+                // What is aside waits for the next time.
+                if let Err(error) = finish(&self.settings) {
+                    self.failed(open, &error, "cannot move older files; what was rotated stays aside");
+                }
+            }
+            Err(error) => self.failed(open, &error, "cannot rotate; going on in the same file"),
+        }
+    }
+
+    fn put_aside(&self, file: &fs::File) -> io::Result<Open> {
+        let path = &self.settings.path;
+        if self.settings.sync {
+            file.sync_data()?;
+        }
+        finish(&self.settings)?;
+        let aside = aside(path);
+        match fs::rename(path, &aside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        Open::at(path).or_else(|error| {
+            fs::rename(&aside, path)?;
+            Err(error)
+        })
+    }
+
+    fn failed(&self, open: &mut Open, error: &io::Error, what: &str) {
+        self.metrics.event("rotation_failed");
+        if !std::mem::replace(&mut open.has_said, true) {
+            tracing::error!(output = self.name, %error, "{what}");
+        }
+    }
+}
+
+impl Open {
+    /// The file at a path, made if it is not there. A line that was cut off is ended.
+    fn at(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().append(true).create(true).open(path)?;
+        let mut len = file.metadata()?.len();
+        let mut text = Vec::new();
+        if is_cut_off(path, len)? {
+            text.push(b'\n');
+            len += 1;
+        }
+        Ok(Self { file, len, text, has_said: false })
+    }
+
+    /// Another file, into which goes what is to be written.
+    fn go_on_in(&mut self, new: Self) {
+        let Self { file, len, mut text, has_said } = new;
+        text.append(&mut self.text);
+        *self = Self { file, len, text, has_said };
+    }
+}
+
+/// Gives the file that was put aside its number, if there is one. The older ones move as far as there is a gap among them, or
+/// the oldest goes.
+fn finish(settings: &FileSettings) -> io::Result<()> {
+    let FileSettings { path, keep, .. } = settings;
+    let aside = aside(path);
+    if !aside.try_exists()? {
+        return Ok(());
+    }
+    let mut last = 1;
+    while last < *keep && numbered(path, last).try_exists()? {
+        last += 1;
+    }
+    for number in (1..last).rev() {
+        fs::rename(numbered(path, number), numbered(path, number + 1))?;
+    }
+    fs::rename(aside, numbered(path, 1))
 }
 
 /// The older file of a number.
 fn numbered(path: &Path, number: u32) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(format!(".{number}"));
-    PathBuf::from(name)
+    with_ending(path, &number.to_string())
 }
 
-fn open(path: &Path) -> io::Result<(fs::File, u64)> {
-    let file = OpenOptions::new().append(true).create(true).open(path)?;
-    let len = file.metadata()?.len();
-    Ok((file, len))
+/// Where the file is while others make room for it.
+fn aside(path: &Path) -> PathBuf {
+    with_ending(path, "rotating")
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(".");
+    name.push(ending);
+    PathBuf::from(name)
 }
 
 /// Whether a file ends in the middle of a line.
@@ -193,6 +287,55 @@ mod tests {
         assert_eq!(read("out.log.1"), "a line that is longer\n");
         assert_eq!(read("out.log.2"), "four\nfive\n");
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 3);
+    }
+
+    fn settings(path: &Path) -> FileSettings {
+        FileSettings { max_size: Some(10), keep: 3, format: Format::Raw, ..FileSettings::at(path.to_owned()) }
+    }
+
+    #[test]
+    fn a_file_that_someone_moves_or_deletes_begins_anew() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("out.log");
+        let file = File::open(settings(&path), Metrics::default()).expect("a file");
+        for text in ["first 1\n", "first 2\n", "first 3\n"] {
+            lines(&file, text);
+        }
+        let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+        fs::rename(&path, folder.path().join("moved")).expect("moved");
+        for text in ["a\n", "b\n", "c\n"] {
+            lines(&file, text);
+        }
+        assert_eq!((read("out.log"), read("moved")), ("a\nb\nc\n".to_owned(), "first 3\n".to_owned()));
+        fs::remove_file(&path).expect("removed");
+        lines(&file, "long enough\n");
+        assert_eq!(
+            ["out.log", "out.log.1", "out.log.2"].map(read),
+            ["long enough\n", "first 2\n", "first 1\n"]
+        );
+        // Whatever happens, nothing older goes before its turn.
+        lines(&file, "next\n");
+        assert_eq!(
+            ["out.log", "out.log.1", "out.log.2", "out.log.3"].map(read),
+            ["next\n", "long enough\n", "first 2\n", "first 1\n"]
+        );
+    }
+
+    #[test]
+    fn a_rotation_that_was_cut_off_is_finished() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("out.log");
+        // Two of three older files have been moved.
+        for (name, text) in [("rotating", "4\n"), ("1", "3\n"), ("3", "2\n")] {
+            fs::write(with_ending(&path, name), text).expect("a file");
+        }
+        lines(&File::open(settings(&path), Metrics::default()).expect("a file"), "5\n");
+        let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+        assert_eq!(
+            ["out.log", "out.log.1", "out.log.2", "out.log.3"].map(read),
+            ["5\n", "4\n", "3\n", "2\n"]
+        );
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 4);
     }
 
     #[test]

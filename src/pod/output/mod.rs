@@ -55,6 +55,15 @@ pub enum Settings {
 }
 
 impl Settings {
+    /// The files that it writes, older ones included.
+    pub fn files(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Stdout(_) => Vec::new(),
+            Self::File(told) => told.files(),
+            Self::Otlp(told) => told.dead_letter.clone().into_iter().collect(),
+        }
+    }
+
     /// Opens the output.
     /// # Errors
     /// What is wrong, and with what.

@@ -13,7 +13,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::generation::{Fate, Generation};
 use super::identity::{Hash, Head, Inode, Place};
-use super::listing::find;
 use super::settings::CannotStart;
 use super::sources::Sources;
 use crate::pod::house::House;
@@ -68,6 +67,8 @@ struct FileEntry {
     delivered: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ended: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    recorded: Option<u64>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     is_copy: bool,
 }
@@ -188,6 +189,12 @@ impl Checkpoint {
     }
 }
 
+/// The files that a checkpoint becomes.
+pub fn files_of_checkpoint(path: &Path) -> Vec<PathBuf> {
+    let others = ["lock", "new", "unreadable"].map(|ending| beside(path, ending));
+    [path.to_owned()].into_iter().chain(others).collect()
+}
+
 fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".");
@@ -212,6 +219,7 @@ impl Whole {
             near: generation.safe.near.map(Hex),
             delivered: generation.delivered.max(generation.safe.offset),
             ended: generation.ended,
+            recorded: generation.recorded,
             is_copy: generation.is_copy,
         };
         let sources = sources.all.values().map(|source| SourceEntry {
@@ -243,14 +251,14 @@ impl FileEntry {
     fn into_generation(self) -> Generation {
         let mut inode = Inode { device: self.device, number: self.inode };
         // Devices may have other numbers after a restart of the machine.
-        if let Some(found) = find(&self.path, true).filter(|found| found.inode.number == inode.number) {
-            inode = found.inode;
-        }
+        let there = fs::metadata(&self.path).ok().map(|metadata| Inode::of(&metadata));
+        inode = there.filter(|there| there.number == inode.number).unwrap_or(inode);
         let mut generation = Generation::new(inode, self.born, self.path, Fate::Renamed);
         generation.head = Head { len: self.head_length, hash: self.head.0 };
         generation.taken = Place { offset: self.offset, near: self.near.map(|near| near.0) };
         (generation.safe, generation.line) = (generation.taken, self.offset);
         (generation.delivered, generation.ended) = (self.delivered, self.ended);
+        generation.recorded = self.recorded;
         generation.size = self.offset.max(self.delivered).max(self.ended.unwrap_or(0));
         generation.is_copy = self.is_copy;
         generation

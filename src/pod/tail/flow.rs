@@ -15,7 +15,7 @@ use crate::sanitize::Sanitizer;
 /// The most that is pushed of a line that may be a long one: less than a segment, so that no two are decided at once.
 const PIECE: usize = 64 << 10;
 /// The label of records that are the beginning or the middle of a line.
-const CUT: (&str, &str) = ("log.line.continues", "true");
+pub(super) const CUT: (&str, &str) = ("log.line.continues", "true");
 
 /// The state of a source, while it has any.
 #[derive(Debug)]

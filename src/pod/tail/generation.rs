@@ -5,10 +5,11 @@
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use super::identity::{HEAD, Head, Inode, NEAR, Place, born, read_at};
+use super::reach::Reach;
 
 /// The most that is taken of a file before others have their turn.
 pub(super) const BLOCK: usize = 256 << 10;
@@ -45,6 +46,8 @@ pub(super) struct Generation {
     pub(super) delivered: u64,
     /// A line without a newline, up to here, was delivered as a record.
     pub(super) ended: Option<u64>,
+    /// Up to here records had come of which no end had; they were delivered as they are.
+    pub(super) recorded: Option<u64>,
     /// The line that has begun behind `taken`, if it is short.
     pub(super) tail: Vec<u8>,
     /// How long it was when it was looked at last.
@@ -55,6 +58,8 @@ pub(super) struct Generation {
     pub(super) is_stirred: bool,
     /// Whether it is a copy of what the next one held: their lines are one text.
     pub(super) is_copy: bool,
+    /// Nothing behind this is taken any more: it came too late.
+    pub(super) until: Option<u64>,
     /// Whether it was emptied: it may begin with a hole.
     pub(super) was_emptied: bool,
     /// When something last happened to it.
@@ -88,11 +93,13 @@ impl Generation {
             safe: Place::default(),
             delivered: 0,
             ended: None,
+            recorded: None,
             tail: Vec::new(),
             size: 0,
             has_begun: false,
             is_stirred: true,
             is_copy: false,
+            until: None,
             was_emptied: false,
             last: Instant::now(),
             file: None,
@@ -100,9 +107,9 @@ impl Generation {
     }
 
     /// Opens what is at its path, if that is this file. What was read before is made sure of later. `None`: it is not there.
-    pub(super) fn open(&mut self) -> io::Result<Option<&File>> {
+    pub(super) fn open(&mut self, reach: &Reach) -> io::Result<Option<&File>> {
         if self.file.is_none() {
-            let Some(file) = open(&self.path)? else { return Ok(None) };
+            let Some(file) = reach.open(&self.path)? else { return Ok(None) };
             if Inode::of(&file.metadata()?) != self.inode {
                 return Ok(None);
             }
@@ -184,9 +191,17 @@ impl Generation {
         if self.taken.offset < self.delivered {
             end = end.min(context + (self.delivered - self.taken.offset) as usize);
         }
+        let last = self.until.map(|until| context + until.saturating_sub(self.taken.offset) as usize);
+        let is_late = last.is_some_and(|last| last < end);
+        end = end.min(last.unwrap_or(end));
         let bytes = &buffer[context..end];
         if let Some(newline) = memchr::memrchr(b'\n', bytes) {
             return Look::Bytes(context, context + newline + 1);
+        }
+        // A line that goes on behind what is still read is left for the next start.
+        if is_late {
+            self.has_begun = false;
+            return Look::Nothing;
         }
         if bytes.len() >= BLOCK || (!bytes.is_empty() && end < buffer.len()) {
             return Look::Bytes(context, end);
@@ -259,7 +274,8 @@ impl Generation {
     pub(super) fn empty(&mut self) {
         self.head = Head::default();
         (self.taken, self.safe) = (Place::default(), Place::default());
-        (self.line, self.delivered, self.size, self.ended) = (0, 0, 0, None);
+        (self.line, self.delivered, self.size) = (0, 0, 0);
+        (self.ended, self.recorded) = (None, None);
         self.tail = Vec::new();
         (self.is_stirred, self.was_emptied, self.has_begun) = (true, true, false);
         self.last = Instant::now();
@@ -267,23 +283,35 @@ impl Generation {
         self.born = metadata.as_ref().and_then(born);
     }
 
+    /// Up to where the output has it, lines that were delivered as they are included.
+    pub(super) fn kept(&self) -> u64 {
+        self.delivered.max(self.safe.offset).max(self.ended.unwrap_or(0))
+    }
+
+    /// All of it is read again from where reading can start anew; what was delivered is not delivered again.
+    pub(super) fn rewind(&mut self) {
+        (self.taken, self.line) = (self.safe, self.safe.offset);
+        self.tail = Vec::new();
+        (self.is_stirred, self.has_begun) = (false, false);
+    }
+
+    /// Whether reading would start in it.
+    pub(super) fn is_needed(&self) -> bool {
+        self.safe.offset < self.taken.offset
+    }
+
+    /// Whether nothing is lost if it is closed and cannot be opened again.
+    pub(super) fn is_done(&self) -> bool {
+        let is_grown = || {
+            let file = self.file.as_ref();
+            file.and_then(|file| file.metadata().ok()).is_some_and(|metadata| metadata.len() > self.size)
+        };
+        self.is_read() && !self.is_needed() && !is_grown()
+    }
+
     /// Whether it has been read to the end that was seen.
     pub(super) fn is_read(&self) -> bool {
         !self.is_stirred && !self.has_begun && self.ended.unwrap_or(self.taken.offset) >= self.size
-    }
-}
-
-/// Opens a file to read it, without waiting for whoever is at its other end. `None`: there is none.
-pub(super) fn open(path: &Path) -> io::Result<Option<File>> {
-    use rustix::fs::{Mode, OFlags};
-    match rustix::fs::open(
-        path,
-        OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY,
-        Mode::empty(),
-    ) {
-        Ok(file) => Ok(Some(File::from(file))),
-        Err(rustix::io::Errno::NOENT) => Ok(None),
-        Err(error) => Err(error.into()),
     }
 }
 

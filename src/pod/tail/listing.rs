@@ -1,17 +1,20 @@
 //! Which files there are: patterns to names, and names beside them that rotation has given.
 //!
-//! Links to files are followed, and links to folders where a pattern names them; `**` does not follow links, so no loop is
-//! gone round. What is no regular file is left.
+//! Links are followed where they may be (`reach`), and by `**` nowhere, so no loop is gone round. What is no regular file is
+//! left.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use glob::{MatchOptions, Pattern};
 
 use super::identity::{Inode, born};
+use super::reach::{Reach, Seen};
 use super::settings::{CannotStart, TailSettings};
 
 /// As in shells: a leading dot must be written.
@@ -19,6 +22,8 @@ const OPTIONS: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 /// Folders in folders that `**` goes down.
 const DEEPEST: usize = 64;
+/// So many digits a date has at least.
+const DATE: usize = 8;
 /// So many complaints are remembered, so that each is made once.
 const MOST_COMPLAINTS: usize = 1000;
 
@@ -29,8 +34,38 @@ pub(super) struct Found {
     pub(super) inode: Inode,
     pub(super) born: Option<u64>,
     pub(super) size: u64,
-    /// Whether a pattern names it. If not, rotation has given it this name.
-    pub(super) is_named: bool,
+    pub(super) origin: Origin,
+}
+
+impl Found {
+    pub(super) fn new(path: PathBuf, metadata: &fs::Metadata, origin: Origin) -> Self {
+        Self { path, inode: Inode::of(metadata), born: born(metadata), size: metadata.len(), origin }
+    }
+
+    /// Whether a pattern names it. If not, rotation may have given it this name.
+    pub(super) fn is_named(&self) -> bool {
+        self.origin == Origin::Named
+    }
+}
+
+/// How a name came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Origin {
+    /// A pattern names it.
+    Named,
+    /// It is a whole name with a number or a date behind it: rotation has given it, whoever has seen that.
+    Behind,
+    /// A number or a date stands before the ending, as in `app-2.log`: rotation may have given it, or it is another file.
+    Within,
+}
+
+/// A name that no pattern names and that looks like that of a rotated file.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rotated {
+    pub(super) path: PathBuf,
+    /// Where it would have been before.
+    pub(super) before: PathBuf,
+    pub(super) origin: Origin,
 }
 
 /// What there is.
@@ -38,8 +73,12 @@ pub(super) struct Found {
 pub(super) struct Listing {
     /// Files that patterns name, by their paths.
     pub(super) files: Vec<Found>,
-    /// Names that no pattern names and that look like those of rotated files, and what they would have been before.
-    pub(super) rotated: Vec<(PathBuf, PathBuf)>,
+    /// Names that no pattern names and that look like those of rotated files.
+    pub(super) rotated: Vec<Rotated>,
+    /// How many folders and files could not be looked at, though this process may: there may be more than is known.
+    pub(super) failed: u64,
+    /// How many links were found to lead where none may, for the first time.
+    pub(super) refused: u64,
 }
 
 /// One step of a path.
@@ -53,9 +92,77 @@ enum Step {
 /// Looks for files.
 #[derive(Debug)]
 pub(super) struct Lister {
+    pub(super) reach: Arc<Reach>,
     patterns: Vec<(PathBuf, Vec<Step>)>,
     exclude: Vec<(bool, Pattern)>,
     complaints: HashSet<PathBuf>,
+    own: Vec<PathBuf>,
+}
+
+/// Whether patterns are patterns for files, and others patterns for what to leave.
+/// # Errors
+/// What is wrong with the first that is none.
+pub fn check(paths: &[String], exclude: &[String]) -> Result<(), CannotStart> {
+    paths.iter().try_for_each(|path| steps(path).map(drop))?;
+    exclude.iter().try_for_each(|path| pattern(path, path).map(drop))
+}
+
+impl TailSettings {
+    /// The pattern that names a file, or names it when it is rotated. None too if the patterns are none.
+    pub fn names(&self, path: &Path) -> Option<&str> {
+        let lister = Lister::new(self).ok()?;
+        let path = normal(path);
+        let name = path.file_name()?.to_string_lossy().into_owned();
+        if is_excluded(&lister.exclude, &path, &name) {
+            return None;
+        }
+        let before = rotated_from(&name).map(|(before, _)| path.with_file_name(before));
+        let names = |path: &Path, i: usize| {
+            let names: Vec<_> = path.iter().skip(1).map(|name| name.to_string_lossy()).collect();
+            let (root, steps) = &lister.patterns[i];
+            let root = normal(root);
+            let own: Vec<Step> = root.iter().skip(1).map(|name| Step::Name(name.to_owned())).collect();
+            is_named(&own.iter().chain(steps).collect::<Vec<_>>(), &names)
+        };
+        let is_ours = |i: &usize| names(&path, *i) || before.as_ref().is_some_and(|before| names(before, *i));
+        (0..lister.patterns.len()).find(is_ours).map(|i| &*self.paths[i])
+    }
+}
+
+/// A whole path, without `.` and `..`, and without links above the file where it is there.
+fn normal(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut whole = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(whole.pop()),
+            _ => whole.push(part),
+        }
+    }
+    whole
+}
+
+/// Whether steps lead to these names.
+fn is_named(steps: &[&Step], names: &[Cow<'_, str>]) -> bool {
+    match (steps.split_first(), names.split_first()) {
+        (None, None) => true,
+        (Some((Step::Folders, rest)), name) => {
+            is_named(rest, names) || name.is_some_and(|(_, names)| is_named(steps, names))
+        }
+        (Some((Step::Name(own), rest)), Some((name, names))) => {
+            own.to_string_lossy() == *name && is_named(rest, names)
+        }
+        (Some((Step::Like(pattern), rest)), Some((name, names))) => {
+            pattern.matches_with(name, OPTIONS) && is_named(rest, names)
+        }
+        (None, Some(_)) | (Some(_), None) => false,
+    }
+}
+
+fn is_excluded(exclude: &[(bool, Pattern)], path: &Path, name: &str) -> bool {
+    exclude.iter().any(|(is_path, pattern)| {
+        if *is_path { pattern.matches(&path.to_string_lossy()) } else { pattern.matches(name) }
+    })
 }
 
 impl Lister {
@@ -63,42 +170,43 @@ impl Lister {
         if settings.paths.is_empty() {
             return Err(CannotStart::NoPaths);
         }
-        let patterns = settings.paths.iter().map(|path| steps(path)).collect::<Result<_, _>>()?;
+        let patterns: Vec<(PathBuf, Vec<Step>)> =
+            settings.paths.iter().map(|path| steps(path)).collect::<Result<_, _>>()?;
+        let roots = patterns.iter().map(|(root, steps)| literal(root, steps)).collect();
         let exclude = settings.exclude.iter().map(|path| Ok((path.contains('/'), pattern(path, path)?)));
         Ok(Self {
+            reach: Arc::new(Reach::new(roots, settings)),
             patterns,
             exclude: exclude.collect::<Result<_, CannotStart>>()?,
             complaints: HashSet::new(),
+            own: settings.own.clone(),
         })
     }
 
     /// All files there are now. Learns which folders were looked at, before they are.
     pub(super) fn list(&mut self, watch: &mut dyn FnMut(&Path)) -> Listing {
+        let own = self.own.iter().filter_map(|path| fs::metadata(path).ok());
         let mut walk = Walk {
+            own: own.map(|metadata| Inode::of(&metadata)).collect(),
+            reach: &self.reach,
             exclude: &self.exclude,
             complaints: &mut self.complaints,
             watch,
             listing: Listing::default(),
         };
         for (root, steps) in &self.patterns {
-            walk.go(root, steps, 0);
+            walk.go(root, steps, Depth::Literal);
         }
+        walk.listing.files.sort_by(|a, b| a.path.cmp(&b.path));
+        walk.listing.files.dedup_by(|a, b| a.path == b.path);
+        walk.behind_links();
         let mut listing = walk.listing;
-        listing.files.sort_by(|a, b| a.path.cmp(&b.path));
-        listing.files.dedup_by(|a, b| a.path == b.path);
         listing.rotated.sort();
         listing.rotated.dedup();
         let names: HashSet<&Path> = listing.files.iter().map(|found| found.path.as_path()).collect();
-        listing.rotated.retain(|(path, _)| !names.contains(path.as_path()));
+        listing.rotated.retain(|rotated| !names.contains(rotated.path.as_path()));
         listing
     }
-}
-
-/// Looks at one file. `None`: it is not there, or none to read.
-pub(super) fn find(path: &Path, is_named: bool) -> Option<Found> {
-    let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
-    let (inode, born, size) = (Inode::of(&metadata), born(&metadata), metadata.len());
-    Some(Found { path: path.to_owned(), inode, born, size, is_named })
 }
 
 fn pattern(text: &str, whole: &str) -> Result<Pattern, CannotStart> {
@@ -121,29 +229,54 @@ fn steps(path: &str) -> Result<(PathBuf, Vec<Step>), CannotStart> {
     Ok((root, steps))
 }
 
+/// The folder that a pattern names before anything that stands for more than one name.
+fn literal(root: &Path, steps: &[Step]) -> PathBuf {
+    let folders = &steps[..steps.len() - 1];
+    let names = folders.iter().map_while(|step| match step {
+        Step::Name(name) => Some(name),
+        Step::Like(_) | Step::Folders => None,
+    });
+    names.fold(root.to_owned(), |folder, name| folder.join(name))
+}
+
+/// Where a walk is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    /// In what the pattern names literally.
+    Literal,
+    /// So many folders below where `**` began, if it did.
+    Below(usize),
+}
+
 struct Walk<'w> {
+    reach: &'w Reach,
     exclude: &'w [(bool, Pattern)],
+    own: HashSet<Inode>,
     complaints: &'w mut HashSet<PathBuf>,
     watch: &'w mut dyn FnMut(&Path),
     listing: Listing,
 }
 
 impl Walk<'_> {
-    fn go(&mut self, folder: &Path, steps: &[Step], depth: usize) {
+    fn go(&mut self, folder: &Path, steps: &[Step], depth: Depth) {
         let Some((step, rest)) = steps.split_first() else { return };
+        let below = match depth {
+            Depth::Literal => 0,
+            Depth::Below(below) => below,
+        };
         match step {
             Step::Folders => {
-                self.go(folder, rest, depth);
+                self.go(folder, rest, Depth::Below(below));
                 for (name, is_link) in self.names(folder) {
                     let path = folder.join(name);
-                    if depth < DEEPEST && !is_link && path.is_dir() {
-                        self.go(&path, steps, depth + 1);
+                    if below < DEEPEST && !is_link && self.is_folder(&path) {
+                        self.go(&path, steps, Depth::Below(below + 1));
                     }
                 }
             }
             Step::Name(name) if !rest.is_empty() => {
                 let path = join(folder, name);
-                if path.is_dir() {
+                if if depth == Depth::Literal { path.is_dir() } else { self.is_folder(&path) } {
                     self.go(&path, rest, depth);
                 } else {
                     // It may appear.
@@ -157,10 +290,28 @@ impl Walk<'_> {
             Step::Like(pattern) => {
                 for (name, _) in self.names(folder) {
                     let path = join(folder, &name);
-                    if pattern.matches_with(&name.to_string_lossy(), OPTIONS) && path.is_dir() {
-                        self.go(&path, rest, depth);
+                    if pattern.matches_with(&name.to_string_lossy(), OPTIONS) && self.is_folder(&path) {
+                        self.go(&path, rest, Depth::Below(below));
                     }
                 }
+            }
+        }
+    }
+
+    /// Whether a folder is at a path, or a link to one that may be followed.
+    fn is_folder(&mut self, path: &Path) -> bool {
+        match self.reach.look(path) {
+            Ok(Seen::Folder) => true,
+            Ok(Seen::File(_) | Seen::Other) => false,
+            Ok(Seen::Refused) => {
+                if path.is_dir() {
+                    self.refuse(path.to_owned());
+                }
+                false
+            }
+            Err(error) => {
+                self.failed(path.to_owned(), &error);
+                false
             }
         }
     }
@@ -170,28 +321,52 @@ impl Walk<'_> {
         for (name, _) in self.names(folder) {
             let text = name.to_string_lossy();
             let path = join(folder, &name);
-            if self.is_excluded(&path, &text) {
+            if is_excluded(self.exclude, &path, &text) {
                 continue;
             }
             if is_named(&text) {
                 self.file(path);
-            } else if let Some(before) = rotated_from(&text).filter(|before| is_named(before)) {
-                self.listing.rotated.push((path, join(folder, before.as_ref())));
+            } else if let Some((before, origin)) = rotated_from(&text).filter(|(name, _)| is_named(name)) {
+                let before = join(folder, before.as_ref());
+                self.listing.rotated.push(Rotated { path, before, origin });
             }
         }
     }
 
     fn file(&mut self, path: PathBuf) {
-        match fs::metadata(&path) {
-            Ok(metadata) if metadata.is_file() => {
-                let (inode, born, size) = (Inode::of(&metadata), born(&metadata), metadata.len());
-                self.listing.files.push(Found { path, inode, born, size, is_named: true });
+        match self.reach.look(&path) {
+            Ok(Seen::File(metadata)) if self.own.contains(&Inode::of(&metadata)) => {
+                self.complain(path, "this process writes it itself; it is not read");
             }
-            Ok(metadata) if metadata.is_dir() => {}
-            Ok(_) => self.complain(path, "not a regular file; it is not read"),
-            // A link that leads nowhere yet, or a file that was there a moment ago.
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => self.complain(path, &error.to_string()),
+            Ok(Seen::File(metadata)) => self.listing.files.push(Found::new(path, &metadata, Origin::Named)),
+            Ok(Seen::Folder) => {}
+            Ok(Seen::Other) => {
+                self.complain(path, "not a regular file; it is not read");
+            }
+            Ok(Seen::Refused) => self.refuse(path),
+            Err(error) => self.failed(path, &error),
+        }
+    }
+
+    /// Files that links lead to are rotated where they are.
+    fn behind_links(&mut self) {
+        let links: Vec<PathBuf> = self.listing.files.iter().map(|found| found.path.clone()).collect();
+        for link in links.into_iter().filter(|path| path.is_symlink()) {
+            let Ok(real) = link.canonicalize() else { continue };
+            let (Some(folder), Some(own)) = (real.parent(), real.file_name()) else { continue };
+            if link.parent().and_then(|beside| beside.canonicalize().ok()).as_deref() == Some(folder) {
+                continue;
+            }
+            for (name, is_link) in self.names(folder) {
+                let (text, path) = (name.to_string_lossy(), folder.join(&name));
+                let origin = rotated_from(&text).filter(|(before, _)| **before == *own.to_string_lossy());
+                if let Some((_, origin)) = origin
+                    && !is_link
+                    && !is_excluded(self.exclude, &path, &text)
+                {
+                    self.listing.rotated.push(Rotated { path, before: link.clone(), origin });
+                }
+            }
         }
     }
 
@@ -201,9 +376,7 @@ impl Walk<'_> {
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
             Err(error) => {
-                if error.kind() != ErrorKind::NotFound {
-                    self.complain(folder.to_owned(), &error.to_string());
-                }
+                self.failed(folder.to_owned(), &error);
                 return Vec::new();
             }
         };
@@ -214,17 +387,38 @@ impl Walk<'_> {
         names
     }
 
-    fn is_excluded(&self, path: &Path, name: &str) -> bool {
-        self.exclude.iter().any(|(is_path, pattern)| {
-            if *is_path { pattern.matches(&path.to_string_lossy()) } else { pattern.matches(name) }
-        })
+    /// Something could not be looked at.
+    fn failed(&mut self, path: PathBuf, error: &std::io::Error) {
+        // A link that leads nowhere yet, or what was there a moment ago.
+        if error.kind() == ErrorKind::NotFound {
+            return;
+        }
+        // What others have made so stays so; what the system has not given it may give the next time.
+        let is_lasting = matches!(
+            error.kind(),
+            ErrorKind::PermissionDenied | ErrorKind::NotADirectory | ErrorKind::InvalidFilename
+        ) || error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
+        self.listing.failed += u64::from(!is_lasting);
+        self.complain(path, &error.to_string());
     }
 
-    fn complain(&mut self, path: PathBuf, why: &str) {
-        if self.complaints.len() < MOST_COMPLAINTS && !self.complaints.contains(&path) {
+    fn refuse(&mut self, path: PathBuf) {
+        let is_new = self.complain(
+            path,
+            "a link, and it is not read: whoever can write here could have any file read; name the folder that it \
+             leads to in follow_links, if that is meant",
+        );
+        self.listing.refused += u64::from(is_new);
+    }
+
+    /// Says it once. Whether it was said now.
+    fn complain(&mut self, path: PathBuf, why: &str) -> bool {
+        let is_new = self.complaints.len() < MOST_COMPLAINTS && !self.complaints.contains(&path);
+        if is_new {
             tracing::warn!(path = %path.display(), %why, "cannot be looked at; tried again");
             self.complaints.insert(path);
         }
+        is_new
     }
 }
 
@@ -235,24 +429,26 @@ fn join(folder: &Path, name: &std::ffi::OsStr) -> PathBuf {
 
 /// The name that a file had before rotation gave it this one: without a number or a date behind it, or before its last
 /// ending.
-pub(super) fn rotated_from(name: &str) -> Option<String> {
-    let cut = |name: &str| {
-        let at = name.char_indices().find(|&(at, c)| {
-            at > 0
-                && matches!(c, '.' | '-' | '_')
-                && name[at + 1..].starts_with(|c: char| c.is_ascii_digit())
-                && {
-                    name[at + 1..]
-                        .chars()
-                        .all(|c| c.is_ascii_digit() || matches!(c, '.' | '-' | '_' | ':' | '+' | 'T' | 'Z'))
-                }
-        });
-        at.map(|(at, _)| name[..at].to_owned())
+pub(super) fn rotated_from(name: &str) -> Option<(String, Origin)> {
+    if let Some(before) = without_mark(name) {
+        return Some((before, Origin::Behind));
+    }
+    let (stem, ending) = name.rsplit_once('.')?;
+    Some((format!("{}.{ending}", without_mark(stem)?), Origin::Within))
+}
+
+/// A name without `.N`, or a date or time behind `.`, `-` or `_`.
+fn without_mark(name: &str) -> Option<String> {
+    let is_mark = |sign: char, mark: &str| {
+        let is_of_time = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '_' | ':' | '+' | 'T' | 'Z');
+        let digits = mark.chars().filter(char::is_ascii_digit).count();
+        let is_number = mark.len() == digits && (sign == '.' || digits >= DATE);
+        mark.starts_with(|c: char| c.is_ascii_digit())
+            && (is_number || digits >= DATE && mark.chars().all(is_of_time))
     };
-    cut(name).or_else(|| {
-        let (stem, ending) = name.rsplit_once('.')?;
-        Some(format!("{}.{ending}", cut(stem)?))
-    })
+    let mut signs = name.char_indices().filter(|&(at, c)| at > 0 && matches!(c, '.' | '-' | '_'));
+    let at = signs.find(|&(at, sign)| is_mark(sign, &name[at + 1..]));
+    at.map(|(at, _)| name[..at].to_owned())
 }
 
 /// Orders names of rotated files by age, oldest first: of numbers, the greatest; of dates, the first.
@@ -271,18 +467,27 @@ pub(super) fn age(path: &Path) -> (i64, PathBuf) {
 mod tests {
     use super::*;
 
-    fn check(name: &str, want: Option<&str>) {
-        assert_eq!(rotated_from(name).as_deref(), want, "{name}");
+    fn check(name: &str, want: Option<(&str, Origin)>) {
+        let got = rotated_from(name);
+        assert_eq!(got.as_ref().map(|(before, origin)| (&**before, *origin)), want, "{name}");
     }
 
     #[test]
     fn names_of_rotated_files() {
-        check("app.log.1", Some("app.log"));
-        check("app.log-20240229", Some("app.log"));
-        check("0.log.20240229-101500", Some("0.log"));
-        check("app.log.2024-02-29T10:15:00Z", Some("app.log"));
-        check("app.1.log", Some("app.log"));
-        check("app-2024-02-29.log", Some("app.log"));
+        use Origin::{Behind, Within};
+        check("app.log.1", Some(("app.log", Behind)));
+        check("app.log-20240229", Some(("app.log", Behind)));
+        check("0.log.20240229-101500", Some(("0.log", Behind)));
+        check("app.log.2024-02-29T10:15:00Z", Some(("app.log", Behind)));
+        check("app.log_2024-02-29", Some(("app.log", Behind)));
+        check("app-2.log.1", Some(("app-2.log", Behind)));
+        check("app-2-2024.02.29", Some(("app-2", Behind)));
+        check("app.1.log", Some(("app.log", Within)));
+        check("app-2024-02-29.log", Some(("app.log", Within)));
+        check("app-2.log", None);
+        check("app-2", None);
+        check("app.log-2", None);
+        check("app.log.2-2", None);
         check("app.log", None);
         check("app.log.gz", None);
         check("1", None);
@@ -317,7 +522,7 @@ mod tests {
             let listing = Lister::new(&settings).expect("a pattern").list(&mut |_| {});
             let name = |path: &Path| path.strip_prefix(folder.path()).expect("below").display().to_string();
             let files: Vec<String> = listing.files.iter().map(|found| name(&found.path)).collect();
-            (files, listing.rotated.iter().map(|(path, _)| name(path)).collect::<Vec<_>>())
+            (files, listing.rotated.iter().map(|rotated| name(&rotated.path)).collect::<Vec<_>>())
         };
         assert_eq!(list("a/*.log"), (vec!["a/x.log".into()], vec!["a/x.log.1".into()]));
         assert_eq!(list("a/x.log").0, ["a/x.log"]);

@@ -19,6 +19,7 @@ mod generation;
 mod identity;
 mod line;
 mod listing;
+mod reach;
 mod reading;
 mod rotation;
 mod settings;
@@ -26,9 +27,13 @@ mod source;
 mod sources;
 mod wake;
 
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+pub use checkpoint::files_of_checkpoint;
+pub use listing::check;
 pub use settings::{CannotStart, Format, TailSettings};
 
 use super::house::{House, Stopped};
@@ -46,43 +51,8 @@ const RATIO: u32 = 50;
 /// How often files are listed while something is about to happen: draining, a line without an end, a copy.
 const SOON: Duration = Duration::from_millis(200);
 
-/// Reads files until the word to stop is said, and drains them then. Blocks; give it a thread of its own.
-/// # Errors
-/// What is wrong with the settings or the checkpoint, before anything was read.
-pub fn run(settings: TailSettings, house: Arc<House>) -> Result<(), CannotStart> {
-    let lister = Lister::new(&settings)?;
-    let checkpoint = Checkpoint::open(&settings.checkpoint, &house)?;
-    let known = checkpoint.read(&house)?;
-    let start = match known {
-        Some(_) => Start::Later,
-        None => Start::First { from_start: settings.from_start },
-    };
-    let reading = Reading::new(house.clone(), settings.format, settings.quiet);
-    let mut tail = Tail {
-        lister,
-        checkpoint,
-        reading,
-        house,
-        sources: known.unwrap_or_default(),
-        rotation: Rotation::default(),
-        wake: Wake::new(),
-        listed: Instant::now(),
-        listing_took: Duration::ZERO,
-        is_listing_wanted: false,
-        settings,
-    };
-    tail.list(start);
-    // What is there now is known from here on, even if we are killed.
-    tail.reading.has_changed = !tail.checkpoint.write(&tail.sources, &tail.house);
-    // The time to drain was over: what was not delivered is not in the checkpoint, and comes again.
-    let _: Result<(), Stopped> = tail.run();
-    if tail.reading.has_changed {
-        tail.checkpoint.write(&tail.sources, &tail.house);
-    }
-    Ok(())
-}
-
-struct Tail {
+/// Files that are read.
+pub struct Tail {
     settings: TailSettings,
     house: Arc<House>,
     lister: Lister,
@@ -95,16 +65,90 @@ struct Tail {
     listed: Instant,
     listing_took: Duration,
     is_listing_wanted: bool,
+    start: Start,
+    /// Whether a folder or a file could not be looked at, and there may be more than is known.
+    has_listing_failed: bool,
+    /// The most files that are held open.
+    descriptors: usize,
+}
+
+/// So many files may be open; others of this process need some, too.
+fn descriptors(told: usize) -> usize {
+    use rustix::process::{Resource, getrlimit};
+    let most = getrlimit(Resource::Nofile).current.and_then(|most| usize::try_from(most).ok());
+    most.map_or(told, |most| told.min((most / 4).max(4)))
+}
+
+impl fmt::Debug for Tail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tail").finish_non_exhaustive()
+    }
 }
 
 impl Tail {
-    fn run(&mut self) -> Result<(), Stopped> {
+    /// Takes hold of the checkpoint.
+    /// # Errors
+    /// What is wrong with the settings or the checkpoint.
+    pub fn open(settings: TailSettings, house: Arc<House>) -> Result<Self, CannotStart> {
+        let lister = Lister::new(&settings)?;
+        let checkpoint = Checkpoint::open(&settings.checkpoint, &house)?;
+        let known = checkpoint.read(&house)?;
+        let start = match known {
+            Some(_) => Start::Later,
+            None => Start::First { from_start: settings.from_start },
+        };
+        let reading = Reading::new(house.clone(), lister.reach.clone(), &settings);
+        let rotation = Rotation::new(lister.reach.clone(), settings.lingers);
+        Ok(Self {
+            lister,
+            checkpoint,
+            reading,
+            house,
+            sources: known.unwrap_or_default(),
+            rotation,
+            wake: Wake::new(),
+            listed: Instant::now(),
+            listing_took: Duration::ZERO,
+            is_listing_wanted: false,
+            has_listing_failed: false,
+            descriptors: descriptors(settings.descriptors),
+            start,
+            settings,
+        })
+    }
+
+    /// Reads until the word to stop is said, and drains them then. Blocks; give it a thread of its own.
+    pub fn run(mut self) {
+        self.list(self.start);
+        // What is there now is known from here on, even if we are killed.
+        self.reading.has_changed = !self.checkpoint.write(&self.sources, &self.house);
+        // The time to drain was over: what was not delivered is not in the checkpoint, and comes again.
+        let _: Result<(), Stopped> = self.follow();
+        if self.has_listing_failed || self.sources.has_failed() {
+            self.house.leave();
+        }
+        if self.reading.has_changed {
+            self.checkpoint.write(&self.sources, &self.house);
+        }
+    }
+
+    fn follow(&mut self) -> Result<(), Stopped> {
         let mut last_read = Instant::now();
         let mut is_draining = false;
         loop {
             if !is_draining && self.house.stopping.is_draining() {
                 (is_draining, last_read) = (true, Instant::now());
                 self.is_listing_wanted = true;
+            }
+            if self.house.stopping.is_over() {
+                self.house.leave();
+                return Err(Stopped);
+            }
+            // Files may go on growing: what comes from here on is left for the next start.
+            if is_draining && !self.reading.is_late && self.house.stopping.is_late() {
+                self.list(Start::Later);
+                self.sources.limit();
+                self.reading.is_late = true;
             }
             let woken = Instant::now();
             self.look();
@@ -115,9 +159,9 @@ impl Tail {
             if self.reading.has_changed && self.checkpoint.is_due() {
                 self.reading.has_changed = !self.checkpoint.write(&self.sources, &self.house);
             }
-            let is_quiet =
-                is_draining && !self.sources.has_turns() && last_read.elapsed() >= self.settings.quiet;
-            if is_quiet {
+            let is_quiet = self.reading.is_late || last_read.elapsed() >= self.settings.quiet;
+            let can_end = !self.has_listing_failed && !self.sources.has_failed();
+            if is_draining && !self.sources.has_turns() && is_quiet && can_end {
                 return self.end();
             }
             if !self.sources.has_turns() {
@@ -159,8 +203,11 @@ impl Tail {
         self.is_listing_wanted = false;
         let wake = &mut self.wake;
         let listing = self.lister.list(&mut |folder| wake.watch(folder));
+        self.has_listing_failed = listing.failed > 0;
+        self.house.events("listing_failed", listing.failed);
+        self.house.events("link_refused", listing.refused);
         let lag = self.rotation.reconcile(&mut self.sources, listing, start, &self.house);
-        self.house.lag(self.settings.format.input(), lag);
+        self.reading.lag.store(lag, Ordering::Relaxed);
         for source in self.sources.all.values() {
             if let Some(folder) = source.real.as_deref().and_then(|real| real.parent()) {
                 self.wake.watch(folder);
@@ -189,8 +236,8 @@ impl Tail {
                 // They are stirred by the next listing.
                 Turn::Idle | Turn::Waits | Turn::Failed => {}
             }
-            self.sources.close_beyond(self.settings.descriptors, &mut self.reading.opened);
-            if start.elapsed() >= SOON {
+            self.sources.close_beyond(self.descriptors, &mut self.reading.opened);
+            if start.elapsed() >= SOON || self.house.stopping.is_over() {
                 break;
             }
         }
@@ -202,7 +249,9 @@ impl Tail {
         let copy = self.rotation.copy_of(&self.sources, id, generation);
         let Some(source) = self.sources.all.get_mut(&id) else { return Ok(()) };
         let emptied = &mut source.generations[generation];
-        let tail = std::mem::take(&mut emptied.tail);
+        // What was delivered already is no beginning of what comes.
+        let was_ended = emptied.ended.is_some();
+        let tail = Some(std::mem::take(&mut emptied.tail)).filter(|_| !was_ended).unwrap_or_default();
         let (born, was_read) = (emptied.born, emptied.taken.offset >= emptied.size);
         emptied.empty();
         // Another file has got the name and the inode of one that was deleted.
@@ -214,7 +263,7 @@ impl Tail {
             }
             None if is_other && was_read => {
                 self.house.event("rotated");
-                self.reading.go_on_without(source, &tail)?;
+                self.reading.go_on_without(source, &tail, is_other)?;
                 self.sources.stir(id);
             }
             None => {
@@ -223,7 +272,7 @@ impl Tail {
                     path = %source.name.display(),
                     "was emptied, and no copy of it is there; what was not read of it before is lost"
                 );
-                self.reading.go_on_without(source, &tail)?;
+                self.reading.go_on_without(source, &tail, is_other)?;
                 self.sources.stir(id);
             }
         }

@@ -3,13 +3,15 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::cri;
-use super::flow::{Flow, clean_origin};
-use super::generation::{BLOCK, Fate, Look};
+use super::flow::{CUT, Flow, clean_origin};
+use super::generation::{BLOCK, Fate, Generation, Look};
 use super::identity::Inode;
-use super::settings::Format;
+use super::reach::Reach;
+use super::settings::{Format, TailSettings};
 use super::source::Source;
 use crate::pod::batch::{Batch, Origin};
 use crate::pod::house::{House, Stopped};
@@ -35,8 +37,14 @@ pub(super) enum Turn {
 /// What turns are taken with.
 pub(super) struct Reading {
     pub(super) house: Arc<House>,
+    reach: Arc<Reach>,
     pub(super) format: Format,
-    pub(super) quiet: Duration,
+    quiet: Duration,
+    unfinished: Duration,
+    /// How many bytes are known of and not delivered.
+    pub(super) lag: Arc<AtomicU64>,
+    /// Whether only that is still read which was there when this was said.
+    pub(super) is_late: bool,
     /// The files that were opened by the last turns.
     pub(super) opened: Vec<Inode>,
     /// Whether something is to be written into the checkpoint.
@@ -49,15 +57,18 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    pub(super) fn new(house: Arc<House>, format: Format, quiet: Duration) -> Self {
-        let (opened, buffer) = (Vec::new(), Vec::new());
+    pub(super) fn new(house: Arc<House>, reach: Arc<Reach>, settings: &TailSettings) -> Self {
         Self {
+            lag: house.lag(settings.format.input()),
             house,
-            format,
-            quiet,
-            opened,
+            reach,
+            format: settings.format,
+            quiet: settings.quiet,
+            unfinished: settings.unfinished,
+            is_late: false,
+            opened: Vec::new(),
             has_changed: false,
-            buffer,
+            buffer: Vec::new(),
             batch: None,
             spare: None,
             origin: None,
@@ -73,8 +84,11 @@ impl Reading {
             if !(generation.is_stirred || generation.has_begun || is_last && is_within) {
                 continue;
             }
+            if self.is_late && generation.until.is_none() {
+                continue;
+            }
             let was_open = generation.file.is_some();
-            match generation.open().map(|file| file.is_some()) {
+            match generation.open(&self.reach).map(|file| file.is_some()) {
                 Ok(true) if was_open => {}
                 Ok(true) => self.opened.push(generation.inode),
                 Ok(false) => return Ok(Turn::Moved),
@@ -87,7 +101,7 @@ impl Reading {
                     return Ok(self.failed(source, &error));
                 }
             };
-            source.has_complained = false;
+            (source.has_complained, source.is_failing) = (false, false);
             let begun = match look {
                 Look::Emptied => return Ok(Turn::Emptied(i)),
                 Look::Bytes(from, to) => {
@@ -105,6 +119,12 @@ impl Reading {
                 continue;
             }
             if is_last && generation.fate == Fate::Here && !is_ending {
+                // It may go on: then it comes once more, whole, and must be seen as if it had not come before.
+                let is_settled = !is_within && source.flow.as_ref().is_none_or(Flow::is_settled);
+                if is_settled && generation.last.elapsed() >= self.unfinished {
+                    self.end_line(source, i, from)?;
+                    source.flow = None;
+                }
                 break;
             }
             if !is_ending && generation.last.elapsed() < self.quiet {
@@ -122,17 +142,47 @@ impl Reading {
             .generations
             .last()
             .is_none_or(|last| last.fate != Fate::Here && last.last.elapsed() >= self.quiet);
-        if is_within && (is_over || is_ending) {
-            self.with(source, |flow, batch, house| flow.end_records(batch, house))?;
+        let is_silent = !is_over && !is_ending && self.is_silent(source);
+        if is_within && (is_over || is_ending || is_silent) {
+            self.end_records(source, !is_over)?;
             // Reading must still start where the record has begun, unless there is nothing to be read.
             if is_over {
                 self.settle(source);
+            }
+            // It may go on: then it is read again from there.
+            if is_silent {
+                source.flow = None;
+                source.generations.iter_mut().for_each(Generation::rewind);
             }
         }
         if let Some(flow) = source.flow.take_if(|flow| flow.is_settled()) {
             self.spare = Some(flow);
         }
         Ok(if is_within && !is_over { Turn::Waits } else { Turn::Idle })
+    }
+
+    /// Whether nothing has come for so long that what has begun of records is delivered.
+    fn is_silent(&self, source: &Source) -> bool {
+        let Some((last, before)) = source.generations.split_last() else { return false };
+        last.last.elapsed() >= self.unfinished && !before.iter().any(Generation::is_needed)
+    }
+
+    /// Delivers records of which no end has come, unless that was done before.
+    fn end_records(&mut self, source: &mut Source, may_go_on: bool) -> Result<(), Stopped> {
+        let last = source.generations.last();
+        let was_recorded = last.is_some_and(|last| last.recorded == Some(last.taken.offset));
+        self.with_muted(source, was_recorded, |flow, batch, house| {
+            let before = batch.count();
+            flow.end_records(batch, house);
+            if may_go_on {
+                mark_continued(batch, before);
+            }
+        })?;
+        if let Some(last) = source.generations.last_mut() {
+            last.recorded = Some(last.taken.offset);
+        }
+        self.has_changed = true;
+        Ok(())
     }
 
     /// Scrubs bytes of the buffer and delivers their records, unless that was done before.
@@ -153,9 +203,14 @@ impl Reading {
             tracing::debug!(%error, "what was read cannot be read again");
         }
         generation.is_stirred &= !is_end;
+        let before = generation.kept();
         if !is_within {
             generation.delivered = generation.delivered.max(generation.taken.offset);
         }
+        let kept = generation.kept() - before;
+        // What has come since files were listed is not in it.
+        let _ =
+            self.lag.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |lag| Some(lag.saturating_sub(kept)));
         self.settle(source);
         Ok(())
     }
@@ -165,18 +220,30 @@ impl Reading {
         let mut line = self.buffer[from..].to_vec();
         let end = source.generations[i].taken.offset + line.len() as u64;
         line.push(b'\n');
-        self.with(source, |flow, batch, house| flow.take(&line, batch, house))?;
+        let may_go_on = source.generations[i].fate == Fate::Here;
+        self.with(source, |flow, batch, house| {
+            let before = batch.count();
+            flow.take(&line, batch, house);
+            if may_go_on {
+                mark_continued(batch, before);
+            }
+        })?;
         source.generations[i].end_line(end);
         self.settle(source);
         Ok(())
     }
 
-    /// A file was emptied whose line had begun, and no copy of it is there. The line goes on with what is written next; one of
-    /// a container runtime is whole or lost.
-    pub(super) fn go_on_without(&mut self, source: &mut Source, tail: &[u8]) -> Result<(), Stopped> {
+    /// A file was emptied whose line had begun, and no copy of it is there. The line goes on with what is written next, unless
+    /// that is known to be another file (`is_other`); one of a container runtime is whole or lost.
+    pub(super) fn go_on_without(
+        &mut self,
+        source: &mut Source,
+        tail: &[u8],
+        is_other: bool,
+    ) -> Result<(), Stopped> {
         let mut line = tail.to_vec();
         let is_within = source.flow.as_ref().is_some_and(Flow::is_within_line);
-        if self.format == Format::Cri && (is_within || !tail.is_empty()) {
+        if (is_other || self.format == Format::Cri) && (is_within || !tail.is_empty()) {
             line.push(b'\n');
         }
         if line.is_empty() {
@@ -223,12 +290,22 @@ impl Reading {
     }
 
     fn failed(&mut self, source: &mut Source, error: &io::Error) -> Turn {
+        source.is_failing = error.kind() != io::ErrorKind::PermissionDenied;
         if !source.has_complained {
             source.has_complained = true;
             self.house.event("unreadable");
             tracing::warn!(path = %source.name.display(), %error, "cannot be read; tried again");
         }
         Turn::Failed
+    }
+}
+
+/// Records that may go on are told apart from whole ones.
+fn mark_continued(batch: &mut Batch, from: usize) {
+    for details in batch.details_mut(from) {
+        if !details.labels.iter().any(|(name, _)| name == CUT.0) {
+            details.labels.push((CUT.0.into(), CUT.1.to_owned()));
+        }
     }
 }
 

@@ -6,11 +6,13 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::generation::{Fate, Generation, open};
+use super::generation::{Fate, Generation};
 use super::identity::{HEAD, Inode, read_at};
-use super::listing::{Found, Listing, age, find, rotated_from};
+use super::listing::{Found, Listing, Origin, Rotated, age, rotated_from};
+use super::reach::Reach;
 use super::source::Source;
 use super::sources::{Id, Sources};
 use crate::pod::house::House;
@@ -19,8 +21,6 @@ use crate::pod::house::House;
 const WAITS: Duration = Duration::from_secs(5);
 /// How long it waits at most.
 const WAITS_AT_MOST: Duration = Duration::from_secs(60);
-/// How long a file that was rotated away or deleted is held open after it has been read: its writer may write on.
-const LINGERS: Duration = Duration::from_secs(30);
 
 /// Which files are read from where when they are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,9 +46,12 @@ pub(super) struct Waiting {
 }
 
 /// What is known of files that are not read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Rotation {
+    reach: Arc<Reach>,
     waiting: HashMap<Inode, Waiting>,
+    /// How long a file that was rotated away or deleted is known after it has been read.
+    lingers: Duration,
 }
 
 /// A listing, to be asked by file and by path.
@@ -79,6 +82,10 @@ impl<'l> There<'l> {
 }
 
 impl Rotation {
+    pub(super) fn new(reach: Arc<Reach>, lingers: Duration) -> Self {
+        Self { reach, waiting: HashMap::new(), lingers }
+    }
+
     /// Whether files wait.
     pub(super) fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()
@@ -92,31 +99,40 @@ impl Rotation {
         start: Start,
         house: &House,
     ) -> u64 {
-        let Listing { mut files, rotated } = listing;
-        let is_ours = |(path, before): &(PathBuf, PathBuf)| {
-            (sources.of_name(before).is_some() || files.iter().any(|found| found.path == *before))
-                .then(|| find(path, false))
+        let Listing { mut files, rotated, .. } = listing;
+        let reach = self.reach.clone();
+        let named: HashSet<&Path> = files.iter().map(|found| found.path.as_path()).collect();
+        let is_ours = |rotated: &&Rotated| {
+            sources.of_name(&rotated.before).is_some() || named.contains(&*rotated.before)
         };
-        let rotated: Vec<Found> = rotated.iter().filter_map(is_ours).flatten().collect();
-        files.extend(rotated);
+        let ours = rotated.iter().filter(is_ours);
+        let rotated: HashMap<Inode, (Found, PathBuf)> = ours
+            .filter_map(|rotated| Some((reach.find(&rotated.path, rotated.origin)?, rotated.before.clone())))
+            .map(|(found, before)| (found.inode, (found, before)))
+            .collect();
+        let befores: HashMap<Inode, PathBuf> =
+            rotated.iter().map(|(&inode, (_, before))| (inode, before.clone())).collect();
+        files.extend(rotated.into_values().map(|(found, _)| found));
         let there = There::new(&files);
-        locate(sources, &there, house);
+        locate(sources, &there, &reach, house);
         // Names first of those that are new, so that what was rotated away finds its source.
         let mut new: Vec<&Found> =
             files.iter().filter(|found| sources.of_file(found.inode).is_none()).collect();
-        new.sort_by_cached_key(|found| (found.is_named, (!found.is_named).then(|| age(&found.path))));
+        new.sort_by_cached_key(|found| (found.is_named(), (!found.is_named()).then(|| age(&found.path))));
         let mut seen = HashSet::new();
         for found in new {
             if seen.insert(found.inode) {
-                self.meet(sources, found, start, house);
+                let before = befores.get(&found.inode).cloned().or_else(|| before(&found.path));
+                self.meet(sources, found, before, start, house);
             }
         }
         // One that waits may have been deleted meanwhile; it is still what it was.
         self.waiting
             .retain(|inode, waiting| there.inodes.contains_key(inode) || waiting.since.elapsed() < WAITS);
+        let lingers = self.lingers;
         sources.forget(|source, i| {
             let found = there.inodes.get(&source.generations[i].inode).map(|&i| &there.files[i]);
-            is_over(source, i, found)
+            is_over(source, i, found, lingers)
         });
         for source in sources.all.values_mut() {
             source.passed.retain(|(inode, _)| there.inodes.contains_key(inode));
@@ -126,19 +142,25 @@ impl Rotation {
         let lags = generations.map(|generation| {
             let size =
                 there.find(&generation.path, generation.inode).map_or(generation.size, |found| found.size);
-            size.saturating_sub(generation.taken.offset)
+            size.saturating_sub(generation.kept())
         });
         lags.sum()
     }
 
     /// A file that belongs to no source yet.
-    fn meet(&mut self, sources: &mut Sources, found: &Found, start: Start, house: &House) {
-        let before = before(&found.path);
+    fn meet(
+        &mut self,
+        sources: &mut Sources,
+        found: &Found,
+        before: Option<PathBuf>,
+        start: Start,
+        house: &House,
+    ) {
         let of = before.as_deref().and_then(|before| sources.of_name(before));
         if let Some(id) = of {
             let is_passed =
                 sources.all.get(&id).is_some_and(|source| source.passed.contains(&(found.inode, found.born)));
-            if is_passed && !found.is_named {
+            if is_passed && !found.is_named() {
                 return;
             }
             if self.waits(sources, id, found) {
@@ -148,9 +170,9 @@ impl Rotation {
         let waiting = self.waiting.remove(&found.inode);
         let mut generation = Generation::new(found.inode, found.born, found.path.clone(), Fate::Here);
         let is_first = start != Start::Later;
-        if found.is_named {
+        if found.is_named() {
             if start == (Start::First { from_start: false })
-                && let Ok(Some(file)) = open(&found.path)
+                && let Ok(Some(file)) = self.reach.open(&found.path)
                 && let Err(error) = generation.skip_to_last_line(&file)
             {
                 tracing::warn!(path = %found.path.display(), %error, "cannot be read; it is read from its beginning");
@@ -166,9 +188,11 @@ impl Rotation {
         let Some(id) = of.or_else(|| before.map(|before| sources.named(&before))) else { return };
         let is_copy = waiting.is_some_and(|waiting| {
             let current = sources.all.get(&id).and_then(Source::current);
-            current.is_some_and(|current| is_alike(&waiting.file, current))
+            current.is_some_and(|current| is_alike(&waiting.file, current, &self.reach))
         });
-        if is_first || is_copy {
+        // Another file may be called `app-2.log` as well. If it was ours it would be known.
+        let is_other = found.origin == Origin::Within;
+        if is_first || is_copy || is_other {
             if let Some(source) = sources.all.get_mut(&id) {
                 source.passed.push((found.inode, found.born));
             }
@@ -184,13 +208,13 @@ impl Rotation {
         if let Some(waiting) = self.waiting.get_mut(&found.inode) {
             if waiting.size != found.size {
                 (waiting.size, waiting.since) = (found.size, Instant::now());
-                waiting.is_alike |= is_alike(&waiting.file, current);
+                waiting.is_alike |= is_alike(&waiting.file, current, &self.reach);
             }
             let is_candidate = found.size == 0 || waiting.is_alike || is_copy(&waiting.file, current);
             return is_candidate && waiting.since.elapsed() < WAITS && waiting.met.elapsed() < WAITS_AT_MOST;
         }
-        let Ok(Some(file)) = open(&found.path) else { return false };
-        let is_alike = is_alike(&file, current);
+        let Ok(Some(file)) = self.reach.open(&found.path) else { return false };
+        let is_alike = is_alike(&file, current, &self.reach);
         // An empty one may be about to become a copy.
         let is_candidate = found.size == 0 || is_alike || is_copy(&file, current);
         if is_candidate {
@@ -220,7 +244,7 @@ impl Rotation {
             }
         }
         if copies.is_empty() && generation.taken.offset > 0 {
-            copies = beside(&generation.path, sources, source)
+            copies = beside(&generation.path, sources, source, &self.reach)
                 .into_iter()
                 .filter(|(_, file)| is_copy(file, generation))
                 .collect();
@@ -239,7 +263,7 @@ impl Rotation {
 }
 
 /// Finds out where the files of all sources are.
-fn locate(sources: &mut Sources, there: &There<'_>, house: &House) {
+fn locate(sources: &mut Sources, there: &There<'_>, reach: &Reach, house: &House) {
     let mut folders = HashMap::new();
     let mut stirred = Vec::new();
     let mut others = Vec::new();
@@ -248,9 +272,10 @@ fn locate(sources: &mut Sources, there: &There<'_>, house: &House) {
             let name = &source.name;
             let generation = &mut source.generations[i];
             let found = there.find(&generation.path, generation.inode).cloned();
-            let found = found.or_else(|| elsewhere(generation, name, source.real.as_deref(), &mut folders));
+            let found =
+                found.or_else(|| elsewhere(generation, name, source.real.as_deref(), reach, &mut folders));
             match found {
-                Some(found) if found.path != generation.path && !is_still(generation, &found.path) => {
+                Some(found) if found.path != generation.path && !is_still(generation, &found.path, reach) => {
                     // Another file has got its inode.
                     others.push((id, generation.inode));
                     vanished(generation, house);
@@ -279,10 +304,10 @@ fn locate(sources: &mut Sources, there: &There<'_>, house: &House) {
 }
 
 /// Whether the file at a path is this one, and not another that has got its inode.
-fn is_still(generation: &Generation, path: &Path) -> bool {
+fn is_still(generation: &Generation, path: &Path, reach: &Reach) -> bool {
     // Whoever has it open keeps its inode from others.
     generation.file.is_some()
-        || match open(path) {
+        || match reach.open(path) {
             Ok(Some(file)) => generation.is_like(&file).unwrap_or(true),
             // It cannot be known; it is looked at again when it is read.
             _ => true,
@@ -297,6 +322,7 @@ fn elsewhere(
     generation: &Generation,
     name: &Path,
     real: Option<&Path>,
+    reach: &Reach,
     folders: &mut Folders,
 ) -> Option<Found> {
     if let Some(file) = &generation.file {
@@ -312,7 +338,10 @@ fn elsewhere(
         let files = folders.entry(folder).or_insert_with_key(|folder| {
             let entries = fs::read_dir(if folder == Path::new("") { Path::new(".") } else { folder });
             let paths = entries.into_iter().flatten().flatten().map(|entry| folder.join(entry.file_name()));
-            paths.filter_map(|path| find(&path, false)).map(|found| (found.inode, found)).collect()
+            paths
+                .filter_map(|path| reach.find(&path, Origin::Behind))
+                .map(|found| (found.inode, found))
+                .collect()
         });
         files.get(&generation.inode).cloned()
     })
@@ -320,11 +349,12 @@ fn elsewhere(
 
 /// A file is nowhere. Held open, it is still read to its end.
 fn vanished(generation: &mut Generation, house: &House) {
-    if generation.file.is_some() {
+    if let Some(file) = &generation.file {
+        // Whoever has it open may write on.
+        generation.is_stirred |= file.metadata().map_or(true, |metadata| metadata.len() != generation.size);
         if generation.fate != Fate::Gone {
-            (generation.fate, generation.last) = (Fate::Gone, Instant::now());
+            (generation.fate, generation.last, generation.is_stirred) = (Fate::Gone, Instant::now(), true);
         }
-        generation.is_stirred = true;
         return;
     }
     if generation.fate != Fate::Gone && !generation.is_read() {
@@ -336,18 +366,16 @@ fn vanished(generation: &mut Generation, house: &House) {
 }
 
 /// Whether a generation needs no more to be known.
-fn is_over(source: &mut Source, i: usize, found: Option<&Found>) -> bool {
+fn is_over(source: &mut Source, i: usize, found: Option<&Found>, lingers: Duration) -> bool {
     let generation = &source.generations[i];
     if generation.fate == Fate::Gone && generation.file.is_none() {
         return true;
     }
     // What a pattern names is known for as long as it is there, so that it is not read again.
-    if generation.fate == Fate::Here || found.is_some_and(|found| found.is_named) {
+    if generation.fate == Fate::Here || found.is_some_and(Found::is_named) {
         return false;
     }
-    // Where reading would start is in it.
-    let is_needed = generation.safe.offset < generation.taken.offset;
-    let is_over = generation.is_read() && !is_needed && generation.last.elapsed() >= LINGERS;
+    let is_over = generation.is_read() && !generation.is_needed() && generation.last.elapsed() >= lingers;
     if is_over && generation.fate == Fate::Renamed {
         let file = (generation.inode, generation.born);
         source.passed.push(file);
@@ -357,20 +385,25 @@ fn is_over(source: &mut Source, i: usize, found: Option<&Found>) -> bool {
 
 /// The path that a file had before it was rotated, going by its name.
 fn before(path: &Path) -> Option<PathBuf> {
-    rotated_from(&path.file_name()?.to_string_lossy()).map(|name| path.with_file_name(name))
+    rotated_from(&path.file_name()?.to_string_lossy()).map(|(name, _)| path.with_file_name(name))
 }
 
-/// Files that no source knows, with names of rotated ones.
-fn beside(path: &Path, sources: &Sources, source: &Source) -> Vec<(PathBuf, File)> {
-    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let paths = entries.map(|entry| path.with_file_name(entry.file_name()));
-    let files =
-        paths.filter(|other| before(other).as_deref() == Some(path)).filter_map(|path| find(&path, false));
-    let unknown = files.filter(|found| {
-        sources.of_file(found.inode).is_none() && !source.passed.contains(&(found.inode, found.born))
-    });
-    unknown.filter_map(|found| Some((found.path.clone(), open(&found.path).ok()??))).collect()
+/// Files that no source knows, with names of rotated ones, beside one of a source and where it leads.
+fn beside(path: &Path, sources: &Sources, source: &Source, reach: &Reach) -> Vec<(PathBuf, File)> {
+    let places = [Some(path), source.real.as_deref().filter(|_| path == source.name)];
+    let mut files = Vec::new();
+    for path in places.into_iter().flatten() {
+        let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let paths = entries.map(|entry| path.with_file_name(entry.file_name()));
+        let rotated = paths.filter(|other| before(other).as_deref() == Some(path));
+        let found = rotated.filter_map(|path| reach.find(&path, Origin::Behind));
+        let unknown = found.filter(|found| {
+            sources.of_file(found.inode).is_none() && !source.passed.contains(&(found.inode, found.born))
+        });
+        files.extend(unknown.filter_map(|found| Some((found.path.clone(), reach.open(&found.path).ok()??))));
+    }
+    files
 }
 
 /// Whether a file holds what was taken of a generation, and may hold more.
@@ -381,11 +414,11 @@ fn is_copy(file: &File, generation: &Generation) -> bool {
 }
 
 /// Whether a file begins like what a generation holds now.
-fn is_alike(file: &File, generation: &Generation) -> bool {
+fn is_alike(file: &File, generation: &Generation, reach: &Reach) -> bool {
     let opened;
     let other = match &generation.file {
         Some(other) => other,
-        None => match open(&generation.path) {
+        None => match reach.open(&generation.path) {
             Ok(Some(other)) => {
                 opened = other;
                 &opened

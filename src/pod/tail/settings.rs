@@ -32,11 +32,16 @@ pub struct TailSettings {
     pub paths: Vec<String>,
     /// Which of them not: patterns for whole paths, or, without a `/`, for names.
     pub exclude: Vec<String>,
+    /// Folders into which links may lead that are found below what a pattern names literally. Of container runtimes those
+    /// of the runtimes and of the patterns are so, too.
+    pub follow_links: Vec<PathBuf>,
     /// Whether files that are there at the very first start, before there is a checkpoint, are read from their beginning.
     /// Files that appear later always are.
     pub from_start: bool,
     /// What their lines are.
     pub format: Format,
+    /// Files that this process writes itself: they are not read, whatever they are called.
+    pub own: Vec<PathBuf>,
     /// The file that says how far each has been delivered. No other tail may use it.
     pub checkpoint: PathBuf,
     /// How often all files are looked at, beside what the system tells of them.
@@ -44,7 +49,12 @@ pub struct TailSettings {
     /// How long nothing must come before a file is taken to be at its end: one that was rotated away or deleted, and all of
     /// them while draining.
     pub quiet: Duration,
-    /// The most files that are held open.
+    /// How long nothing must come before a line or a record without an end is delivered as it is. If it goes on, it comes once
+    /// more, whole.
+    pub unfinished: Duration,
+    /// How long a file that was rotated away or deleted is held open after it has been read: its writer may write on.
+    pub lingers: Duration,
+    /// The most files that are held open, and no more than a quarter of what the system lets the process have.
     pub descriptors: usize,
 }
 
@@ -54,11 +64,15 @@ impl TailSettings {
         Self {
             paths,
             exclude: COMPRESSED.map(str::to_owned).to_vec(),
+            follow_links: Vec::new(),
             from_start: true,
             format,
+            own: Vec::new(),
             checkpoint,
             poll: Duration::from_secs(1),
             quiet: Duration::from_secs(1),
+            unfinished: Duration::from_secs(5),
+            lingers: Duration::from_secs(30),
             descriptors: 256,
         }
     }

@@ -23,6 +23,8 @@ pub(super) struct Source {
     pub(super) is_queued: bool,
     /// Whether it was said that it cannot be read.
     pub(super) has_complained: bool,
+    /// Whether it could not be read when that was tried last, and not for want of permission.
+    pub(super) is_failing: bool,
 }
 
 impl Source {
@@ -35,6 +37,7 @@ impl Source {
             passed: Vec::new(),
             is_queued: false,
             has_complained: false,
+            is_failing: false,
         }
     }
 

@@ -87,7 +87,9 @@ impl Sources {
             while i < source.generations.len() {
                 if is_over(source, i) {
                     let gone = source.generations.remove(i);
-                    if self.inodes.get(&gone.inode) == Some(&id) {
+                    // Another file of the same source may have got its inode.
+                    let is_used = source.generations.iter().any(|other| other.inode == gone.inode);
+                    if !is_used && self.inodes.get(&gone.inode) == Some(&id) {
                         self.inodes.remove(&gone.inode);
                     }
                 } else {
@@ -143,6 +145,23 @@ impl Sources {
         true
     }
 
+    /// Nothing is taken of any file behind where it ends now.
+    pub(super) fn limit(&mut self) {
+        for generation in self.all.values_mut().flat_map(|source| &mut source.generations) {
+            let size = match &generation.file {
+                Some(file) => file.metadata(),
+                None => std::fs::metadata(&generation.path),
+            };
+            let size = size.map_or(generation.size, |metadata| metadata.len());
+            generation.until = Some(size.max(generation.taken.offset));
+        }
+    }
+
+    /// Whether a file could not be read to where it was known to go on.
+    pub(super) fn has_failed(&self) -> bool {
+        self.all.values().any(|source| source.is_failing)
+    }
+
     /// Learns where all files are now.
     pub(super) fn index(&mut self) {
         self.paths.clear();
@@ -156,10 +175,11 @@ impl Sources {
         }
     }
 
-    /// Closes files until no more than so many are open; those first that can be opened again and have nothing new.
+    /// Closes files until no more than so many are open; those first that can be opened again and have nothing new, and last
+    /// those that are gone and have been read.
     pub(super) fn close_beyond(&mut self, most: usize, opened: &mut Vec<Inode>) {
         self.opened.extend(opened.drain(..));
-        for is_urgent in [false, true] {
+        for (is_urgent, is_last) in [(false, false), (true, false), (true, true)] {
             for _ in 0..self.opened.len() {
                 if self.opened.len() <= most {
                     return;
@@ -169,7 +189,10 @@ impl Sources {
                 let generations =
                     self.all.get_mut(&id).into_iter().flat_map(|source| &mut source.generations);
                 for generation in generations.filter(|generation| generation.inode == inode) {
-                    let can_be = generation.fate != Fate::Gone && (is_urgent || !generation.is_stirred);
+                    let can_be = match generation.fate {
+                        Fate::Gone => is_last && generation.is_done(),
+                        Fate::Here | Fate::Renamed => is_urgent || !generation.is_stirred,
+                    };
                     if can_be || generation.file.is_none() {
                         generation.file = None;
                     } else {
