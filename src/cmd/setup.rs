@@ -128,8 +128,8 @@ impl SanitizerOptions {
         files
     }
 
-    /// Those of them that values are learned from, as the configuration says that was read.
-    #[cfg(all(feature = "pod", target_os = "linux"))]
+    /// Those that values are learned from, as a configuration says that was read before.
+    #[cfg(feature = "pod")]
     pub(super) fn learned_files(&self, learn: &Learn) -> Vec<PathBuf> {
         self.learn.files(learn, self.base())
     }
