@@ -135,6 +135,7 @@ impl SanitizerOptions {
     }
 
     /// What the configuration says, if one is named.
+    #[cfg(feature = "pod")]
     pub(super) fn configuration(&self) -> Result<Config, Refusal> {
         let Some(path) = &self.config else { return Ok(Config::default()) };
         Ok(Config::read(&path.display().to_string(), &read_text("configuration", path)?)?)
