@@ -1,8 +1,9 @@
 //! `audit`: audit trails, read again: whether they are what was written, and what they tell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -51,7 +52,8 @@ struct VerifyArgs {
     /// Check only the chain of hashes, without a key: whoever edits a trail can make that anew
     #[arg(long, conflicts_with = "key")]
     chain_only: bool,
-    /// The trail is being written now: it need not be closed, and its last line may not be whole
+    /// The trail is being written now: it need not be closed, its last line may not be whole, and full files beside those
+    /// that are named are read as well, as it may have gone over to a new one
     #[arg(long)]
     live: bool,
     /// Older files that were kept may be missing here
@@ -109,7 +111,7 @@ fn verify(args: VerifyArgs) -> Result<Exit, Refusal> {
     let VerifyArgs { key, chain_only, live, part, expect_seq, head, trail, strict, files } = args;
     let (keys, any_name) = keys(&key)?;
     let wanted = Wanted { live, part, seq: expect_seq, head, trail, strict };
-    let outcome = read(&files.files, Verifier::new(&keys, any_name, wanted), |_| {})?;
+    let outcome = read(&files.files, live && !part, Verifier::new(&keys, any_name, wanted), |_| {})?;
     let is_keyed = !chain_only;
     match outcome {
         Ok(summary) => {
@@ -147,13 +149,14 @@ fn keys(given: &[String]) -> Result<(Vec<Key>, bool), Refusal> {
 /// Reads files in the order of their first entries.
 fn read(
     paths: &[PathBuf],
+    finds_full: bool,
     mut verifier: Verifier<'_>,
     mut each: impl FnMut(Entry),
 ) -> Result<Result<Summary, Broken>, Refusal> {
     let mut files = Vec::new();
-    for path in paths {
+    for (path, file) in open(paths, finds_full)? {
         let cannot = |error| Refusal(format!("cannot read {}: {error}", path.display()));
-        let mut reader = BufReader::with_capacity(64 << 10, File::open(path).map_err(cannot)?);
+        let mut reader = BufReader::with_capacity(64 << 10, file);
         let mut line = Vec::new();
         next_line(&mut reader, &mut line).map_err(cannot)?;
         files.push((first_seq(&line), path, reader, line));
@@ -174,6 +177,52 @@ fn read(
         }
     }
     Ok(verifier.finish())
+}
+
+/// Opens files. `finds_full`: the trail may have gone over to a new file since they were named, so full ones beside them
+/// belong to them, and those that are gone by now are not missed here; whether they may be gone the trail tells.
+fn open(paths: &[PathBuf], finds_full: bool) -> Result<Vec<(PathBuf, File)>, Refusal> {
+    let mut all = paths.to_vec();
+    let mut files = Vec::new();
+    let mut known = BTreeSet::new();
+    let mut next = 0;
+    while let Some(path) = all.get(next).cloned() {
+        let cannot = |error| Refusal(format!("cannot read {}: {error}", path.display()));
+        match File::open(&path) {
+            Err(error) if finds_full && is_full(&path) && error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(cannot(error)),
+            Ok(file) => {
+                let it = file.metadata().map_err(cannot)?;
+                // Renamed meanwhile, it is there by two names. One that was named twice is told as that.
+                if known.insert((it.dev(), it.ino())) || next < paths.len() {
+                    files.push((path, file));
+                }
+            }
+        }
+        next += 1;
+        if finds_full && next == paths.len() {
+            // Last: what is not full yet is open now.
+            let beside = paths.iter().filter(|path| !is_full(path)).flat_map(|path| beside(path));
+            let beside: Vec<PathBuf> = beside.filter(|path| !paths.contains(path)).collect();
+            all.extend(beside);
+        }
+    }
+    Ok(files)
+}
+
+/// Whether a name is one of a full file.
+fn is_full(path: &Path) -> bool {
+    let digits = path.extension().and_then(|digits| digits.to_str()).unwrap_or_default();
+    digits.len() >= 12 && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The full files beside a file.
+fn beside(path: &Path) -> Vec<PathBuf> {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let Ok(entries) = std::fs::read_dir(folder.unwrap_or(Path::new("."))) else { return Vec::new() };
+    let names = entries.filter_map(|entry| Some(PathBuf::from(entry.ok()?.file_name())));
+    let full = names.filter(|name| is_full(name) && name.file_stem() == path.file_name());
+    full.map(|name| path.with_file_name(name)).collect()
 }
 
 /// Reads a line, or as much of it as no line has.
@@ -262,7 +311,7 @@ type Counts = BTreeMap<(String, String), (u64, std::collections::BTreeSet<String
 fn show(files: &Files) -> Result<Exit, Refusal> {
     let mut counts = Counts::new();
     let wanted = Wanted { live: true, part: true, ..Wanted::default() };
-    let outcome = read(&files.files, Verifier::new(&[], false, wanted), |entry| {
+    let outcome = read(&files.files, false, Verifier::new(&[], false, wanted), |entry| {
         if let Kind::Found { source, rule, count, name, rules: _ } = entry.kind {
             let (sum, names) = counts.entry((source, rule)).or_default();
             *sum = sum.saturating_add(count);

@@ -38,6 +38,7 @@ fn keep(text: &str) -> Result<Duration, String> {
 }
 
 /// How long a replaced value is found, if nothing is said: programs read theirs when they start, and files lag behind.
+#[cfg(feature = "pod")]
 const KEEP: Duration = Duration::from_secs(24 * 3600);
 
 fn least(text: &str) -> Result<usize, String> {
@@ -65,6 +66,7 @@ impl LearnOptions {
     }
 
     /// How long values are found that were replaced.
+    #[cfg(feature = "pod")]
     pub(super) fn keep(&self, config: &Learn) -> Duration {
         self.learn_keep.or(config.keep).unwrap_or(KEEP)
     }

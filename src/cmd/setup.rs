@@ -128,13 +128,14 @@ impl SanitizerOptions {
         files
     }
 
-    /// Those of them that values are learned from, as the configuration says that was read.
-    #[cfg(all(feature = "pod", target_os = "linux"))]
+    /// Those that values are learned from, as a configuration says that was read before.
+    #[cfg(feature = "pod")]
     pub(super) fn learned_files(&self, learn: &Learn) -> Vec<PathBuf> {
         self.learn.files(learn, self.base())
     }
 
     /// What the configuration says, if one is named.
+    #[cfg(feature = "pod")]
     pub(super) fn configuration(&self) -> Result<Config, Refusal> {
         let Some(path) = &self.config else { return Ok(Config::default()) };
         Ok(Config::read(&path.display().to_string(), &read_text("configuration", path)?)?)

@@ -142,13 +142,15 @@ impl Source {
         reloaded.sanitizer = Some(Arc::new(sanitizer));
     }
 
-    /// All files that are read.
+    /// All files that are read. Of a configuration with a mistake nothing can be told; then those count that the one in use
+    /// names.
     pub(super) fn files(&self) -> Vec<PathBuf> {
-        self.options.files()
+        let mut files = self.options.files();
+        files.extend(self.learned_files());
+        files
     }
 
     /// The files that values are learned from.
-    #[cfg(target_os = "linux")]
     pub(super) fn learned_files(&self) -> Vec<PathBuf> {
         self.options.learned_files(&Self::learn_in_use(&self.state()))
     }

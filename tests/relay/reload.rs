@@ -186,6 +186,20 @@ fn mount(folder: &Path, version: &str, text: &str) {
 }
 
 #[tokio::test]
+async fn nor_does_what_is_wrong_with_a_configuration() {
+    let folder = folder();
+    let file = write(folder.path(), "password", &secret(1));
+    let config = write(folder.path(), "scrub.yaml", "learn: {files: [password]}\n");
+    let stage = Stage::new(Spoken::Http, taking(), &["--config", &config]).await;
+    std::fs::write(&config, "learn: {file: [password]}\n").expect("a file");
+    stage.sidecar.counts(FAILED, 1).await;
+    at_rest().await;
+    std::fs::write(&file, secret(2)).expect("a file");
+    until("the new secret is found", async || learned(&stage, 2).await).await;
+    stage.close().await;
+}
+
+#[tokio::test]
 async fn rules_change_with_a_mounted_config_map() {
     let folder = folder();
     mount(folder.path(), "2026_11_01", RULES);

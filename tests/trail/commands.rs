@@ -284,3 +284,25 @@ fn a_filter_that_is_told_to_end_closes_its_trail() {
         assert!(text(&verified.stdout).contains(&format!("{times} findings")), "{verified:?}");
     }
 }
+
+#[test]
+fn a_trail_that_has_rotated_meanwhile_is_read_as_a_whole() {
+    use kasm_scrub::audit::Limits;
+
+    let dir = folder();
+    let path = dir.path().join("audit.jsonl");
+    let trail = super::open(&path, Limits { max_size: 1500, keep: 9 }).expect("a trail");
+    while super::files(&path).len() < 3 {
+        trail.note("stdin", "password", &super::RULES, None, 1);
+        trail.flush().expect("room");
+    }
+    let verify = ["audit", "verify", "--key", "key", "audit.jsonl"];
+    // As if a shell had named the files before.
+    let missed = scrub(dir.path(), &verify, "");
+    assert_eq!(missed.status.code(), Some(1), "{missed:?}");
+    for more in [&["--live"][..], &["--live", "audit.jsonl.999999999999"]] {
+        let live = scrub(dir.path(), &[&verify[..], more].concat(), "");
+        assert_eq!(live.status.code(), Some(0), "{live:?}");
+        assert!(text(&live.stdout).contains("in 3 files"), "{live:?}");
+    }
+}
