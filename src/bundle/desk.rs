@@ -32,7 +32,7 @@ pub(super) const MOST_ENTRIES: usize = 1 << 20;
 /// The most bytes of archives that must be in memory to be read, one in the other.
 const MOST_HELD: u64 = 256 << 20;
 /// The longest comment of an archive.
-pub(super) const MOST_COMMENT: usize = u16::MAX as usize;
+const MOST_COMMENT: usize = u16::MAX as usize;
 /// How hard gzip tries: logs become a tenth larger than with 6, in half the time.
 pub(super) const GZIP: Compression = Compression::new(3);
 
@@ -156,6 +156,8 @@ impl<'r> Desk<'r> {
             Form::Zstd => self.zstd(place, &mut opened, out),
             Form::Tar => self.tar(place, &mut opened, out),
             Form::Zip => self.zip_of(place, &mut opened, file, out),
+            // What text there is in it is scrubbed.
+            Form::Other(Why::Mixed) if self.shop.options.keep_binary => self.text(place, &mut opened, out),
             Form::Other(why) if self.shop.options.keep_binary && !why.is_bad() => {
                 self.raw(place, &mut opened, out)
             }

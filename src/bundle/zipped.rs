@@ -12,7 +12,7 @@ use zip::write::{ExtendedFileOptions, FileOptions};
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
 use super::Watch;
-use super::desk::{Desk, MOST_COMMENT, MOST_ENTRIES, Named, Place};
+use super::desk::{Desk, MOST_ENTRIES, Named, Place};
 use super::fault::{Stop, Why};
 use super::layout;
 use super::limits::Metered;
