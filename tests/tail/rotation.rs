@@ -107,6 +107,29 @@ fn files_of_others_with_names_that_begin_alike_are_left() {
     check_numbered(&tail.stop(), 4);
 }
 
+#[test]
+fn files_that_come_and_go_while_the_output_takes_nothing_are_read() {
+    let stage = Stage::new("app.log");
+    stage.write("app.log", numbered(0, 10));
+    let tail = stage.start();
+    tail.sink.wait_for(10);
+    tail.sink.shut(true);
+    stage.write("app.log", numbered(10, 20));
+    // Of each generation nothing is left but what is held.
+    for turn in 2..8 {
+        thread::sleep(Duration::from_millis(1500));
+        let _ = fs::remove_file(stage.path("app.log.1"));
+        stage.rename("app.log", "app.log.1");
+        stage.write("app.log", numbered(turn * 10, turn * 10 + 10));
+    }
+    thread::sleep(Duration::from_millis(1500));
+    tail.sink.shut(false);
+    tail.sink.wait_for(80);
+    let sink = tail.stop();
+    check_numbered(&sink, 80);
+    assert!(!sink.events().contains(&"lost"), "{:?}", sink.events());
+}
+
 /// Lines are written, and the file is copied and emptied again and again.
 fn check_copied(pattern: &str, batch: usize) {
     let stage = Stage::new(pattern);

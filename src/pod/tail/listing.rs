@@ -96,6 +96,8 @@ pub(super) struct Lister {
     patterns: Vec<(PathBuf, Vec<Step>)>,
     exclude: Vec<(bool, Pattern)>,
     complaints: HashSet<PathBuf>,
+    /// How many complaints it makes.
+    most_complaints: usize,
     own: Vec<PathBuf>,
 }
 
@@ -179,8 +181,14 @@ impl Lister {
             patterns,
             exclude: exclude.collect::<Result<_, CannotStart>>()?,
             complaints: HashSet::new(),
+            most_complaints: MOST_COMPLAINTS,
             own: settings.own.clone(),
         })
+    }
+
+    /// One that says nothing.
+    pub(super) fn silent(settings: &TailSettings) -> Result<Self, CannotStart> {
+        Ok(Self { most_complaints: 0, ..Self::new(settings)? })
     }
 
     /// All files there are now. Learns which folders were looked at, before they are.
@@ -191,6 +199,7 @@ impl Lister {
             reach: &self.reach,
             exclude: &self.exclude,
             complaints: &mut self.complaints,
+            most_complaints: self.most_complaints,
             watch,
             listing: Listing::default(),
         };
@@ -253,6 +262,7 @@ struct Walk<'w> {
     exclude: &'w [(bool, Pattern)],
     own: HashSet<Inode>,
     complaints: &'w mut HashSet<PathBuf>,
+    most_complaints: usize,
     watch: &'w mut dyn FnMut(&Path),
     listing: Listing,
 }
@@ -413,7 +423,7 @@ impl Walk<'_> {
 
     /// Says it once. Whether it was said now.
     fn complain(&mut self, path: PathBuf, why: &str) -> bool {
-        let is_new = self.complaints.len() < MOST_COMPLAINTS && !self.complaints.contains(&path);
+        let is_new = self.complaints.len() < self.most_complaints && !self.complaints.contains(&path);
         if is_new {
             tracing::warn!(path = %path.display(), %why, "cannot be looked at; tried again");
             self.complaints.insert(path);
@@ -442,9 +452,10 @@ fn without_mark(name: &str) -> Option<String> {
     let is_mark = |sign: char, mark: &str| {
         let is_of_time = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '_' | ':' | '+' | 'T' | 'Z');
         let digits = mark.chars().filter(char::is_ascii_digit).count();
+        let begins_with_year = mark.chars().take_while(char::is_ascii_digit).count() >= 4;
         let is_number = mark.len() == digits && (sign == '.' || digits >= DATE);
         mark.starts_with(|c: char| c.is_ascii_digit())
-            && (is_number || digits >= DATE && mark.chars().all(is_of_time))
+            && (is_number || digits >= DATE && begins_with_year && mark.chars().all(is_of_time))
     };
     let mut signs = name.char_indices().filter(|&(at, c)| at > 0 && matches!(c, '.' | '-' | '_'));
     let at = signs.find(|&(at, sign)| is_mark(sign, &name[at + 1..]));

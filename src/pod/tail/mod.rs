@@ -17,6 +17,7 @@ mod cri;
 mod flow;
 mod generation;
 mod identity;
+mod keeper;
 mod line;
 mod listing;
 mod reach;
@@ -38,6 +39,7 @@ pub use settings::{CannotStart, Format, TailSettings};
 
 use super::house::{House, Stopped};
 use checkpoint::Checkpoint;
+use keeper::Keeper;
 use listing::Lister;
 use reading::{Reading, Turn};
 use rotation::{Rotation, Start};
@@ -70,6 +72,7 @@ pub struct Tail {
     has_listing_failed: bool,
     /// The most files that are held open.
     descriptors: usize,
+    keeper: Keeper,
 }
 
 /// So many files may be open; others of this process need some, too.
@@ -97,7 +100,10 @@ impl Tail {
             Some(_) => Start::Later,
             None => Start::First { from_start: settings.from_start },
         };
-        let reading = Reading::new(house.clone(), lister.reach.clone(), &settings);
+        let mut reading = Reading::new(house.clone(), lister.reach.clone(), &settings);
+        let descriptors = descriptors(settings.descriptors);
+        let keeper = Keeper::start(Lister::silent(&settings)?, descriptors, reading.lag.clone());
+        reading.turns = keeper.turns();
         let rotation = Rotation::new(lister.reach.clone(), settings.lingers);
         Ok(Self {
             lister,
@@ -111,7 +117,8 @@ impl Tail {
             listing_took: Duration::ZERO,
             is_listing_wanted: false,
             has_listing_failed: false,
-            descriptors: descriptors(settings.descriptors),
+            descriptors,
+            keeper,
             start,
             settings,
         })
@@ -206,7 +213,17 @@ impl Tail {
         self.has_listing_failed = listing.failed > 0;
         self.house.events("listing_failed", listing.failed);
         self.house.events("link_refused", listing.refused);
-        let lag = self.rotation.reconcile(&mut self.sources, listing, start, &self.house);
+        let (kept, missed) = self.keeper.take();
+        let sizes: Vec<_> = listing.files.iter().map(|found| (found.inode, found.size)).collect();
+        if missed > 0 {
+            self.house.events("lost", missed);
+            tracing::warn!(
+                missed,
+                "more files came than can be held open while the output took nothing; lines may be lost"
+            );
+        }
+        let lag = self.rotation.reconcile(&mut self.sources, listing, kept, start, &self.house);
+        self.keeper.know(self.rotation.known(&self.sources).chain(sizes).collect());
         self.reading.lag.store(lag, Ordering::Relaxed);
         for source in self.sources.all.values() {
             if let Some(folder) = source.real.as_deref().and_then(|real| real.parent()) {

@@ -43,6 +43,8 @@ pub(super) struct Reading {
     unfinished: Duration,
     /// How many bytes are known of and not delivered.
     pub(super) lag: Arc<AtomicU64>,
+    /// Counted up when a batch is given to the output, and when it is taken.
+    pub(super) turns: Arc<AtomicU64>,
     /// Whether only that is still read which was there when this was said.
     pub(super) is_late: bool,
     /// The files that were opened by the last turns.
@@ -65,6 +67,7 @@ impl Reading {
             format: settings.format,
             quiet: settings.quiet,
             unfinished: settings.unfinished,
+            turns: Arc::default(),
             is_late: false,
             opened: Vec::new(),
             has_changed: false,
@@ -286,7 +289,10 @@ impl Reading {
         if was_delivered {
             batch.clear();
         }
-        house.deliver(batch)
+        self.turns.fetch_add(1, Ordering::Relaxed);
+        let delivered = house.deliver(batch);
+        self.turns.fetch_add(1, Ordering::Relaxed);
+        delivered
     }
 
     fn failed(&mut self, source: &mut Source, error: &io::Error) -> Turn {

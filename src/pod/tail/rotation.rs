@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::generation::{Fate, Generation};
 use super::identity::{HEAD, Inode, read_at};
+use super::keeper::Kept;
 use super::listing::{Found, Listing, Origin, Rotated, age, rotated_from};
 use super::reach::Reach;
 use super::source::Source;
@@ -91,11 +92,22 @@ impl Rotation {
         !self.waiting.is_empty()
     }
 
+    /// The files that are known, and how long they were when they were looked at last.
+    pub(super) fn known<'s>(&'s self, sources: &'s Sources) -> impl Iterator<Item = (Inode, u64)> + 's {
+        let passed =
+            sources.all.values().flat_map(|source| &source.passed).map(|(inode, _)| (*inode, u64::MAX));
+        let waiting = self.waiting.iter().map(|(inode, waiting)| (*inode, waiting.size));
+        let generations = sources.all.values().flat_map(|source| &source.generations);
+        let own = generations.map(|generation| (generation.inode, generation.size));
+        passed.chain(waiting).chain(own)
+    }
+
     /// Brings sources in line with what there is. How many bytes are there that were not delivered.
     pub(super) fn reconcile(
         &mut self,
         sources: &mut Sources,
         listing: Listing,
+        kept: Vec<Kept>,
         start: Start,
         house: &House,
     ) -> u64 {
@@ -115,6 +127,16 @@ impl Rotation {
         files.extend(rotated.into_values().map(|(found, _)| found));
         let there = There::new(&files);
         locate(sources, &there, &reach, house);
+        // What came and went meanwhile came before what is there.
+        for Kept { found, name, file } in kept {
+            if !there.inodes.contains_key(&found.inode) && sources.of_file(found.inode).is_none() {
+                let mut generation = Generation::new(found.inode, found.born, found.path, Fate::Gone);
+                generation.file = Some(file);
+                house.event("rotated");
+                let id = sources.named(&name);
+                sources.adopt(id, generation);
+            }
+        }
         // Names first of those that are new, so that what was rotated away finds its source.
         let mut new: Vec<&Found> =
             files.iter().filter(|found| sources.of_file(found.inode).is_none()).collect();

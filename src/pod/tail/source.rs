@@ -43,7 +43,9 @@ impl Source {
 
     /// Another file is, or has been, at the path.
     pub(super) fn add(&mut self, mut generation: Generation) {
-        generation.fate = if generation.path == self.name { Fate::Here } else { Fate::Renamed };
+        if generation.fate != Fate::Gone {
+            generation.fate = if generation.path == self.name { Fate::Here } else { Fate::Renamed };
+        }
         self.real = real(&self.name);
         let at = match self.generations.last() {
             Some(last) if last.fate == Fate::Here && generation.fate != Fate::Here => {
