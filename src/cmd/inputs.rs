@@ -192,13 +192,17 @@ fn output_of_config(told: &config::Output, otlp: &mut OtlpOfConfig) -> Result<ou
                 ..usual
             })
         }
-        config::Output::Otlp { url, dead_letter } => {
+        config::Output::Otlp { url, dead_letter, give_up_after } => {
             if let Some(told) = url {
                 let url = resolved(told)?;
                 url.parse::<crate::relay::Url>().map_err(|why| told.fault(why))?;
                 otlp.url = Some(url);
             }
-            output::Settings::Otlp(OtlpSettings { dead_letter: dead_letter.as_ref().map(PathBuf::from) })
+            let usual = OtlpSettings::default();
+            output::Settings::Otlp(OtlpSettings {
+                dead_letter: dead_letter.as_ref().map(PathBuf::from),
+                patience: give_up_after.unwrap_or(usual.patience),
+            })
         }
     })
 }
