@@ -241,7 +241,7 @@ mod tests {
         let mark = batch.mark();
         let labels = vec![("name".into(), "value".repeat(1000))];
         batch.end_record(Details { labels, ..Details::default() });
-        assert!(batch.len() == 0 && batch.weight() > 5000, "{}", batch.weight());
+        assert!(batch.text.is_empty() && batch.weight() > 5000, "{}", batch.weight());
         batch.undo(mark);
         assert_eq!(batch.weight(), 0);
         (0..1000).for_each(|_| batch.end_record(Details::default()));
