@@ -13,6 +13,8 @@ mod fifo;
 mod files;
 #[path = "inputs/lines.rs"]
 mod lines;
+#[path = "inputs/outage.rs"]
+mod outage;
 #[path = "inputs/process.rs"]
 mod process;
 #[path = "inputs/syslog.rs"]

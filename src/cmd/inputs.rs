@@ -26,8 +26,8 @@ pub(super) struct InputOptions {
     #[arg(long, value_name = "PATH", help_heading = "Inputs")]
     fifo: Vec<PathBuf>,
     /// Take syslog: udp:HOST:PORT, tcp:HOST:PORT, unix:/PATH or unix-stream:/PATH; may be given more than once [without
-    /// an address: udp:127.0.0.1:514]
-    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "udp:127.0.0.1:514",
+    /// an address: udp:localhost:514]
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "udp:localhost:514",
         help_heading = "Inputs")]
     syslog: Vec<SyslogAddress>,
     /// Where records of these inputs go: stdout (JSON), stdout-raw, file:PATH, or otlp (the upstream) [default: stdout]
@@ -228,13 +228,17 @@ fn output_of_config(told: &config::Output, otlp: &mut OtlpOfConfig) -> Result<ou
                 ..usual
             })
         }
-        config::Output::Otlp { url, dead_letter } => {
+        config::Output::Otlp { url, dead_letter, give_up_after } => {
             if let Some(told) = url {
                 let url = resolved(told)?;
                 url.parse::<crate::relay::Url>().map_err(|why| told.fault(why))?;
                 otlp.url = Some(url);
             }
-            output::Settings::Otlp(OtlpSettings { dead_letter: dead_letter.as_ref().map(PathBuf::from) })
+            let usual = OtlpSettings::default();
+            output::Settings::Otlp(OtlpSettings {
+                dead_letter: dead_letter.as_ref().map(PathBuf::from),
+                patience: give_up_after.unwrap_or(usual.patience),
+            })
         }
     })
 }
@@ -271,7 +275,7 @@ mod tests {
         for part in [
             "path: \"/a\", mode: 384",
             "path: \"/b\", mode: 402",
-            "Udp(\"127.0.0.1:514\")",
+            "Udp(\"localhost:514\")",
             "Tcp(\"[::1]:601\")",
             "grpc: [\"[::1]:7\"]",
             "from_start: false",

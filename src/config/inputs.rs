@@ -398,6 +398,11 @@ mod tests {
                 "c.yaml:7: output.file.sync: is true or false",
             ],
         );
+        check("output: {otlp: {give_up_after: 5m}}\n", &[]);
+        check(
+            "output: {otlp: {give_up_after: 5}}\n",
+            &["c.yaml:1: output.otlp.give_up_after: is a time, as 30s, 5m or 1h"],
+        );
         check(
             "output: {stdout: , file: {path: /a}}\n",
             &["c.yaml:1: output: has more than one kind; there is one output"],

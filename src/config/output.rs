@@ -1,5 +1,7 @@
 //! The section `output` of a configuration: where the records of inputs go.
 
+use std::time::Duration;
+
 use saphyr::{Scalar, YamlData};
 
 use super::inputs::Address;
@@ -13,7 +15,7 @@ pub const STDOUT_KEYS: [&str; 1] = ["format"];
 /// The keys of `file`.
 pub const FILE_KEYS: [&str; 5] = ["path", "max_size", "keep", "format", "sync"];
 /// The keys of `otlp` in `output`.
-pub const OTLP_OUTPUT_KEYS: [&str; 2] = ["url", "dead_letter"];
+pub const OTLP_OUTPUT_KEYS: [&str; 3] = ["url", "dead_letter", "give_up_after"];
 
 /// How records are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +66,8 @@ pub enum Output {
         url: Option<Address>,
         /// A file for what it refuses for good.
         dead_letter: Option<String>,
+        /// How long a request is tried of which it does not say what is wrong.
+        give_up_after: Option<Duration>,
     },
 }
 
@@ -72,7 +76,7 @@ impl Reader {
         let entries = match text(node) {
             // `output: stdout` says as much as `output: {stdout: }`.
             Some("stdout") => return Some(Output::Stdout { format: None }),
-            Some("otlp") => return Some(Output::Otlp { url: None, dead_letter: None }),
+            Some("otlp") => return Some(Output::Otlp { url: None, dead_letter: None, give_up_after: None }),
             _ => self.entries(node, "output"),
         };
         let [(at, kind, value)] = entries[..] else {
@@ -91,14 +95,15 @@ impl Reader {
             }
             "file" => self.file(value),
             "otlp" => {
-                let (mut url, mut dead_letter) = (None, None);
+                let (mut url, mut dead_letter, mut give_up_after) = (None, None, None);
                 for (key, value) in self.section(value, "output.otlp", &OTLP_OUTPUT_KEYS) {
                     match key {
                         "url" => url = self.address(value, "output.otlp.url"),
-                        _ => dead_letter = self.path(value, "output.otlp.dead_letter"),
+                        "dead_letter" => dead_letter = self.path(value, "output.otlp.dead_letter"),
+                        _ => give_up_after = self.duration(value, "output.otlp.give_up_after"),
                     }
                 }
-                Some(Output::Otlp { url, dead_letter })
+                Some(Output::Otlp { url, dead_letter, give_up_after })
             }
             _ => {
                 self.fault(at, "output", unknown(kind, "output", &OUTPUT_KEYS));
@@ -151,6 +156,21 @@ impl Reader {
             );
         }
         size
+    }
+
+    /// A time: a number and `s`, `m` or `h`.
+    fn duration(&mut self, node: &Node<'_>, item: &str) -> Option<Duration> {
+        let units = [("s", 1), ("m", 60), ("h", 3600)];
+        let seconds = text(node).and_then(|text| {
+            units.into_iter().find_map(|(unit, seconds)| {
+                let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
+                number.checked_mul(seconds)
+            })
+        });
+        if seconds.is_none() {
+            self.fault(node, item, "is a time, as 30s, 5m or 1h");
+        }
+        seconds.map(Duration::from_secs)
     }
 
     fn count(&mut self, node: &Node<'_>, item: &str) -> Option<u32> {

@@ -57,8 +57,18 @@ pub struct Batch {
     pub sanitizer: Arc<Sanitizer>,
     text: Vec<u8>,
     records: Vec<Record>,
+    /// What the labels of its records take, when they ended.
+    labels: usize,
     found: Vec<RuleIndex>,
     named: Vec<(RuleIndex, Pseudonym)>,
+}
+
+/// About how much memory labels take.
+fn weight(details: &Details) -> usize {
+    let one = |(name, value): &(Cow<'static, str>, String)| {
+        size_of::<(Cow<'static, str>, String)>() + name.len() + value.len()
+    };
+    details.labels.iter().map(one).sum()
 }
 
 impl Batch {
@@ -69,6 +79,7 @@ impl Batch {
             sanitizer,
             text: Vec::new(),
             records: Vec::new(),
+            labels: 0,
             found: Vec::new(),
             named: Vec::new(),
         }
@@ -82,6 +93,13 @@ impl Batch {
     /// How many bytes of text it holds.
     pub fn len(&self) -> usize {
         self.text.len()
+    }
+
+    /// About how much memory it takes: whoever fills it gives it away before that is much. Not only texts count: a record may
+    /// be all labels, and millions of empty ones are much, too.
+    pub fn weight(&self) -> usize {
+        let Self { origin: _, sanitizer: _, text, records, labels, found, named } = self;
+        text.len() + size_of_val(&records[..]) + labels + size_of_val(&found[..]) + size_of_val(&named[..])
     }
 
     /// Its records and their texts, without newlines at their ends.
@@ -106,6 +124,7 @@ impl Batch {
 
     /// Ends the record that has begun, even if it is empty.
     pub fn end_record(&mut self, details: Details) {
+        self.labels += weight(&details);
         self.records.push(Record { end: self.text.len(), details });
     }
 
@@ -144,6 +163,7 @@ impl Batch {
         let begun = self.records.last().map_or(0, |record| record.end);
         self.text.drain(..begun);
         self.records.clear();
+        self.labels = 0;
         self.found.clear();
         self.named.clear();
     }
@@ -183,6 +203,7 @@ impl Draft for Batch {
 
     fn undo(&mut self, [text, records, found, named]: Self::Mark) {
         self.text.truncate(text);
+        self.labels -= self.records[records..].iter().map(|record| weight(&record.details)).sum::<usize>();
         self.records.truncate(records);
         self.found.truncate(found);
         self.named.truncate(named);
@@ -211,5 +232,21 @@ mod tests {
         assert_eq!(batch.begun(), 10);
         batch.write(b"e\n");
         assert_eq!(batch.records().map(|(_, text)| text).collect::<Vec<_>>(), [b"half of one"]);
+    }
+
+    #[test]
+    fn labels_and_empty_records_have_a_weight() {
+        let origin = Arc::new(Origin { input: "file", labels: Vec::new() });
+        let mut batch = Batch::new(origin, Arc::new(Sanitizer::builtin()));
+        let mark = batch.mark();
+        let labels = vec![("name".into(), "value".repeat(1000))];
+        batch.end_record(Details { labels, ..Details::default() });
+        assert!(batch.text.is_empty() && batch.weight() > 5000, "{}", batch.weight());
+        batch.undo(mark);
+        assert_eq!(batch.weight(), 0);
+        (0..1000).for_each(|_| batch.end_record(Details::default()));
+        assert!(batch.weight() > 10_000, "{}", batch.weight());
+        batch.clear();
+        assert_eq!(batch.weight(), 0);
     }
 }

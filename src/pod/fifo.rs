@@ -1,15 +1,20 @@
 //! A FIFO that programs write their logs into: made if it is not there, and held open, so that a writer neither waits for a
-//! reader nor is ended by SIGPIPE.
+//! reader nor is ended by SIGPIPE. One that is removed is made anew, and the old one read until its writers are gone; where
+//! something else stands in its place, apps write past us, so the input fails.
+//!
+//! Only its end for reading is held: so it is known when the last writer has gone, and a line that it has not ended ends there.
+//! What is open over lines (a private key) stays open: a shell may open the FIFO for each line.
 //!
 //! Writes of up to `PIPE_BUF` (4096) bytes of several writers do not mix. When nobody reads (the sidecar is down), a writer that
 //! has it open gets SIGPIPE or EPIPE, one that opens it waits, and what was in the pipe is gone with the last who held it.
 
 use std::fs::{self, Permissions};
 use std::io::{self, Read};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, mkfifoat};
@@ -41,17 +46,34 @@ impl FifoSettings {
 const ROOM: usize = 1 << 20;
 /// What is read at once.
 const CHUNK: usize = 64 << 10;
-/// How long nothing may come before it is looked around.
+/// How long it is waited for something.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+/// How often it is looked whether the path still leads here.
+const AROUND: Duration = Duration::from_secs(1);
 
 /// A FIFO that is open.
 #[derive(Debug)]
 pub struct Fifo {
     settings: FifoSettings,
     reader: fs::File,
-    /// Our own end for writing: as long as it is open, there is no end of file.
-    writer: Option<fs::File>,
-    has_said: bool,
+}
+
+/// One that is read: the one at the path, or one that was there before and still has writers.
+struct Open {
+    reader: fs::File,
+    lines: Lines,
+    batch: Batch,
+    /// A line has begun and not ended.
+    is_in_line: bool,
+    has_writer: bool,
+}
+
+/// What reading has given.
+enum Came {
+    Bytes(usize),
+    Nothing,
+    /// No writer has it open.
+    End,
 }
 
 impl Fifo {
@@ -59,96 +81,192 @@ impl Fifo {
     /// # Errors
     /// It is something else than a FIFO, or cannot be made or opened.
     pub fn open(settings: FifoSettings) -> Result<Self, String> {
-        let path = settings.path.clone();
-        open(&settings)
-            .map(|(reader, writer)| Self { settings, reader, writer: Some(writer), has_said: false })
-            .map_err(|error| format!("fifo {}: {error}", path.display()))
+        let reader = open(&settings).map_err(|error| settings.said(&error))?;
+        Ok(Self { settings, reader })
     }
 
     /// Reads it until it is told to end, and then until its writers are gone.
     /// # Errors
-    /// The time to drain is over, or it cannot be read.
-    pub fn run(mut self, house: &House) -> Result<(), Unfinished> {
-        let mut lines = Lines::new(house);
-        let mut batch = self.batch(&lines, house);
+    /// The time to drain is over, it cannot be read, or something else stands in its place.
+    pub fn run(self, house: &House) -> Result<(), Unfinished> {
+        let Self { settings, reader } = self;
+        let failed = |error: io::Error| Unfinished::Failed(settings.said(&error));
+        let mut all = vec![Open::new(reader, &settings, house)];
         let mut chunk = vec![0; CHUNK];
-        let mut is_left = false;
-        loop {
-            if house.stopping.is_draining() {
-                self.writer = None;
+        let (mut looked, mut has_said) = (Instant::now(), false);
+        let is_left = loop {
+            // By the clock: a busy writer of the old one says nothing of new ones.
+            if looked.elapsed() >= AROUND && !house.stopping.is_draining() {
+                looked = Instant::now();
+                look_around(&settings, &mut all, &mut has_said, house).map_err(failed)?;
             }
-            match self.read(&mut chunk).map_err(|error| self.failed(&error))? {
-                Some(0) => break,
-                Some(len) => {
-                    lines.follow(house);
-                    if !Arc::ptr_eq(lines.sanitizer(), &batch.sanitizer) {
-                        batch = self.batch(&lines, house);
-                    }
-                    lines.push(&chunk[..len], &mut batch, house);
-                    house.deliver(&mut batch)?;
-                    is_left = house.stopping.is_late();
-                }
-                None if house.stopping.is_late() => break,
-                None => self.look_around(house),
+            let hung = hung(&all).map_err(failed)?;
+            let mut has_come = false;
+            for (open, is_hung) in all.iter_mut().zip(hung) {
+                has_come |= open.read(&mut chunk, is_hung, &settings, house)?;
             }
-            if is_left {
-                break;
+            let current = all.len() - 1;
+            let mut at = 0;
+            all.retain_mut(|open| {
+                at += 1;
+                at > current || open.has_writer
+            });
+            if house.stopping.is_late() {
+                break has_come;
             }
+            if house.stopping.is_draining() && !all.iter().any(|open| open.has_writer) {
+                break false;
+            }
+        };
+        for open in &mut all {
+            open.lines.finish(&mut open.batch, house);
+            house.deliver(&mut open.batch)?;
         }
-        lines.finish(&mut batch, house);
-        house.deliver(&mut batch)?;
         // Who writes faster than it can be delivered until the end has lines in the pipe that nobody reads.
         if is_left { Err(Unfinished::Stopped) } else { Ok(()) }
     }
+}
 
-    fn failed(&self, error: &io::Error) -> Unfinished {
-        Unfinished::Failed(format!("fifo {}: cannot read it: {error}", self.settings.path.display()))
-    }
-
-    /// Some bytes; 0: all writers are gone; `None`: there are none now.
-    fn read(&mut self, chunk: &mut [u8]) -> io::Result<Option<usize>> {
-        let mut polled = [PollFd::new(&self.reader, PollFlags::IN)];
-        match poll(&mut polled, Some(&LOOK)) {
-            Ok(0) | Err(Errno::INTR) => return Ok(None),
-            Ok(_) => {}
-            Err(error) => return Err(error.into()),
-        }
-        match self.reader.read(chunk) {
-            // Without a writer, and with our own still open, there is no end.
-            Ok(0) if self.writer.is_some() => Ok(None),
-            Ok(len) => Ok(Some(len)),
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Whether the path still leads here: one who has removed it has cut new writers off.
-    fn look_around(&mut self, house: &House) {
-        let here = self.reader.metadata().map(|file| (file.dev(), file.ino())).ok();
-        let there = fs::metadata(&self.settings.path).map(|file| (file.dev(), file.ino())).ok();
-        if here != there && !self.has_said && !house.stopping.is_draining() {
-            self.has_said = true;
-            house.event("fifo_lost");
-            tracing::error!(
-                fifo = %self.settings.path.display(),
-                "somebody has removed or replaced the FIFO; new writers do not reach this process. Start it anew"
-            );
-        }
+impl FifoSettings {
+    fn said(&self, error: &io::Error) -> String {
+        format!("fifo {}: {error}", self.path.display())
     }
 
     /// A batch by the rules of `lines`, and labels that these have scrubbed.
     fn batch(&self, lines: &Lines, house: &House) -> Batch {
         let mut whole = Whole::new(lines.sanitizer().clone());
-        let path = whole.label(self.settings.path.as_os_str().as_encoded_bytes(), house);
+        let path = whole.label(self.path.as_os_str().as_encoded_bytes(), house);
         let origin = Origin { input: "fifo", labels: vec![("log.file.path".into(), path)] };
         Batch::new(Arc::new(origin), lines.sanitizer().clone())
     }
 }
 
-/// Both ends of a FIFO. That for reading is opened first: it is there at once, and that for writing then is, too.
-fn open(settings: &FifoSettings) -> io::Result<(fs::File, fs::File)> {
+impl Open {
+    fn new(reader: fs::File, settings: &FifoSettings, house: &House) -> Self {
+        let lines = Lines::new(house);
+        let batch = settings.batch(&lines, house);
+        Self { reader, lines, batch, is_in_line: false, has_writer: true }
+    }
+
+    /// Reads once and delivers that; gives whether there was something.
+    fn read(
+        &mut self,
+        chunk: &mut [u8],
+        is_hung: bool,
+        settings: &FifoSettings,
+        house: &House,
+    ) -> Result<bool, Unfinished> {
+        let came = self.came(chunk).map_err(|error| Unfinished::Failed(settings.said(&error)))?;
+        self.has_writer = !matches!(came, Came::End);
+        match came {
+            Came::Bytes(len) => {
+                self.is_in_line = chunk[len - 1] != b'\n';
+                self.take(&chunk[..len], settings, house)?;
+                return Ok(true);
+            }
+            Came::Nothing => {}
+            Came::End => {
+                // The next writer's line is another one.
+                if std::mem::take(&mut self.is_in_line) {
+                    self.take(b"\n", settings, house)?;
+                }
+                if is_hung {
+                    self.renew();
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn came(&mut self, chunk: &mut [u8]) -> io::Result<Came> {
+        match self.reader.read(chunk) {
+            Ok(0) => Ok(Came::End),
+            Ok(len) => Ok(Came::Bytes(len)),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                Ok(Came::Nothing)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8], settings: &FifoSettings, house: &House) -> Result<(), Unfinished> {
+        self.lines.follow(house);
+        if !Arc::ptr_eq(self.lines.sanitizer(), &self.batch.sanitizer) {
+            self.batch = settings.batch(&self.lines, house);
+        }
+        self.lines.push(bytes, &mut self.batch, house);
+        Ok(house.deliver(&mut self.batch)?)
+    }
+
+    /// Opens the same FIFO once more in place of the reader: the system says of a reader that a writer has gone until it is
+    /// closed, and of a new one only when another has come and gone. What is in the pipe stays: one of both is always open.
+    fn renew(&mut self) {
+        let same = format!("/proc/self/fd/{}", self.reader.as_raw_fd());
+        match nonblocking(Path::new(&same)) {
+            Ok(reader) => self.reader = reader,
+            // It is asked again, not too often.
+            Err(_) => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+/// Waits until there is something to read, but not for long. Of which the last writer has gone.
+fn hung(all: &[Open]) -> io::Result<Vec<bool>> {
+    let mut polled: Vec<_> = all.iter().map(|open| PollFd::new(&open.reader, PollFlags::IN)).collect();
+    match poll(&mut polled, Some(&LOOK)) {
+        Ok(_) | Err(Errno::INTR) => {
+            Ok(polled.iter().map(|polled| polled.revents().contains(PollFlags::HUP)).collect())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the path still leads to the last of these. If not, it is made anew, or the new one opened.
+/// # Errors
+/// Something else is there: what apps write there is not scrubbed, and this must not look as if it were.
+fn look_around(
+    settings: &FifoSettings,
+    all: &mut Vec<Open>,
+    has_said: &mut bool,
+    house: &House,
+) -> io::Result<()> {
+    let id = |file: fs::Metadata| (file.dev(), file.ino());
+    let here = all.last().and_then(|open| open.reader.metadata().ok()).map(id);
+    let there = fs::metadata(&settings.path);
+    if let Ok(there) = &there {
+        is_fifo(there).inspect_err(|_| house.event("fifo_lost"))?;
+    }
+    if here == there.ok().map(id) {
+        return Ok(());
+    }
+    let fifo = settings.path.display();
+    match open(settings) {
+        Ok(reader) => {
+            *has_said = false;
+            house.event("fifo_lost");
+            tracing::error!(
+                %fifo,
+                "somebody has removed or replaced the FIFO; it is there anew, and the old one is read until its writers \
+                 are gone"
+            );
+            all.push(Open::new(reader, settings, house));
+        }
+        Err(error) if fs::metadata(&settings.path).is_ok_and(|there| is_fifo(&there).is_err()) => {
+            house.event("fifo_lost");
+            return Err(error);
+        }
+        Err(error) => {
+            if !std::mem::replace(has_said, true) {
+                house.event("fifo_lost");
+                tracing::error!(%fifo, %error, "somebody has removed the FIFO, and it cannot be made anew; trying again");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A FIFO's end for reading: there at once, whether it has writers or not.
+fn open(settings: &FifoSettings) -> io::Result<fs::File> {
     let FifoSettings { path, mode } = settings;
     match mkfifoat(CWD, path, Mode::from_raw_mode(*mode)) {
         // The mask of this process says nothing of who writes logs.
@@ -157,24 +275,28 @@ fn open(settings: &FifoSettings) -> io::Result<(fs::File, fs::File)> {
         Err(error) => return Err(error.into()),
     }
     is_fifo(&fs::metadata(path)?)?;
-    let nonblocking = OFlags::NONBLOCK.bits() as i32;
-    let reader = fs::OpenOptions::new().read(true).custom_flags(nonblocking).open(path)?;
+    let reader = nonblocking(path)?;
     // What was opened, not what stood there before.
     is_fifo(&reader.metadata()?)?;
-    let writer = own_end(path, nonblocking)?;
     // As much as it holds already, then.
     let _ = rustix::pipe::fcntl_setpipe_size(reader.as_fd(), ROOM);
-    Ok((reader, writer))
+    Ok(reader)
 }
 
-fn own_end(path: &Path, nonblocking: i32) -> io::Result<fs::File> {
-    fs::OpenOptions::new().write(true).custom_flags(nonblocking).open(path)
+fn nonblocking(path: &Path) -> io::Result<fs::File> {
+    fs::OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)
 }
 
 fn is_fifo(file: &fs::Metadata) -> io::Result<()> {
-    if file.file_type().is_fifo() {
-        Ok(())
-    } else {
-        Err(io::Error::other("it is there and is no FIFO; remove it, or give another path"))
-    }
+    let kind = file.file_type();
+    let (what, size) = match () {
+        () if kind.is_fifo() => return Ok(()),
+        () if kind.is_file() => ("a file", format!(" of {} bytes", file.len())),
+        () if kind.is_dir() => ("a folder", String::new()),
+        () => ("a socket or a device", String::new()),
+    };
+    Err(io::Error::other(format!(
+        "it is there and is no FIFO, but {what}{size}, in which what apps write is not scrubbed; stop them, remove it (it may \
+         hold secrets), and start again, or give another path"
+    )))
 }

@@ -102,6 +102,8 @@ pub(super) fn verdict(
     incoming: Incoming,
     spoken: UpstreamProtocol,
 ) -> Result<Verdict, Fault> {
+    // Says that the request came too slowly, not that it is wrong.
+    let is_timeout = incoming.status == StatusCode::REQUEST_TIMEOUT;
     let clean = match spoken {
         UpstreamProtocol::Grpc => from_grpc(engine, incoming, Signal::Logs)?,
         UpstreamProtocol::Http => from_http(engine, incoming, Signal::Logs)?,
@@ -120,7 +122,7 @@ pub(super) fn verdict(
         }
         Code::RESOURCE_EXHAUSTED if delay.is_none() => Verdict::TooLarge,
         Code::INVALID_ARGUMENT => Verdict::Refused { why },
-        Code::UNKNOWN | Code::INTERNAL => Verdict::Doubtful { why },
+        Code::UNKNOWN | Code::INTERNAL if !is_timeout => Verdict::Doubtful { why },
         _ => Verdict::Again { after: delay, why },
     })
 }

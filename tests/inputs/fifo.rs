@@ -197,10 +197,62 @@ fn what_is_no_fifo_is_refused() {
 }
 
 #[test]
-fn one_that_is_removed_is_said() {
+fn one_that_is_removed_is_made_anew_and_the_old_one_read_to_its_end() {
     let mut process = raw();
+    let mut old = writer(&process.path("in"));
+    old.write_all(b"before\n").expect("a reader");
     fs::remove_file(process.path("in")).expect("it was there");
+    // Also while the old one is busy.
+    let mut count = 0;
+    until("it is there anew", || {
+        old.write_all(b"old\n").expect("a reader");
+        count += 1;
+        process.path("in").exists()
+    });
     process.says("has removed or replaced the FIFO");
     process.counts("kasm_scrub_input_events_total{what=\"fifo_lost\"}", 1);
+    let made = fs::metadata(process.path("in")).expect("it is there");
+    assert!(made.file_type().is_fifo());
+    assert_eq!(made.permissions().mode() & 0o777, 0o622);
+    let mut new = writer(&process.path("in"));
+    new.write_all(line(7).as_bytes()).expect("a reader");
+    old.write_all(b"the last").expect("a reader");
+    drop((old, new));
+    until("all are there", || text(&process).lines().count() == count + 3);
+    let all = text(&process);
+    assert_eq!(all.matches("old\n").count(), count);
+    assert!(all.contains("the last\n") && all.contains("line 7 of many"), "{all}");
     process.end(0);
+}
+
+#[test]
+fn something_else_in_its_place_ends_the_process() {
+    let mut process = raw();
+    fs::remove_file(process.path("in")).expect("it was there");
+    // As quick as an app that writes there: in one go.
+    let path = process.path("in");
+    fs::write(path.with_extension("new"), "not scrubbed\n").expect("a file");
+    fs::rename(path.with_extension("new"), &path).expect("a file");
+    process.says("it is there and is no FIFO, but a file of 13 bytes");
+    assert_eq!(process.ended(), Some(2), "{}", process.log());
+    process.has_no_leak();
+}
+
+#[test]
+fn a_line_that_a_writer_has_not_ended_is_not_joined_with_the_next_writers() {
+    let mut process = raw();
+    let path = process.path("in");
+    for (number, text) in ["abc", "def\n", "ghi"].iter().enumerate() {
+        writer(&path).write_all(text.as_bytes()).expect("a reader");
+        until("it is there", || self::text(&process).lines().count() == number + 1);
+    }
+    // A key over lines is one secret, also if each line has a writer of its own.
+    let body = "hunterCanary7deadBeef".repeat(3);
+    let key = ["-----BEGIN RSA PRIVATE KEY-----", &body, &body, "-----END RSA PRIVATE KEY-----"];
+    for (number, line) in key.iter().enumerate() {
+        writer(&path).write_all(format!("{line}\n").as_bytes()).expect("a reader");
+        until("it is there", || self::text(&process).lines().count() == number + 4);
+    }
+    process.end(0);
+    assert!(text(&process).starts_with("abc\ndef\nghi\n"), "{}", text(&process));
 }

@@ -40,15 +40,15 @@ fn texts(seen: &Seen) -> (Vec<String>, BTreeMap<String, String>) {
 }
 
 /// An upstream on threads of its own.
-struct Stage {
-    runtime: tokio::runtime::Runtime,
-    upstream: Option<Upstream>,
+pub(super) struct Stage {
+    pub(super) runtime: tokio::runtime::Runtime,
+    pub(super) upstream: Option<Upstream>,
     url: String,
     protocol: &'static str,
 }
 
 impl Stage {
-    fn new(protocol: &'static str, behaviour: Behaviour) -> Self {
+    pub(super) fn new(protocol: &'static str, behaviour: Behaviour) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let upstream = runtime.block_on(Upstream::start(behaviour));
@@ -56,12 +56,16 @@ impl Stage {
         Self { runtime, upstream: Some(upstream), url, protocol }
     }
 
+    pub(super) fn url(&self) -> String {
+        self.url.clone()
+    }
+
     fn seen(&self) -> Vec<Seen> {
         self.upstream.as_ref().expect("an upstream").seen()
     }
 
     /// The texts of all records that came.
-    fn texts(&self) -> Vec<String> {
+    pub(super) fn texts(&self) -> Vec<String> {
         self.seen().iter().flat_map(|seen| texts(seen).0).collect()
     }
 
@@ -72,7 +76,7 @@ impl Stage {
         Start::with(&[&options[..], &protocol, more].concat()).start()
     }
 
-    fn has_no_leak(&self) {
+    pub(super) fn has_no_leak(&self) {
         assert!(!self.seen().iter().any(|seen| is_leak(&seen.body) || is_leak(&seen.message())));
     }
 }
@@ -258,17 +262,77 @@ fn what_the_upstream_rejects_of_a_request_is_said_and_counted() {
 }
 
 #[test]
-fn one_that_does_not_know_what_is_wrong_is_asked_some_times() {
-    let behaviour =
-        answering(|seen: &Seen| Ok(if seen.is_grpc() { grpc(13, "", b"") } else { http(500, "", b"") }));
-    for protocol in ["grpc", "http/protobuf"] {
-        let stage = Stage::new(protocol, behaviour.clone());
+fn one_that_does_not_know_what_is_wrong_is_asked_until_it_does() {
+    let of = |protocol: &'static str| {
+        let count = AtomicUsize::new(0);
+        let behaviour = answering(move |seen: &Seen| {
+            let at = count.fetch_add(1, Ordering::Relaxed);
+            Ok(match (at < 6, seen.is_grpc()) {
+                (false, _) => taken(seen),
+                (true, true) => grpc(if at.is_multiple_of(2) { 13 } else { 2 }, "", b""),
+                (true, false) => http(if at.is_multiple_of(2) { 500 } else { 408 }, "", b""),
+            })
+        });
+        let stage = Stage::new(protocol, behaviour);
         let mut process = stage.start(&[]);
         write(&process, 0..1);
-        process.counts("kasm_scrub_input_events_total{what=\"output_dropped\"}", 1);
-        assert_eq!(stage.seen().len(), 5);
+        process.counts("kasm_scrub_input_records_total{input=\"fifo\"}", 1);
+        assert_eq!(stage.seen().len(), 7);
+        assert_eq!(process.count("kasm_scrub_input_events_total{what=\"output_dropped\"}"), 0);
         process.end(0);
-    }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| of("grpc"));
+        of("http/protobuf");
+    });
+}
+
+/// A sidecar with a dead-letter file, `dead.log`; `more`: what else its output is told.
+fn with_dead_letter(stage: &Stage, more: &str) -> Process {
+    let folder = Arc::new(tempfile::tempdir().expect("a folder"));
+    let own = format!("{}/", folder.path().display());
+    let config = format!(
+        "inputs: [{{fifo: {{path: @in}}}}]\noutput: {{otlp: {{url: '${{UPSTREAM}}', dead_letter: @dead.log{more}}}}}\n"
+    );
+    fs::write(folder.path().join("scrub.yaml"), config.replace('@', &own)).expect("a file");
+    let start = Start::with(&["--config", "@scrub.yaml", "--upstream-protocol", stage.protocol]);
+    start.in_folder(folder).variable("UPSTREAM", &stage.url).start()
+}
+
+fn dead(process: &Process) -> Vec<serde_json::Value> {
+    records(&fs::read(process.path("dead.log")).expect("a file"))
+}
+
+#[test]
+fn only_the_record_at_fault_is_given_up() {
+    let behaviour = answering(|seen: &Seen| {
+        let is_bad = texts(seen).0.iter().any(|text| text.contains("line 3 "));
+        Ok(if is_bad { http(500, "", b"") } else { taken(seen) })
+    });
+    let stage = Stage::new("http/protobuf", behaviour);
+    let mut process = with_dead_letter(&stage, ", give_up_after: 0s");
+    write(&process, 0..100);
+    process.counts("kasm_scrub_input_records_total{input=\"fifo\"}", 100);
+    process.counts("kasm_scrub_input_events_total{what=\"output_refused\"}", 1);
+    process.end(0);
+    assert_eq!(dead(&process).iter().map(|record| &record["message"]).collect::<Vec<_>>(), [&clean(3)]);
+    let is_good = |texts: &Vec<String>| !texts.contains(&clean(3));
+    let taken: Vec<_> = stage.seen().iter().map(|seen| texts(seen).0).filter(is_good).flatten().collect();
+    let want: Vec<_> = wanted(100).into_iter().filter(|text| *text != clean(3)).collect();
+    assert_eq!(taken, want);
+}
+
+#[test]
+fn a_request_that_is_taken_in_part_is_kept() {
+    let behaviour =
+        answering(|_: &Seen| Ok(http(200, "application/x-protobuf", &partial(1, "one of them is too old"))));
+    let stage = Stage::new("http/protobuf", behaviour);
+    let mut process = with_dead_letter(&stage, "");
+    write(&process, 0..3);
+    process.counts("kasm_scrub_input_records_total{input=\"fifo\"}", 3);
+    process.end(0);
+    let dead: Vec<_> = dead(&process).iter().map(|record| record["message"].clone()).collect();
+    assert_eq!(dead, wanted(3));
 }
 
 #[test]

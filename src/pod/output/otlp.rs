@@ -2,11 +2,14 @@
 //! acknowledged all of it.
 //!
 //! What the upstream refuses for good goes to the dead-letter file if there is one; else it is dropped, said and counted:
-//! a record that nobody will ever take must not hold up all that come behind it.
+//! a record that nobody will ever take must not hold up all that come behind it. Where the upstream does not say whether the
+//! request is at fault or itself, nothing is dropped: it is tried again, for good where there is no dead-letter file, else for
+//! minutes, and then in halves, so that only the record at fault goes there.
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use super::backoff::Backoff;
 use super::file::{File, FileSettings};
@@ -22,14 +25,25 @@ use crate::relay::{LogsUpstream, Verdict};
 const MOST_BYTES: usize = 1 << 20;
 /// The most records in a request.
 const MOST_RECORDS: usize = 8 << 10;
-/// How often a request is tried of which the upstream does not say whether it is at fault.
+/// How often a record is tried, at least, of which the upstream does not say whether it is at fault.
 const DOUBTS: u32 = 5;
+/// How long a request is tried of which the upstream does not say whether it is at fault, before it is halved.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What the output is told.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtlpSettings {
     /// Where records are written that the upstream refuses for good.
     pub dead_letter: Option<PathBuf>,
+    /// How long a request is tried of which the upstream does not say whether it is at fault, before what is at fault is
+    /// looked for and written to `dead_letter`. Without that it is tried for good.
+    pub patience: Duration,
+}
+
+impl Default for OtlpSettings {
+    fn default() -> Self {
+        Self { dead_letter: None, patience: PATIENCE }
+    }
 }
 
 /// OTLP upstream.
@@ -37,6 +51,7 @@ pub struct OtlpSettings {
 pub struct Otlp {
     upstream: LogsUpstream,
     dead_letter: Option<File>,
+    patience: Duration,
     metrics: Metrics,
     /// Our log has said that the upstream does not take anything.
     has_said: AtomicBool,
@@ -52,46 +67,89 @@ impl Otlp {
         let open =
             |path| File::open(FileSettings { max_size: None, ..FileSettings::at(path) }, metrics.clone());
         let dead_letter = settings.dead_letter.map(open).transpose()?;
-        Ok(Self { upstream, dead_letter, metrics, has_said: AtomicBool::new(false) })
+        let patience = settings.patience;
+        Ok(Self { upstream, dead_letter, patience, metrics, has_said: AtomicBool::new(false) })
     }
 
-    /// Sends some records of a batch until they are taken, or refused for good.
-    fn send(&self, batch: &Batch, part: &[Part<'_>], read: u64, stopping: &Stopping) -> Result<(), Stopped> {
+    /// Sends some records of a batch until they are taken, or refused for good. `patience`: how long it may be in doubt
+    /// whether they are at fault.
+    fn send(
+        &self,
+        batch: &Batch,
+        part: &[Part<'_>],
+        read: u64,
+        patience: Duration,
+        stopping: &Stopping,
+    ) -> Result<(), Stopped> {
         let request = request(batch, part, read);
+        let halves = |patience| {
+            let (one, other) = part.split_at(part.len() / 2);
+            self.send(batch, one, read, patience, stopping)?;
+            self.send(batch, other, read, patience, stopping)
+        };
         let mut backoff = Backoff::default();
+        let mut doubted: Option<Instant> = None;
         loop {
             match self.upstream.send(&request, || stopping.is_over()).ok_or(Stopped)? {
                 Verdict::Taken { rejected, why } => {
-                    self.is_taken(rejected, &why);
-                    return Ok(());
+                    return self.taken(batch, part, read, rejected, &why, stopping);
                 }
-                Verdict::TooLarge if part.len() > 1 => {
-                    let (one, other) = part.split_at(part.len() / 2);
-                    self.send(batch, one, read, stopping)?;
-                    return self.send(batch, other, read, stopping);
-                }
+                Verdict::TooLarge if part.len() > 1 => return halves(patience),
                 Verdict::TooLarge => return self.refused(batch, part, read, "it is too large", stopping),
                 Verdict::Refused { why } => return self.refused(batch, part, read, &why, stopping),
-                Verdict::Doubtful { why } if backoff.tries() + 1 >= DOUBTS => {
-                    return self.refused(batch, part, read, &why, stopping);
+                Verdict::Doubtful { why } => {
+                    let doubted = doubted.get_or_insert_with(Instant::now);
+                    let is_patient = self.dead_letter.is_none() || doubted.elapsed() < patience;
+                    if !is_patient && part.len() > 1 {
+                        return halves(Duration::ZERO);
+                    }
+                    if !is_patient && backoff.tries() + 1 >= DOUBTS {
+                        return self.refused(batch, part, read, &why, stopping);
+                    }
+                    self.wait(backoff.next(None), &why, stopping)?;
                 }
-                Verdict::Doubtful { why } => self.wait(backoff.next(None), &why, stopping)?,
                 Verdict::Again { after, why } => self.wait(backoff.next(after), &why, stopping)?,
             }
         }
     }
 
-    fn is_taken(&self, rejected: u64, why: &str) {
+    /// A request was taken, but for so many of its records. Which of them the protocol does not say: where it is not all, all
+    /// of them are kept.
+    fn taken(
+        &self,
+        batch: &Batch,
+        part: &[Part<'_>],
+        read: u64,
+        rejected: u64,
+        why: &str,
+        stopping: &Stopping,
+    ) -> Result<(), Stopped> {
         if self.has_said.swap(false, Ordering::Relaxed) {
             tracing::info!("the upstream takes records again");
         }
-        if rejected > 0 {
-            self.metrics.events("output_rejected", rejected);
-            tracing::warn!(rejected, why, "the upstream has taken a request but for some records");
+        if rejected == 0 {
+            return Ok(());
         }
+        self.metrics.events("output_rejected", rejected);
+        let Some(file) = &self.dead_letter else {
+            tracing::warn!(
+                rejected,
+                why,
+                "the upstream has taken a request but for some records; they are lost (dead_letter names a file for them)"
+            );
+            return Ok(());
+        };
+        tracing::warn!(
+            rejected,
+            of = part.len(),
+            why,
+            "the upstream has taken a request but for some records, and does not say which; all of it is in the \
+             dead-letter file"
+        );
+        keep(file, batch, part, read, stopping)
     }
 
-    fn wait(&self, wait: std::time::Duration, why: &str, stopping: &Stopping) -> Result<(), Stopped> {
+    fn wait(&self, wait: Duration, why: &str, stopping: &Stopping) -> Result<(), Stopped> {
         self.metrics.event("output_retried");
         if !self.has_said.swap(true, Ordering::Relaxed) {
             tracing::warn!(why, "the upstream does not take records; trying again, and holding inputs up");
@@ -124,12 +182,23 @@ impl Otlp {
             why,
             "the upstream refuses records for good; they are in the dead-letter file"
         );
-        file.write(stopping, |out| {
-            for (record, text) in part {
-                line::write_record(Format::Json, batch, &record.details, text, read, out);
-            }
-        })
+        keep(file, batch, part, read, stopping)
     }
+}
+
+/// Writes records to the dead-letter file.
+fn keep(
+    file: &File,
+    batch: &Batch,
+    part: &[Part<'_>],
+    read: u64,
+    stopping: &Stopping,
+) -> Result<(), Stopped> {
+    file.write(stopping, |out| {
+        for (record, text) in part {
+            line::write_record(Format::Json, batch, &record.details, text, read, out);
+        }
+    })
 }
 
 /// Some records of a batch as a request.
@@ -168,7 +237,7 @@ impl Output for Otlp {
         let mut left = &records[..];
         while !left.is_empty() {
             let (part, rest) = left.split_at(fitting(left));
-            self.send(batch, part, read, stopping)?;
+            self.send(batch, part, read, self.patience, stopping)?;
             left = rest;
         }
         Ok(())

@@ -1,11 +1,15 @@
 //! What stands in front of a message of syslog: RFC 5424, RFC 3164 and what passes for it. Nothing is scrubbed here, and
 //! nothing is lost: what does not read as a header is part of the message.
 
+use std::ops::Range;
+
 use crate::pod::time::{parse_rfc3164, parse_rfc3339};
 
 /// A message and what its header says of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Message<'m> {
+    /// All that stands behind the priority: what follows is of it.
+    pub(super) line: &'m [u8],
     /// What kind of program it is of.
     pub(super) facility: Option<&'static str>,
     /// A number of OTLP's `SeverityNumber`; 0: nothing is said.
@@ -22,6 +26,15 @@ pub(super) struct Message<'m> {
     pub(super) text: &'m [u8],
     /// The text stands behind the name of the program and a colon.
     pub(super) is_behind_app: bool,
+}
+
+impl Message<'_> {
+    /// Where in the line a part of it stands.
+    pub(super) fn place(&self, part: &[u8]) -> Range<usize> {
+        let start = part.as_ptr().addr().wrapping_sub(self.line.as_ptr().addr());
+        // One of nothing is anywhere.
+        if part.is_empty() { self.line.len()..self.line.len() } else { start..start + part.len() }
+    }
 }
 
 const FACILITIES: [&str; 24] = [
@@ -43,13 +56,17 @@ const MOST_NAME: usize = 255;
 pub(super) fn read(message: &[u8], now: u64) -> Message<'_> {
     let message = trimmed(message);
     let Some((priority, rest)) = priority(message) else {
-        return Message { text: unmarked(message), ..Message::default() };
+        let text = unmarked(message);
+        return Message { line: text, text, ..Message::default() };
     };
     let facility = FACILITIES.get(usize::from(priority / 8)).copied();
     let severity = SEVERITIES[usize::from(priority % 8)];
-    let read = rfc5424(rest).or_else(|| rfc3164(rest, now));
-    let read = read.unwrap_or(Message { text: unmarked(rest), ..Message::default() });
-    Message { facility, severity, ..read }
+    match rfc5424(rest).or_else(|| rfc3164(rest, now)) {
+        Some(read) => Message { line: rest, facility, severity, ..read },
+        None => {
+            Message { line: unmarked(rest), facility, severity, text: unmarked(rest), ..Message::default() }
+        }
+    }
 }
 
 /// Without the NUL that Python's handler adds, and a newline at the end.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::net::sockopt;
 
 use super::SyslogAddress;
@@ -60,9 +61,48 @@ pub(super) trait Stream: Read + AsFd + Send {}
 impl Stream for TcpStream {}
 impl Stream for UnixStream {}
 
+/// Listens at an address. The name `localhost` is both of its addresses: which of them a client takes first is up to its
+/// system, and what is sent where nobody listens is lost. A system without IPv6 has only one.
+pub(super) fn bind_all(address: &SyslogAddress) -> io::Result<Vec<Socket>> {
+    let (kind, host): (fn(String) -> SyslogAddress, _) = match address {
+        SyslogAddress::Udp(host) => (SyslogAddress::Udp, host),
+        SyslogAddress::Tcp(host) => (SyslogAddress::Tcp, host),
+        _ => return Ok(vec![Socket::bind(address)?]),
+    };
+    let port = match host.rsplit_once(':') {
+        Some((name, port)) if name.eq_ignore_ascii_case("localhost") => port,
+        _ => return Ok(vec![Socket::bind(address)?]),
+    };
+    let first = Socket::bind(&kind(format!("127.0.0.1:{port}")))?;
+    // The one that the system has chosen, if that was left to it.
+    let port = first.port().map_or_else(|| port.to_owned(), |port| port.to_string());
+    match Socket::bind(&kind(format!("[::1]:{port}"))) {
+        Ok(second) => Ok(vec![first, second]),
+        Err(error) if has_no_ipv6(&error) => {
+            tracing::info!(%address, "this system has no IPv6; listening at 127.0.0.1 alone");
+            Ok(vec![first])
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn has_no_ipv6(error: &io::Error) -> bool {
+    let none = [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL, Errno::PROTONOSUPPORT];
+    none.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
 impl Socket {
+    fn port(&self) -> Option<u16> {
+        let at = match self {
+            Self::Datagrams(Datagrams::Udp(socket)) => socket.local_addr(),
+            Self::Streams(Streams::Tcp(listener)) => listener.local_addr(),
+            _ => return None,
+        };
+        at.ok().map(|at| at.port())
+    }
+
     /// Listens at an address.
-    pub(super) fn bind(address: &SyslogAddress) -> io::Result<Self> {
+    fn bind(address: &SyslogAddress) -> io::Result<Self> {
         Ok(match address {
             SyslogAddress::Udp(host) => {
                 let socket = UdpSocket::bind(host.as_str())?;
