@@ -229,9 +229,14 @@ audit=$(podman volume inspect --format '{{.Mountpoint}}' audit)
 "$bin" audit verify --key "$key" "$audit"/trail.jsonl* > "$work/logs/audit" 2>&1 || fail "the audit trail is not whole: $(cat "$work/logs/audit")"
 grep -q '^ok: ' "$work/logs/audit" || fail "the audit trail: $(cat "$work/logs/audit")"
 if grep -q 'not closed' "$work/logs/audit"; then fail "the audit trail is not closed"; fi
-markers=$(cat "$work/logs/sidecar.out" "$sink/logs" "$sink/traces" | grep --text --only-matching -E '(\[|%5B)REDACTED:' | wc -l)
-audited=$("$bin" audit show "$audit"/trail.jsonl* | awk '{ sum += $1 } END { print sum }')
-[ "$audited" = "$markers" ] || fail "the audit trail has $audited findings, and $markers markers came out"
+# Of OTLP a request that its client sends again, because nobody upstream took it, counts again.
+count() { grep --text --only-matching -E '(\[|%5B)REDACTED:' "$@" | wc -l; }
+shown=$("$bin" audit show "$audit"/trail.jsonl*)
+sum() { printf '%s\n' "$shown" | awk -v otlp="$1" '($3 ~ /^otlp\//) == otlp { sum += $1 } END { print sum + 0 }'; }
+audited=$(sum 0) && again=$(sum 1)
+[ "$audited" = "$(count -h "$work/logs/sidecar.out")" ] || fail "findings in the audit trail are not those in the output: $shown"
+[ "$again" -ge "$(count -h "$sink/logs" "$sink/traces")" ] || fail "findings of OTLP are not in the audit trail: $shown"
+audited=$((audited + again))
 sed '/"kind":"found"/ { s/"count":[0-9]*/"count":4711/; :rest n; b rest }' "$audit/trail.jsonl" > "$work/changed.jsonl"
 if cmp --silent "$audit/trail.jsonl" "$work/changed.jsonl"; then fail "nothing of the audit trail was changed"; fi
 changed=0
