@@ -46,12 +46,13 @@ impl AuditOptions {
         Ok(Some(Arc::new(trail)))
     }
 
-    /// What happens while the trail cannot be written.
     /// Where the trail is.
+    #[cfg(feature = "pod")]
     pub(super) fn path(&self) -> Option<&std::path::Path> {
         self.audit.as_deref()
     }
 
+    /// What happens while the trail cannot be written.
     pub(super) fn when_full(&self) -> WhenFull {
         if self.audit_when_full == "continue" { WhenFull::Continue } else { WhenFull::Stop }
     }

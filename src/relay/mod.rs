@@ -59,7 +59,6 @@ pub use address::{Address, BadAddress, Place, Url};
 pub use companion::{Companion, Ended, Ending, Host, LogsUpstream, Verdict};
 pub use compression::Compression;
 pub use engine::Scrubbing;
-#[cfg(all(feature = "pod", target_os = "linux"))]
 pub use reload::{Watch, watch_files};
 pub use settings::{
     ClientTls, Limits, PerSignal, ServerTls, Settings, Upstream, UpstreamCompression, UpstreamProtocol,
