@@ -26,7 +26,12 @@ use measure::setting;
 /// How long a filter takes for a file.
 fn run(input: &Path, args: &[&str]) -> Duration {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kasm-scrub"));
-    command.arg("filter").args(args).stdin(File::open(input).unwrap()).stdout(Stdio::null());
+    command
+        .arg("filter")
+        .args(args)
+        .stdin(File::open(input).unwrap())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let start = Instant::now();
     assert!(command.status().unwrap().success());
     start.elapsed()
