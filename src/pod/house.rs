@@ -235,25 +235,29 @@ impl House {
     }
 }
 
+/// For tests: takes everything and keeps nothing.
+#[cfg(test)]
+pub(super) struct Everything;
+
+#[cfg(test)]
+impl Output for Everything {
+    fn deliver(&self, _: &Batch, _: &Stopping) -> Result<(), Stopped> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+impl Counts for Everything {
+    fn delivered(&self, _: &Batch) {}
+    fn event(&self, _: &'static str) {}
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Scrubber;
     use crate::audit::{Key, Limits, Options, WhenFull};
     use crate::pod::Origin;
-
-    struct Everything;
-
-    impl Output for Everything {
-        fn deliver(&self, _: &Batch, _: &Stopping) -> Result<(), Stopped> {
-            Ok(())
-        }
-    }
-
-    impl Counts for Everything {
-        fn delivered(&self, _: &Batch) {}
-        fn event(&self, _: &'static str) {}
-    }
 
     #[test]
     fn what_was_delivered_is_noted_and_nothing_passes_that_cannot_be() {

@@ -263,24 +263,11 @@ fn covers(findings: &[Finding], range: Range<usize>) -> bool {
 mod tests {
     use super::*;
     use crate::pod::batch::Origin;
-    use crate::pod::house::{Counts, Output, Stopped, Stopping};
-
-    struct Nothing;
-
-    impl Output for Nothing {
-        fn deliver(&self, _: &Batch, _: &Stopping) -> Result<(), Stopped> {
-            Ok(())
-        }
-    }
-
-    impl Counts for Nothing {
-        fn delivered(&self, _: &Batch) {}
-        fn event(&self, _: &'static str) {}
-    }
+    use crate::pod::house::Everything;
 
     fn check(head: &str, text: &str, want: &str) {
         let sanitizer = Arc::new(Sanitizer::builtin());
-        let house = House::new(sanitizer.clone(), Box::new(Nothing), Box::new(Nothing));
+        let house = House::new(sanitizer.clone(), Box::new(Everything), Box::new(Everything));
         let origin = Arc::new(Origin { input: "syslog", labels: Vec::new() });
         let mut batch = Batch::new(origin, sanitizer.clone());
         // A process stands between them.

@@ -112,26 +112,12 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::pod::batch::Batch;
-    use crate::pod::house::{Counts, Output, Stopped, Stopping};
+    use crate::pod::house::Everything;
     use crate::sanitize::Sanitizer;
-
-    struct Nothing;
-
-    impl Output for Nothing {
-        fn deliver(&self, _: &Batch, _: &Stopping) -> Result<(), Stopped> {
-            Ok(())
-        }
-    }
-
-    impl Counts for Nothing {
-        fn delivered(&self, _: &Batch) {}
-        fn event(&self, _: &'static str) {}
-    }
 
     #[test]
     fn how_long_a_message_takes_is_counted_from_its_beginning() {
-        let house = House::new(Arc::new(Sanitizer::builtin()), Box::new(Nothing), Box::new(Nothing));
+        let house = House::new(Arc::new(Sanitizer::builtin()), Box::new(Everything), Box::new(Everything));
         let mut taker = Taker::new(&house, "unix");
         let (mut client, stream) = UnixStream::pair().expect("a pair");
         let mut connection = Connection::new(Box::new(stream), &house);

@@ -104,27 +104,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::pod::house::{Counts, Output, Stopped, Stopping};
+    use crate::pod::house::Everything;
     use crate::rules::{Profile, Ruleset};
     use crate::sanitize::Parts;
     use crate::stream::Scrubber;
 
-    struct Nothing;
-
-    impl Output for Nothing {
-        fn deliver(&self, _: &Batch, _: &Stopping) -> Result<(), Stopped> {
-            Ok(())
-        }
-    }
-
-    impl Counts for Nothing {
-        fn delivered(&self, _: &Batch) {}
-        fn event(&self, _: &'static str) {}
-    }
-
     /// What becomes of messages: of each its labels but for facility, and its text. `is_stream`: they are lines of one.
     fn taken(sanitizer: &Arc<Sanitizer>, messages: &[&str], is_stream: bool) -> Vec<String> {
-        let house = House::new(sanitizer.clone(), Box::new(Nothing), Box::new(Nothing));
+        let house = House::new(sanitizer.clone(), Box::new(Everything), Box::new(Everything));
         let mut taker = Taker::new(&house, "udp");
         let mut own = Whole::new(sanitizer.clone());
         for message in messages {
