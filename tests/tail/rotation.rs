@@ -108,6 +108,34 @@ fn files_of_others_with_names_that_begin_alike_are_left() {
 }
 
 #[test]
+fn files_that_were_never_seen_under_their_own_names_are_read() {
+    let stage = Stage::new("app.log");
+    stage.write("app.log.1", "rotated before we came\n");
+    let tail = stage.start();
+    // A fast writer: all has been renamed when it is looked at for the first time.
+    let beside = |name: &str, text: String| {
+        let path = stage.path("..").join("beside");
+        append(&path).write_all(text.as_bytes()).unwrap();
+        fs::rename(path, stage.path(name)).unwrap();
+    };
+    beside("app.log.3", numbered(0, 10));
+    tail.sink.wait_for(10);
+    beside("app.log.2024-02-29T10:00:00Z", numbered(10, 20));
+    // Another may be called so.
+    beside("app.2.log", "of another\n".to_owned());
+    tail.sink.wait_for(20);
+    let sink = tail.stop();
+    // The same while nobody looks.
+    beside("app.log.2", numbered(20, 30));
+    let tail = stage.start_with(sink);
+    tail.sink.wait_for(30);
+    stage.write("app.log", numbered(30, 40));
+    tail.sink.wait_for(40);
+    thread::sleep(Duration::from_millis(500));
+    check_numbered(&tail.stop(), 40);
+}
+
+#[test]
 fn files_that_come_and_go_while_the_output_takes_nothing_are_read() {
     let stage = Stage::new("app.log");
     stage.write("app.log", numbered(0, 10));

@@ -1,7 +1,7 @@
-//! While the output takes nothing, files that nobody knows yet are held open: rotation goes on, and may delete them before they
-//! have their turn.
+//! While the output takes nothing, or a disk is slow with the checkpoint, files that nobody knows yet are held open: rotation
+//! goes on, and may delete them before they have their turn.
 //!
-//! A thread of its own, since the one that reads waits for the output. It only looks and opens; what it has is taken over by
+//! A thread of its own, since the one that reads waits for these. It only looks and opens; what it has is taken over by
 //! the next listing.
 
 use std::collections::HashMap;
@@ -38,7 +38,7 @@ pub(super) struct Keeper {
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Odd while a batch is with the output.
+    /// Odd while a batch is with the output, or a checkpoint with the disk.
     turns: Arc<AtomicU64>,
     is_over: AtomicBool,
     state: Mutex<State>,
@@ -64,7 +64,7 @@ impl Keeper {
         Self { shared, thread }
     }
 
-    /// To be counted up when a batch is given to the output, and when it is taken.
+    /// To be counted up when a batch is given to the output or a checkpoint to the disk, and when it is taken.
     pub(super) fn turns(&self) -> Arc<AtomicU64> {
         self.shared.turns.clone()
     }

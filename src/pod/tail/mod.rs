@@ -67,7 +67,6 @@ pub struct Tail {
     listed: Instant,
     listing_took: Duration,
     is_listing_wanted: bool,
-    start: Start,
     /// Whether a folder or a file could not be looked at, and there may be more than is known.
     has_listing_failed: bool,
     /// The most files that are held open.
@@ -89,7 +88,7 @@ impl fmt::Debug for Tail {
 }
 
 impl Tail {
-    /// Takes hold of the checkpoint.
+    /// Takes hold of the checkpoint, and learns which files are there: whatever comes from here on is read.
     /// # Errors
     /// What is wrong with the settings or the checkpoint.
     pub fn open(settings: TailSettings, house: Arc<House>) -> Result<Self, CannotStart> {
@@ -105,7 +104,7 @@ impl Tail {
         let keeper = Keeper::start(Lister::silent(&settings)?, descriptors, reading.lag.clone());
         reading.turns = keeper.turns();
         let rotation = Rotation::new(lister.reach.clone(), settings.lingers);
-        Ok(Self {
+        let mut tail = Self {
             lister,
             checkpoint,
             reading,
@@ -119,23 +118,32 @@ impl Tail {
             has_listing_failed: false,
             descriptors,
             keeper,
-            start,
             settings,
-        })
+        };
+        tail.list(start);
+        // What is there now is known from here on, even if we are killed.
+        tail.reading.has_changed = true;
+        tail.save();
+        Ok(tail)
     }
 
     /// Reads until the word to stop is said, and drains them then. Blocks; give it a thread of its own.
     pub fn run(mut self) {
-        self.list(self.start);
-        // What is there now is known from here on, even if we are killed.
-        self.reading.has_changed = !self.checkpoint.write(&self.sources, &self.house);
         // The time to drain was over: what was not delivered is not in the checkpoint, and comes again.
         let _: Result<(), Stopped> = self.follow();
         if self.has_listing_failed || self.sources.has_failed() {
             self.house.leave();
         }
+        self.save();
+    }
+
+    /// Writes the checkpoint if there is something new. A disk may take its time for that, as the output may.
+    fn save(&mut self) {
         if self.reading.has_changed {
-            self.checkpoint.write(&self.sources, &self.house);
+            let turns = self.reading.turns.clone();
+            turns.fetch_add(1, Ordering::Relaxed);
+            self.reading.has_changed = !self.checkpoint.write(&self.sources, &self.house);
+            turns.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -163,8 +171,8 @@ impl Tail {
             if is_busy {
                 last_read = Instant::now();
             }
-            if self.reading.has_changed && self.checkpoint.is_due() {
-                self.reading.has_changed = !self.checkpoint.write(&self.sources, &self.house);
+            if self.checkpoint.is_due() {
+                self.save();
             }
             let is_quiet = self.reading.is_late || last_read.elapsed() >= self.settings.quiet;
             let can_end = !self.has_listing_failed && !self.sources.has_failed();

@@ -114,8 +114,11 @@ impl Rotation {
         let Listing { mut files, rotated, .. } = listing;
         let reach = self.reach.clone();
         let named: HashSet<&Path> = files.iter().map(|found| found.path.as_path()).collect();
+        // A name that only rotation gives is enough: a file may have got it before it was ever seen under its own.
         let is_ours = |rotated: &&Rotated| {
-            sources.of_name(&rotated.before).is_some() || named.contains(&*rotated.before)
+            rotated.origin == Origin::Behind
+                || sources.of_name(&rotated.before).is_some()
+                || named.contains(&*rotated.before)
         };
         let ours = rotated.iter().filter(is_ours);
         let rotated: HashMap<Inode, (Found, PathBuf)> = ours
