@@ -46,7 +46,7 @@ pub struct Metrics {
 }
 
 /// What happens to inputs and outputs that alerts may ask for: it is there from the start, as 0.
-const EVENTS: [&str; 20] = [
+const EVENTS: [&str; 24] = [
     "panicked",
     "input_failed",
     "unreadable",
@@ -66,7 +66,11 @@ const EVENTS: [&str; 20] = [
     "output_gone",
     "syslog_dropped",
     "syslog_refused",
+    "syslog_torn",
+    "syslog_closed",
+    "record_cut",
     "truncated",
+    "rotated",
 ];
 
 impl Metrics {
@@ -99,6 +103,7 @@ impl Metrics {
 
     /// Counts an event so many times.
     pub fn events(&self, what: &'static str, count: u64) {
+        debug_assert!(EVENTS.contains(&what), "{what} is not there before it happens");
         self.events.get_or_create(&ByWhat { what }).inc_by(count);
     }
 }
