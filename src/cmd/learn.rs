@@ -48,7 +48,7 @@ fn least(text: &str) -> Result<usize, String> {
 
 impl LearnOptions {
     /// The files that values are read from, as far as they can be told now.
-    #[cfg(feature = "otlp")]
+    #[cfg(feature = "pod")]
     pub(super) fn files(&self, config: &Learn, base: &Path) -> Vec<PathBuf> {
         let paths = config.files.iter().map(|file| base.join(file)).chain(self.learn_file.iter().cloned());
         // Where none is there yet, its folder is to be watched.

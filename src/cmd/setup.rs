@@ -75,7 +75,7 @@ fn actions() -> impl TypedValueParser<Value = Action> {
 }
 
 /// A time as it is written on the command line: `10s`, `500ms`, `2m`, `1h`.
-#[cfg(feature = "pod")]
+#[cfg(feature = "otlp")]
 pub(super) fn duration(text: &str) -> Result<std::time::Duration, String> {
     let at = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(at);
