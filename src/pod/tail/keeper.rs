@@ -119,8 +119,7 @@ impl Shared {
     /// Opens what is new. How much files have grown.
     fn keep(&self, lister: &mut Lister, most: usize) -> u64 {
         let listing = lister.list(&mut |_| {});
-        let rotated = listing.rotated.into_iter();
-        let rotated = rotated.filter_map(|own| Some((lister.reach.find(&own.path, own.origin)?, own.before)));
+        let rotated = listing.rotated.into_iter().map(|rotated| (rotated.found, rotated.before));
         let mut rotated: Vec<(Found, PathBuf)> = rotated.collect();
         rotated.sort_by_cached_key(|(found, _)| age(&found.path));
         let named = listing.files.into_iter().map(|found| (found.clone(), found.path));

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::DirEntryExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ const OPTIONS: MatchOptions =
 const DEEPEST: usize = 64;
 /// So many digits a date has at least.
 const DATE: usize = 8;
+/// How often a folder is listed anew because its files were renamed meanwhile.
+const TRIES: usize = 5;
 /// So many complaints are remembered, so that each is made once.
 const MOST_COMPLAINTS: usize = 1000;
 
@@ -59,13 +62,12 @@ pub(super) enum Origin {
     Within,
 }
 
-/// A name that no pattern names and that looks like that of a rotated file.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A file with a name that no pattern names and that looks like that of a rotated file.
+#[derive(Clone, Debug)]
 pub(super) struct Rotated {
-    pub(super) path: PathBuf,
+    pub(super) found: Found,
     /// Where it would have been before.
     pub(super) before: PathBuf,
-    pub(super) origin: Origin,
 }
 
 /// What there is.
@@ -73,7 +75,7 @@ pub(super) struct Rotated {
 pub(super) struct Listing {
     /// Files that patterns name, by their paths.
     pub(super) files: Vec<Found>,
-    /// Names that no pattern names and that look like those of rotated files.
+    /// Files with names that no pattern names and that look like those of rotated files, by their paths.
     pub(super) rotated: Vec<Rotated>,
     /// How many folders and files could not be looked at, though this process may: there may be more than is known.
     pub(super) failed: u64,
@@ -210,10 +212,10 @@ impl Lister {
         walk.listing.files.dedup_by(|a, b| a.path == b.path);
         walk.behind_links();
         let mut listing = walk.listing;
-        listing.rotated.sort();
-        listing.rotated.dedup();
+        listing.rotated.sort_by(|a, b| (&a.found.path, &a.before).cmp(&(&b.found.path, &b.before)));
+        listing.rotated.dedup_by(|a, b| (&a.found.path, &a.before) == (&b.found.path, &b.before));
         let names: HashSet<&Path> = listing.files.iter().map(|found| found.path.as_path()).collect();
-        listing.rotated.retain(|rotated| !names.contains(rotated.path.as_path()));
+        listing.rotated.retain(|rotated| !names.contains(rotated.found.path.as_path()));
         listing
     }
 }
@@ -248,6 +250,14 @@ fn literal(root: &Path, steps: &[Step]) -> PathBuf {
     names.fold(root.to_owned(), |folder, name| folder.join(name))
 }
 
+/// A name in a folder, and what it is the name of.
+struct Name {
+    name: OsString,
+    /// The number of its inode.
+    number: u64,
+    is_link: bool,
+}
+
 /// Where a walk is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Depth {
@@ -277,7 +287,7 @@ impl Walk<'_> {
         match step {
             Step::Folders => {
                 self.go(folder, rest, Depth::Below(below));
-                for (name, is_link) in self.names(folder) {
+                for Name { name, is_link, .. } in self.names(folder) {
                     let path = folder.join(name);
                     if below < DEEPEST && !is_link && self.is_folder(&path) {
                         self.go(&path, steps, Depth::Below(below + 1));
@@ -298,7 +308,7 @@ impl Walk<'_> {
                 self.files(folder, &|name| pattern.matches_with(name, OPTIONS))
             }
             Step::Like(pattern) => {
-                for (name, _) in self.names(folder) {
+                for Name { name, .. } in self.names(folder) {
                     let path = join(folder, &name);
                     if pattern.matches_with(&name.to_string_lossy(), OPTIONS) && self.is_folder(&path) {
                         self.go(&path, rest, Depth::Below(below));
@@ -326,35 +336,82 @@ impl Walk<'_> {
         }
     }
 
-    /// The files of a folder that a pattern names, and the rotated ones beside them.
+    /// The files of a folder that a pattern names, and the rotated ones beside them: as they were at one moment, so that no
+    /// file is met before one that had its name earlier.
     fn files(&mut self, folder: &Path, is_named: &dyn Fn(&str) -> bool) {
-        for (name, _) in self.names(folder) {
+        let mut before = Vec::new();
+        for _ in 0..TRIES {
+            let (files, rotated) = (self.listing.files.len(), self.listing.rotated.len());
+            let moved = self.files_once(folder, is_named);
+            // Some file systems tell numbers with names that are not those of the files.
+            if moved.is_empty() || moved == before {
+                return;
+            }
+            self.listing.files.truncate(files);
+            self.listing.rotated.truncate(rotated);
+            before = moved;
+        }
+        self.files_once(folder, is_named);
+    }
+
+    /// Gives the names that were another file's when the file was looked at, or nobody's: the number of the one and the other.
+    fn files_once(&mut self, folder: &Path, is_named: &dyn Fn(&str) -> bool) -> Vec<(OsString, [u64; 2])> {
+        let mut moved = Vec::new();
+        for Name { name, number, is_link } in self.names(folder) {
             let text = name.to_string_lossy();
             let path = join(folder, &name);
             if is_excluded(self.exclude, &path, &text) {
                 continue;
             }
-            if is_named(&text) {
-                self.file(path);
+            let now = if is_named(&text) {
+                self.file(path)
             } else if let Some((before, origin)) = rotated_from(&text).filter(|(name, _)| is_named(name)) {
                 let before = join(folder, before.as_ref());
-                self.listing.rotated.push(Rotated { path, before, origin });
+                self.rotated(path, before, origin)
+            } else {
+                continue;
+            };
+            if !is_link && now.is_some_and(|now| now != number) {
+                moved.push((name, [number, now.unwrap_or_default()]));
             }
         }
+        moved
     }
 
-    fn file(&mut self, path: PathBuf) {
+    /// A file that a pattern names. Its number; 0: there is none.
+    fn file(&mut self, path: PathBuf) -> Option<u64> {
         match self.reach.look(&path) {
-            Ok(Seen::File(metadata)) if self.own.contains(&Inode::of(&metadata)) => {
-                self.complain(path, "this process writes it itself; it is not read");
+            Ok(Seen::File(metadata)) => {
+                let inode = Inode::of(&metadata);
+                if self.own.contains(&inode) {
+                    self.complain(path, "this process writes it itself; it is not read");
+                } else {
+                    self.listing.files.push(Found::new(path, &metadata, Origin::Named));
+                }
+                return Some(inode.number);
             }
-            Ok(Seen::File(metadata)) => self.listing.files.push(Found::new(path, &metadata, Origin::Named)),
             Ok(Seen::Folder) => {}
             Ok(Seen::Other) => {
                 self.complain(path, "not a regular file; it is not read");
             }
             Ok(Seen::Refused) => self.refuse(path),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Some(0),
             Err(error) => self.failed(path, &error),
+        }
+        None
+    }
+
+    /// A file with the name of a rotated one. Its number; 0: there is none.
+    fn rotated(&mut self, path: PathBuf, before: PathBuf, origin: Origin) -> Option<u64> {
+        match self.reach.look(&path) {
+            Ok(Seen::File(metadata)) => {
+                let found = Found::new(path, &metadata, origin);
+                let number = found.inode.number;
+                self.listing.rotated.push(Rotated { found, before });
+                Some(number)
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Some(0),
+            Ok(_) | Err(_) => None,
         }
     }
 
@@ -367,21 +424,21 @@ impl Walk<'_> {
             if link.parent().and_then(|beside| beside.canonicalize().ok()).as_deref() == Some(folder) {
                 continue;
             }
-            for (name, is_link) in self.names(folder) {
+            for Name { name, is_link, .. } in self.names(folder) {
                 let (text, path) = (name.to_string_lossy(), folder.join(&name));
                 let origin = rotated_from(&text).filter(|(before, _)| **before == *own.to_string_lossy());
                 if let Some((_, origin)) = origin
                     && !is_link
                     && !is_excluded(self.exclude, &path, &text)
                 {
-                    self.listing.rotated.push(Rotated { path, before: link.clone(), origin });
+                    self.rotated(path, link.clone(), origin);
                 }
             }
         }
     }
 
-    /// The names in a folder, in order, and whether they are links.
-    fn names(&mut self, folder: &Path) -> Vec<(OsString, bool)> {
+    /// The names in a folder, in order.
+    fn names(&mut self, folder: &Path) -> Vec<Name> {
         (self.watch)(folder);
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
@@ -390,10 +447,13 @@ impl Walk<'_> {
                 return Vec::new();
             }
         };
-        let entry =
-            |entry: fs::DirEntry| (entry.file_name(), entry.file_type().is_ok_and(|kind| kind.is_symlink()));
-        let mut names: Vec<_> = entries.flatten().map(entry).collect();
-        names.sort();
+        let name = |entry: fs::DirEntry| Name {
+            name: entry.file_name(),
+            number: entry.ino(),
+            is_link: entry.file_type().is_ok_and(|kind| kind.is_symlink()),
+        };
+        let mut names: Vec<Name> = entries.flatten().map(name).collect();
+        names.sort_by(|a, b| a.name.cmp(&b.name));
         names
     }
 
@@ -533,7 +593,7 @@ mod tests {
             let listing = Lister::new(&settings).expect("a pattern").list(&mut |_| {});
             let name = |path: &Path| path.strip_prefix(folder.path()).expect("below").display().to_string();
             let files: Vec<String> = listing.files.iter().map(|found| name(&found.path)).collect();
-            (files, listing.rotated.iter().map(|rotated| name(&rotated.path)).collect::<Vec<_>>())
+            (files, listing.rotated.iter().map(|rotated| name(&rotated.found.path)).collect::<Vec<_>>())
         };
         assert_eq!(list("a/*.log"), (vec!["a/x.log".into()], vec!["a/x.log.1".into()]));
         assert_eq!(list("a/x.log").0, ["a/x.log"]);
@@ -541,6 +601,36 @@ mod tests {
         assert_eq!(list("**/*.log").0, ["a/b/c/z.log", "a/b/y.log", "a/x.log"]);
         assert_eq!(list("a/*/[yz].log").0, ["a/b/y.log"]);
         assert_eq!(list("none/*.log").0, [""; 0]);
+    }
+
+    #[test]
+    fn what_is_listed_was_there_at_one_moment() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        let path = folder.path().join("app.log");
+        let settings = TailSettings::new(vec![path.display().to_string()], Default::default(), "c".into());
+        let mut lister = Lister::new(&settings).expect("a pattern");
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                // The size of a file tells which one it is.
+                for number in 1..=400 {
+                    fs::write(&path, vec![b'x'; number]).expect("written");
+                    fs::rename(&path, folder.path().join(format!("app.log.{number}"))).expect("renamed");
+                    if number % 4 == 0 {
+                        std::thread::sleep(std::time::Duration::from_millis(1));
+                    }
+                }
+                is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+            });
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                let listing = lister.list(&mut |_| {});
+                let mut sizes: Vec<u64> = listing.rotated.iter().map(|rotated| rotated.found.size).collect();
+                sizes.extend(listing.files.iter().map(|found| found.size).filter(|&size| size > 0));
+                sizes.sort_unstable();
+                let missing = (1..).zip(&sizes).find(|(number, size)| number != *size);
+                assert_eq!(missing, None, "of {}", sizes.len());
+            }
+        });
     }
 
     #[test]

@@ -116,15 +116,13 @@ impl Rotation {
         let named: HashSet<&Path> = files.iter().map(|found| found.path.as_path()).collect();
         // A name that only rotation gives is enough: a file may have got it before it was ever seen under its own.
         let is_ours = |rotated: &&Rotated| {
-            rotated.origin == Origin::Behind
+            rotated.found.origin == Origin::Behind
                 || sources.of_name(&rotated.before).is_some()
                 || named.contains(&*rotated.before)
         };
-        let ours = rotated.iter().filter(is_ours);
-        let rotated: HashMap<Inode, (Found, PathBuf)> = ours
-            .filter_map(|rotated| Some((reach.find(&rotated.path, rotated.origin)?, rotated.before.clone())))
-            .map(|(found, before)| (found.inode, (found, before)))
-            .collect();
+        let ours = rotated.iter().filter(is_ours).cloned();
+        let rotated: HashMap<Inode, (Found, PathBuf)> =
+            ours.map(|Rotated { found, before }| (found.inode, (found, before))).collect();
         let befores: HashMap<Inode, PathBuf> =
             rotated.iter().map(|(&inode, (_, before))| (inode, before.clone())).collect();
         files.extend(rotated.into_values().map(|(found, _)| found));
