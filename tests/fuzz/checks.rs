@@ -44,6 +44,9 @@ pub(crate) fn stream(sanitizer: &Sanitizer, text: &[u8], cuts: &[usize]) -> Resu
     Ok(())
 }
 
+/// What stands for a learned value.
+const MARKER: &[u8] = b"[REDACTED:learned-secret]";
+
 /// A line of values to learn, and a text: what was learned is not in what comes out, as it is or spelled in ways that logs
 /// have, and the rest is as with any stream.
 /// # Errors
@@ -59,7 +62,11 @@ pub(crate) fn learned(input: &[u8], cuts: &[usize]) -> Result<(), String> {
     let parts = Parts { rules, learned: Some(learned), format: Format::Text, ..Parts::default() };
     let sanitizer = Sanitizer::new(parts).map_err(|error| error.to_string())?;
     stream(&sanitizer, text, cuts)?;
-    for value in values.iter().filter(|value| is_whole && !value.contains(&b'[') && !value.contains(&b']')) {
+    // A value may be a part of the marker, too.
+    let is_of_marker =
+        |value: &[u8]| value.is_empty() || MARKER.windows(value.len()).any(|part| part == value);
+    let told = |value: &&&[u8]| !value.contains(&b'[') && !value.contains(&b']') && !is_of_marker(value);
+    for value in values.iter().filter(|value| is_whole && told(value)) {
         let percent: String = value.iter().map(|byte| format!("%{byte:02x}")).collect();
         let quoted = Value::String(String::from_utf8_lossy(value).into_owned()).to_string();
         let is_text = std::str::from_utf8(value).is_ok();
