@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::counts::Counts;
 use super::fault::Why;
+use crate::audit::{Held, Trail};
 use crate::finding::RuleIndex;
 use crate::rules::Ruleset;
-
-/// How many findings there were, by rule.
-pub(super) type Counts = BTreeMap<u32, u64>;
+use crate::sanitize::Sanitizer;
 
 /// What became of one input, or of all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl Account {
 
     /// How many findings there were, in content and beside it.
     pub fn findings(&self) -> u64 {
-        self.found().flat_map(|(_, counts)| counts.values()).sum()
+        self.found().map(|(_, counts)| counts.sum()).sum()
     }
 
     /// Whether something was found.
@@ -93,17 +93,39 @@ impl Account {
         self.left.iter().filter(|(_, why)| why.is_bad()).count()
     }
 
-    fn by_rule(counts: impl IntoIterator<Item = (u32, u64)>, rules: &Ruleset) -> BTreeMap<&str, u64> {
+    /// Notes all of it in an audit trail, by file, and has it written.
+    /// # Errors
+    /// It could not be written.
+    pub fn note_in(&self, trail: &Trail, sanitizer: &Sanitizer) -> Result<(), Held> {
+        /// What waits has a limit, beyond which files would be counted together.
+        const TOGETHER: usize = 512;
+        let (digest, rules) = (sanitizer.digest(), sanitizer.rules());
+        let (mut noted, mut written) = (0, Ok(()));
+        for (label, counts) in self.found() {
+            let source = format!("file:{label}");
+            for (rule, pseudonym, count) in counts.by_name() {
+                let pseudonym = pseudonym.map(|pseudonym| sanitizer.spell(rule, pseudonym));
+                trail.note(&source, &rules[rule].id, digest, pseudonym.as_deref(), count);
+                noted += 1;
+                if noted % TOGETHER == 0 {
+                    written = written.and(trail.flush());
+                }
+            }
+        }
+        written.and(trail.flush())
+    }
+
+    fn by_rule(counts: impl IntoIterator<Item = (RuleIndex, u64)>, rules: &Ruleset) -> BTreeMap<&str, u64> {
         let mut by_rule = BTreeMap::new();
         for (rule, count) in counts {
-            *by_rule.entry(&*rules[RuleIndex(rule)].id).or_default() += count;
+            *by_rule.entry(&*rules[rule].id).or_default() += count;
         }
         by_rule
     }
 
     /// The report, for machines.
     pub fn to_json(&self, rules: &Ruleset) -> String {
-        let all = self.found().flat_map(|(_, counts)| counts.iter().map(|(&rule, &count)| (rule, count)));
+        let all = self.found().flat_map(|(_, counts)| counts.by_rule());
         let report = Report {
             version: env!("CARGO_PKG_VERSION"),
             rules_sha256: rules.digest().iter().fold(String::new(), |mut hex, byte| {
@@ -118,8 +140,8 @@ impl Account {
                 .found()
                 .map(|(name, counts)| Changed {
                     name,
-                    findings: counts.values().sum(),
-                    by_rule: Self::by_rule(counts.iter().map(|(&rule, &count)| (rule, count)), rules),
+                    findings: counts.sum(),
+                    by_rule: Self::by_rule(counts.by_rule(), rules),
                 })
                 .collect(),
             renamed: &self.renamed,
@@ -148,12 +170,11 @@ impl Account {
             self.left.len(),
             self.findings()
         );
-        let all = self.found().flat_map(|(_, counts)| counts.iter().map(|(&rule, &count)| (rule, count)));
+        let all = self.found().flat_map(|(_, counts)| counts.by_rule());
         let mut by_rule: Vec<_> = Self::by_rule(all, rules).into_iter().collect();
         by_rule.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
         section(&mut text, "by rule", by_rule.iter().map(|(rule, count)| format!("{count:>8}  {rule}")));
-        let mut worst: Vec<_> =
-            self.found().map(|(name, counts)| (counts.values().sum::<u64>(), name)).collect();
+        let mut worst: Vec<_> = self.found().map(|(name, counts)| (counts.sum(), name)).collect();
         worst.sort_by_key(|&(count, _)| std::cmp::Reverse(count));
         let more = worst.len().saturating_sub(WORST);
         worst.truncate(WORST);

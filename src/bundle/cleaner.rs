@@ -1,6 +1,6 @@
 //! Short texts that are no content (names, comments, where links lead), scrubbed and counted.
 
-use super::account::Counts;
+use super::counts::Counts;
 use crate::sanitize::Sanitizer;
 use crate::scan::Work;
 
@@ -15,15 +15,21 @@ pub(super) struct Cleaner<'s> {
 
 impl<'s> Cleaner<'s> {
     pub(super) fn new(sanitizer: &'s Sanitizer, names_are_text: bool) -> Self {
-        Self { sanitizer, work: Work::default(), found: Counts::new(), names_are_text }
+        Self { sanitizer, work: Work::default(), found: Counts::default(), names_are_text }
     }
 
     /// The text, scrubbed.
     pub(super) fn clean(&mut self, text: &[u8]) -> Vec<u8> {
         let findings = self.sanitizer.scanner().scan_keyed(&[], text, &mut self.work);
         let mut clean = Vec::with_capacity(text.len());
-        self.sanitizer.write(text, findings, &mut |bytes| clean.extend_from_slice(bytes));
-        findings.iter().for_each(|finding| *self.found.entry(finding.rule.0).or_default() += 1);
+        let found = &mut self.found;
+        findings.iter().for_each(|finding| found.add(finding.rule));
+        self.sanitizer.write_noting(
+            text,
+            findings,
+            &mut |bytes| clean.extend_from_slice(bytes),
+            &mut |rule, pseudonym| found.name(rule, pseudonym),
+        );
         clean
     }
 

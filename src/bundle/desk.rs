@@ -13,8 +13,9 @@ use std::sync::Arc;
 
 use flate2::{Compression, GzBuilder};
 
-use super::account::{Account, Counts};
+use super::account::Account;
 use super::cleaner::Cleaner;
+use super::counts::Counts;
 use super::fault::{Stop, Why};
 use super::form::{self, Form, HEAD};
 use super::limits::{Counted, Limits, Metered};
@@ -246,7 +247,7 @@ impl<'r> Desk<'r> {
         if unread.is_some() {
             return Err(self.unread(place));
         }
-        self.account.raw.push((place.label.to_owned(), counts.values().sum()));
+        self.account.raw.push((place.label.to_owned(), counts.sum()));
         Ok(())
     }
 

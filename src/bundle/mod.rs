@@ -19,6 +19,7 @@
 
 mod account;
 mod cleaner;
+mod counts;
 mod crew;
 mod desk;
 mod fault;
@@ -103,6 +104,14 @@ pub trait Watch: Sync {
 
     /// Whether to stop.
     fn is_stopped(&self) -> bool;
+
+    /// All is scrubbed, and is about to be put where it goes.
+    /// # Errors
+    /// It must not be; why.
+    fn made(&self, account: &Account) -> Result<(), String> {
+        let _ = account;
+        Ok(())
+    }
 }
 
 /// Scrubs `inputs` to `out`. What was left out is in the account: if some of that is bad, there is a bundle only with
@@ -189,6 +198,11 @@ impl Bundle<'_> {
         !self.shop.options.dry_run && (self.shop.options.skip_bad || account.bad() == 0)
     }
 
+    /// Says that it does, before it does.
+    fn announce(&self, account: &Account) -> Result<(), Fault> {
+        self.shop.watch.made(account).map_err(Fault::Refused)
+    }
+
     fn files(&self) -> impl Iterator<Item = &Item> {
         self.items.iter().filter(|item| item.kind == Kind::File)
     }
@@ -258,7 +272,10 @@ impl Bundle<'_> {
         accounts.sort_by(|(one, _), (other, _)| one.cmp(other));
         accounts.into_iter().for_each(|(_, own)| account.add(own));
         match folder {
-            Some(folder) if self.is_wanted(account) => folder.finish(self.out, self.items).map(|()| true),
+            Some(folder) if self.is_wanted(account) => {
+                self.announce(account)?;
+                folder.finish(self.out, self.items).map(|()| true)
+            }
             _ => Ok(false),
         }
     }
@@ -280,6 +297,7 @@ impl Bundle<'_> {
         if let Some((label, why)) = account.left.last().filter(|_| !is_made) {
             return Err(Fault::Refused(format!("{label}: {why}; nothing is left to be written")));
         }
+        self.announce(account)?;
         place::dress(file.as_file(), item).map_err(|error| self.stopped(Stop::Write(error)))?;
         place::finish_file(file, self.out, self.shop.options.force).map(|()| true)
     }
@@ -293,6 +311,7 @@ impl Bundle<'_> {
         if !self.is_wanted(account) {
             return Ok(false);
         }
+        self.announce(account)?;
         let mode = place::pack_mode(self.beside, self.items, !account.raw.is_empty());
         let set = mode.and_then(|mode| file.as_file().set_permissions(mode));
         set.map_err(|error| self.stopped(Stop::Write(error)))?;

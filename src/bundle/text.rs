@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, Read, Write};
 
-use super::account::Counts;
+use super::counts::Counts;
 use super::mixture::{Judge, Verdict};
 use crate::finding::Finding;
 use crate::parallel::{self, Source, Target};
@@ -35,7 +35,7 @@ pub(super) fn scrub(
     allows_all: bool,
 ) -> Scrubbed {
     let mut feed = Feed { input, bytes: 0, error: None, allows_all, judge: Judge::new() };
-    let mut drain = Drain::new(out);
+    let mut drain = Drain::new(sanitizer, out);
     parallel::scrub(sanitizer, threads, &mut feed, &mut drain, &|| {});
     let Feed { bytes, error, mut judge, .. } = feed;
     let (counts, unwritten) = drain.finish();
@@ -44,7 +44,7 @@ pub(super) fn scrub(
 
 /// Scrubs a text that is there: the same without what it takes to get threads and blocks ready.
 pub(super) fn scrub_little(sanitizer: &Sanitizer, text: &[u8], out: &mut (dyn Write + Send)) -> Scrubbed {
-    let mut drain = Drain::new(out);
+    let mut drain = Drain::new(sanitizer, out);
     let mut scrubber = Scrubber::new(sanitizer);
     scrubber.push(text, &mut drain);
     scrubber.finish(&mut drain);
@@ -84,14 +84,20 @@ impl Source for Feed<'_> {
 
 /// Writes clean bytes and counts findings. After a failed write it takes no more.
 struct Drain<'o> {
+    sanitizer: &'o Sanitizer,
     out: BufWriter<&'o mut (dyn Write + Send)>,
     error: Option<io::Error>,
     counts: Counts,
 }
 
 impl<'o> Drain<'o> {
-    fn new(out: &'o mut (dyn Write + Send)) -> Self {
-        Self { out: BufWriter::with_capacity(COLLECTED, out), error: None, counts: Counts::new() }
+    fn new(sanitizer: &'o Sanitizer, out: &'o mut (dyn Write + Send)) -> Self {
+        Self {
+            sanitizer,
+            out: BufWriter::with_capacity(COLLECTED, out),
+            error: None,
+            counts: Counts::default(),
+        }
     }
 
     fn finish(mut self) -> (Counts, Option<io::Error>) {
@@ -111,8 +117,11 @@ impl Out for Drain<'_> {
         }
     }
 
-    fn found(&mut self, finding: &Finding) {
-        *self.counts.entry(finding.rule.0).or_default() += 1;
+    fn replaced(&mut self, finding: &Finding, marker: &[u8]) {
+        self.counts.add(finding.rule);
+        if let Some(pseudonym) = self.sanitizer.pseudonym(finding.rule, marker) {
+            self.counts.name(finding.rule, pseudonym);
+        }
     }
 }
 

@@ -10,10 +10,13 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 
+use super::auditing::AuditOptions;
 use super::bundle_report::BundleReport;
 use super::setup::{SanitizerOptions, formats};
 use super::{Exit, Refusal, print, say};
+use crate::audit::{Told, Trail, WhenFull};
 use crate::bundle::{self, Account, Options, Watch};
+use crate::sanitize::Sanitizer;
 use crate::scan::Format;
 
 const EXAMPLES: &str = "\
@@ -23,6 +26,7 @@ Examples:
   kasm-scrub files agent.log manager.log.gz -o clean/
   kasm-scrub files bundle.tar.zst -o clean.tar.zst --skip-bad --report report.json
   kasm-scrub files /var/log/kasm -o clean --dry-run
+  kasm-scrub files support.zip -o clean.zip --audit audit.jsonl --audit-key /run/secrets/audit
 
 OUT is a folder; one archive of all if its name ends in .tar, .tar.gz, .tgz, .tar.zst or .zip; or a
 file if the one PATH is a file. Archives (.gz, .zst, .tar, .zip, one in the other) are told by their
@@ -43,6 +47,8 @@ pub(super) struct Args {
     out: PathBuf,
     #[command(flatten)]
     sanitizer: SanitizerOptions,
+    #[command(flatten)]
+    audit: AuditOptions,
     /// What records are taken to be [default: auto, or what --config says]
     #[arg(long, value_name = "FORMAT", value_parser = formats())]
     records: Option<Format>,
@@ -59,7 +65,7 @@ pub(super) struct Args {
     #[arg(long)]
     force: bool,
     /// Say what would be done and found; write nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with = "audit")]
     dry_run: bool,
     /// The most that may come out of one input file, in bytes or with K, M, G or T
     #[arg(long, value_name = "SIZE", default_value = "16G", value_parser = size)]
@@ -115,16 +121,21 @@ pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
     };
     let begin = |path: &PathBuf| BundleReport::begin(path, &args.paths, &args.out);
     let report = args.report.as_ref().map(begin).transpose()?;
-    let progress = Progress::new(!args.no_progress)?;
+    let tell = |told: Told<'_>| say(&told.to_string());
+    let trail = args.audit.open(Box::new(tell))?;
+    let progress = Progress::new(!args.no_progress, &sanitizer, trail.as_deref())?;
     let made = bundle::make(&sanitizer, &args.paths, &args.out, &options, &progress);
     progress.bar.finish_and_clear();
     let account = made?;
+    let is_kept = trail.as_ref().is_none_or(|trail| trail.close().is_ok());
     let rules = sanitizer.rules();
     // The one is told whether or not the other could be.
     let reported = report.map_or(Ok(()), |report| report.finish(&account.to_json(rules)));
     let summary = if args.format == "json" { account.to_json(rules) } else { account.to_text(rules) };
     let printed = print(|out| out.write_all(summary.as_bytes()));
     let verdict = verdict(&account, &args);
+    let verdict =
+        if is_kept || args.audit.when_full() == WhenFull::Continue { verdict } else { Exit::Unable };
     reported.and(printed).map(|()| verdict).map_err(|Refusal(why)| {
         let there = if account.written { "is there" } else { "was not written" };
         Refusal(format!("{why}; {} {there}", args.out.display()))
@@ -147,14 +158,16 @@ fn verdict(account: &Account, args: &Args) -> Exit {
     }
 }
 
-/// The bar on a terminal, and the word to stop.
-struct Progress {
+/// The bar on a terminal, the word to stop, and the audit trail.
+struct Progress<'p> {
     bar: ProgressBar,
     stopped: Arc<AtomicBool>,
+    sanitizer: &'p Sanitizer,
+    trail: Option<&'p Trail>,
 }
 
-impl Progress {
-    fn new(is_wanted: bool) -> Result<Self, Refusal> {
+impl<'p> Progress<'p> {
+    fn new(is_wanted: bool, sanitizer: &'p Sanitizer, trail: Option<&'p Trail>) -> Result<Self, Refusal> {
         let stopped = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM, SIGHUP] {
             // The second one does not wait.
@@ -170,11 +183,11 @@ impl Progress {
             bar.set_draw_target(ProgressDrawTarget::stderr());
             bar.enable_steady_tick(Duration::from_millis(200));
         }
-        Ok(Self { bar, stopped })
+        Ok(Self { bar, stopped, sanitizer, trail })
     }
 }
 
-impl Watch for Progress {
+impl Watch for Progress<'_> {
     fn total(&self, bytes: u64) {
         self.bar.set_length(bytes);
     }
@@ -185,6 +198,16 @@ impl Watch for Progress {
 
     fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// What was found is in the trail before the bundle is there, or there is none.
+    fn made(&self, account: &Account) -> Result<(), String> {
+        let Some(trail) = self.trail else { return Ok(()) };
+        let noted = account.note_in(trail, self.sanitizer);
+        if noted.is_err() && trail.pass().is_err() {
+            return Err(trail.fault().unwrap_or_else(|| "the audit trail cannot be written".to_owned()));
+        }
+        Ok(())
     }
 }
 
