@@ -333,3 +333,34 @@ pub(super) fn key() -> String {
 pub(super) fn check_no_key(texts: &[String]) {
     assert!(!texts.iter().any(|text| text.contains("DeadBeefAAAA")), "{texts:#?}");
 }
+
+#[test]
+fn files_with_rising_numbers_are_read_in_order() {
+    for is_known in [false, true] {
+        let stage = Stage::new("app.log");
+        if is_known {
+            stage.write("app.log", numbered(0, 10));
+        }
+        let tail = stage.start();
+        if is_known {
+            tail.sink.wait_for(10);
+            tail.sink.shut(true);
+            stage.write("app.log", numbered(10, 20));
+            stage.rename("app.log", "app.log.1");
+        }
+        // All of them come before they are looked at: they are made elsewhere.
+        let from = if is_known { 20 } else { 0 };
+        for part in 0..4 {
+            let path = stage.path("..").join(format!("{part}"));
+            append(&path).write_all(numbered(from + part * 10, from + part * 10 + 10).as_bytes()).unwrap();
+            thread::sleep(Duration::from_millis(20));
+        }
+        for part in 0..4 {
+            let path = stage.path("..").join(format!("{part}"));
+            fs::rename(path, stage.path(&format!("app.log.{}", part + 2))).unwrap();
+        }
+        tail.sink.shut(false);
+        tail.sink.wait_for(from + 40);
+        check_numbered(&tail.stop(), from + 40);
+    }
+}

@@ -13,7 +13,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::identity::Inode;
-use super::listing::{Found, Lister, age};
+use super::listing::{Found, Lister};
+use super::order;
 
 /// How often it is looked whether the output takes something.
 const LOOK: Duration = Duration::from_millis(100);
@@ -121,7 +122,7 @@ impl Shared {
         let listing = lister.list(&mut |_| {});
         let rotated = listing.rotated.into_iter().map(|rotated| (rotated.found, rotated.before));
         let mut rotated: Vec<(Found, PathBuf)> = rotated.collect();
-        rotated.sort_by_cached_key(|(found, _)| age(&found.path));
+        order::sort(&mut rotated, |(found, before)| (before, found), |_| None);
         let named = listing.files.into_iter().map(|found| (found.clone(), found.path));
         let mut grown = 0;
         for (found, name) in rotated.into_iter().chain(named) {

@@ -11,6 +11,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::DirEntryExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use glob::{MatchOptions, Pattern};
 
@@ -36,13 +37,23 @@ pub(super) struct Found {
     pub(super) path: PathBuf,
     pub(super) inode: Inode,
     pub(super) born: Option<u64>,
+    /// When it was written last, by a clock that may have been set since.
+    pub(super) modified: Option<SystemTime>,
     pub(super) size: u64,
     pub(super) origin: Origin,
 }
 
 impl Found {
     pub(super) fn new(path: PathBuf, metadata: &fs::Metadata, origin: Origin) -> Self {
-        Self { path, inode: Inode::of(metadata), born: born(metadata), size: metadata.len(), origin }
+        let modified = metadata.modified().ok();
+        Self {
+            path,
+            inode: Inode::of(metadata),
+            born: born(metadata),
+            modified,
+            size: metadata.len(),
+            origin,
+        }
     }
 
     /// Whether a pattern names it. If not, rotation may have given it this name.
@@ -522,18 +533,6 @@ fn without_mark(name: &str) -> Option<String> {
     at.map(|(at, _)| name[..at].to_owned())
 }
 
-/// Orders names of rotated files by age, oldest first: of numbers, the greatest; of dates, the first.
-pub(super) fn age(path: &Path) -> (i64, PathBuf) {
-    let name = path.to_string_lossy();
-    let end = name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-    let number = Some(&name[end..]).filter(|digits| (1..=4).contains(&digits.len()));
-    let is_number = end > 0
-        && name[..end].ends_with(['.', '-', '_'])
-        && !name[..end - 1].ends_with(|c: char| c.is_ascii_digit());
-    let number = number.filter(|_| is_number).and_then(|digits| digits.parse::<i64>().ok());
-    number.map_or((0, path.to_owned()), |number| (-number, PathBuf::new()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -564,16 +563,6 @@ mod tests {
         check("1", None);
         check("", None);
         check("app.log.", None);
-    }
-
-    #[test]
-    fn rotated_files_by_age() {
-        let mut paths = ["l.2", "l.10", "l.1"].map(PathBuf::from);
-        paths.sort_by_cached_key(|path| age(path));
-        assert_eq!(paths, ["l.10", "l.2", "l.1"].map(PathBuf::from));
-        let mut paths = ["l.20240301-1", "l.20240229-2", "l.20240229-1"].map(PathBuf::from);
-        paths.sort_by_cached_key(|path| age(path));
-        assert_eq!(paths, ["l.20240229-1", "l.20240229-2", "l.20240301-1"].map(PathBuf::from));
     }
 
     #[test]

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use super::generation::{Fate, Generation};
 use super::identity::{HEAD, Inode, read_at};
 use super::keeper::Kept;
-use super::listing::{Found, Listing, Origin, Rotated, age, rotated_from};
+use super::listing::{Found, Listing, Origin, Rotated, rotated_from};
+use super::order;
 use super::reach::Reach;
 use super::source::Source;
 use super::sources::{Id, Sources};
@@ -139,13 +140,18 @@ impl Rotation {
             }
         }
         // Names first of those that are new, so that what was rotated away finds its source.
-        let mut new: Vec<&Found> =
-            files.iter().filter(|found| sources.of_file(found.inode).is_none()).collect();
-        new.sort_by_cached_key(|found| (found.is_named(), (!found.is_named()).then(|| age(&found.path))));
+        let new = files.iter().filter(|found| sources.of_file(found.inode).is_none());
+        let before_of = |found: &Found| befores.get(&found.inode).cloned().or_else(|| before(&found.path));
+        let new = new.map(|found| (before_of(found), found));
+        let (named, mut rotated): (Vec<_>, Vec<_>) = new.partition(|(_, found)| found.is_named());
+        order::sort(
+            &mut rotated,
+            |(before, found)| (before.as_deref().unwrap_or(&found.path), found),
+            |before| numbers(sources, before),
+        );
         let mut seen = HashSet::new();
-        for found in new {
+        for (before, found) in rotated.into_iter().chain(named) {
             if seen.insert(found.inode) {
-                let before = befores.get(&found.inode).cloned().or_else(|| before(&found.path));
                 self.meet(sources, found, before, start, house);
             }
         }
@@ -404,6 +410,17 @@ fn is_over(source: &mut Source, i: usize, found: Option<&Found>, lingers: Durati
         source.passed.push(file);
     }
     is_over
+}
+
+/// The least and the greatest number in the names of what is known of a path.
+fn numbers(sources: &Sources, path: &Path) -> Option<(i64, i64)> {
+    let source = sources.of_name(path).and_then(|id| sources.all.get(&id))?;
+    let gone = |generation: &&Generation| generation.fate == Fate::Renamed;
+    let numbers = source.generations.iter().filter(gone).filter_map(|own| order::number(&own.path));
+    numbers.fold(None, |known, number| {
+        let (least, most) = known.unwrap_or((number, number));
+        Some((least.min(number), most.max(number)))
+    })
 }
 
 /// The path that a file had before it was rotated, going by its name.
