@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use prost::Message;
+use rustix::process::Signal;
 
 use super::lines::{clean, line};
 use super::process::{Process, Start, records, until};
-use crate::relay::replies::{self, Broken, answering, grpc, http, taken, taking};
+use crate::relay::replies::{self, Broken, Pieces, answering, grpc, http, response, taken, taking};
 use crate::relay::requests::{partial, status};
 use crate::relay::stage::is_leak;
 use crate::relay::upstream::{Behaviour, Seen, Upstream};
@@ -175,6 +177,27 @@ fn an_upstream_that_is_away_at_the_end_is_said_with_2() {
     process.says("the upstream does not take records");
     process.end(2);
     assert!(process.log().contains("records were still undelivered at the deadline"), "{}", process.log());
+}
+
+#[test]
+fn an_upstream_that_is_back_while_draining_gets_what_there_is() {
+    let is_back = Arc::new(AtomicBool::new(false));
+    let own = is_back.clone();
+    let behaviour = answering(move |seen| match own.load(Ordering::Relaxed) {
+        true => Ok(taken(seen)),
+        // Longer than there is time.
+        false => Ok(response(503, &[("retry-after", "20")], Pieces::one(""))),
+    });
+    let stage = Stage::new("http/protobuf", behaviour);
+    let mut process = stage.start(&["--drain", "15s"]);
+    write(&process, 0..5);
+    process.says("the upstream does not take records");
+    process.signal(Signal::TERM);
+    std::thread::sleep(Duration::from_millis(1500));
+    is_back.store(true, Ordering::Relaxed);
+    assert_eq!(process.ended(), Some(0), "{}", process.log());
+    // Each try has brought all of them.
+    assert_eq!(stage.texts().rchunks(5).next(), Some(&wanted(5)[..]));
 }
 
 #[test]

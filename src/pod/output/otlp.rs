@@ -29,6 +29,8 @@ const MOST_RECORDS: usize = 8 << 10;
 const DOUBTS: u32 = 5;
 /// How long a request is tried of which the upstream does not say whether it is at fault, before it is halved.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// How long to wait at most while draining, whatever the upstream wishes: what is not delivered then may be lost.
+const WHILE_DRAINING: Duration = Duration::from_secs(1);
 
 /// What the output is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,7 +156,7 @@ impl Otlp {
         if !self.has_said.swap(true, Ordering::Relaxed) {
             tracing::warn!(why, "the upstream does not take records; trying again, and holding inputs up");
         }
-        stopping.wait(wait);
+        stopping.wait(if stopping.is_draining() { wait.min(WHILE_DRAINING) } else { wait });
         if stopping.is_over() { Err(Stopped) } else { Ok(()) }
     }
 
