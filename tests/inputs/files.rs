@@ -40,6 +40,18 @@ fn a_file_rotates_and_nothing_is_lost() {
 }
 
 #[test]
+fn an_output_that_is_no_file_is_refused_at_once() {
+    for output in ["output: {file: {path: @in}}", "output: {otlp: {dead_letter: @in}}"] {
+        let folder = config(&format!("inputs: [{{fifo: {{path: @in}}}}]\n{output}\n"));
+        rustix::fs::mkfifoat(rustix::fs::CWD, folder.path().join("in"), 0o600.into()).expect("a FIFO");
+        let start = Start::with(&["--config", "@scrub.yaml", "--upstream", "http://127.0.0.1:1"]);
+        let (code, said) = start.in_folder(folder).refused();
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("is not a file"), "{said}");
+    }
+}
+
+#[test]
 fn a_full_disk_is_waited_for_and_no_line_is_doubled() {
     // A file that may not grow: the system says so in the middle of a write, as a full disk does.
     let folder = config("inputs: [{fifo: {path: @in}}]\noutput: {file: {path: @out.log, format: raw}}\n");

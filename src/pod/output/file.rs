@@ -1,15 +1,18 @@
 //! A file that rotates: `app.log`, and before it `app.log.1` to `app.log.n`, the oldest last.
 //!
 //! The file is put aside first, as `app.log.rotating`, and then becomes `app.log.1`; what was put aside is never lost, whenever
-//! that ends. Who else moves or deletes the file makes it begin anew. It may become larger than told by one batch. A batch is delivered when it is written, which a
-//! loss of power may undo; with `sync` it is delivered when the disk has it.
+//! that ends. Who else moves or deletes the file makes it begin anew. It may become larger than told by one batch. A batch is
+//! delivered when it is written, which a loss of power may undo; with `sync` it is delivered when the disk has it.
 
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use super::patient::{Broken, write_all};
 use super::{Format, line};
@@ -64,6 +67,8 @@ struct Open {
     len: u64,
     text: Vec<u8>,
     has_said: bool,
+    /// The time was over before all was written: nothing may stand behind half a record.
+    is_over: bool,
 }
 
 impl File {
@@ -83,6 +88,9 @@ impl File {
     /// Writes lines that end with newlines.
     pub(super) fn write(&self, stopping: &Stopping, lines: impl FnOnce(&mut Vec<u8>)) -> Result<(), Stopped> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.is_over {
+            return Err(Stopped);
+        }
         self.follow(&mut open);
         lines(&mut open.text);
         let is_full = |most| open.len > 0 && open.len + open.text.len() as u64 > most;
@@ -95,7 +103,10 @@ impl File {
         text.clear();
         match written {
             Ok(()) => {}
-            Err(Broken::Stopped) => return Err(Stopped),
+            Err(Broken::Stopped) => {
+                open.is_over = true;
+                return Err(Stopped);
+            }
             Err(Broken::Gone(error)) => {
                 tracing::error!(output = self.name, %error, "cannot write any more; ending");
                 stopping.give_up();
@@ -181,21 +192,32 @@ impl File {
 impl Open {
     /// The file at a path, made if it is not there. A line that was cut off is ended.
     fn at(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().append(true).create(true).open(path)?;
-        let mut len = file.metadata()?.len();
+        // Whoever opens a FIFO waits for who reads it, who may be this process.
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+        let not_a_file = || io::Error::new(ErrorKind::InvalidInput, "is not a file; name one");
+        let file = options.open(path).map_err(|error| match Errno::from_io_error(&error) {
+            Some(Errno::NXIO) => not_a_file(),
+            _ => error,
+        })?;
+        let about = file.metadata()?;
+        if !about.is_file() && !about.file_type().is_char_device() {
+            return Err(not_a_file());
+        }
+        let mut len = about.len();
         let mut text = Vec::new();
         if is_cut_off(path, len)? {
             text.push(b'\n');
             len += 1;
         }
-        Ok(Self { file, len, text, has_said: false })
+        Ok(Self { file, len, text, has_said: false, is_over: false })
     }
 
     /// Another file, into which goes what is to be written.
     fn go_on_in(&mut self, new: Self) {
-        let Self { file, len, mut text, has_said } = new;
+        let Self { file, len, mut text, has_said, is_over } = new;
         text.append(&mut self.text);
-        *self = Self { file, len, text, has_said };
+        *self = Self { file, len, text, has_said, is_over };
     }
 }
 

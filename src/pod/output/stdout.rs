@@ -15,8 +15,16 @@ use crate::pod::time::now;
 pub struct Stdout {
     format: Format,
     metrics: Metrics,
-    /// Whose turn it is to write, with what is written.
-    turn: Mutex<Vec<u8>>,
+    /// Whose turn it is to write.
+    turn: Mutex<Turn>,
+}
+
+#[derive(Debug, Default)]
+struct Turn {
+    /// What is written.
+    text: Vec<u8>,
+    /// The time was over before all of it was: nothing may stand behind half a record.
+    is_over: bool,
 }
 
 impl Stdout {
@@ -28,12 +36,18 @@ impl Stdout {
 
 impl Output for Stdout {
     fn deliver(&self, batch: &Batch, stopping: &Stopping) -> Result<(), Stopped> {
-        let mut text = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        text.clear();
-        line::write(self.format, batch, now(), &mut text);
-        match write_all(io::stdout(), "stdout", &text, stopping, &self.metrics) {
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if turn.is_over {
+            return Err(Stopped);
+        }
+        turn.text.clear();
+        line::write(self.format, batch, now(), &mut turn.text);
+        match write_all(io::stdout(), "stdout", &turn.text, stopping, &self.metrics) {
             Ok(()) => Ok(()),
-            Err(Broken::Stopped) => Err(Stopped),
+            Err(Broken::Stopped) => {
+                turn.is_over = true;
+                Err(Stopped)
+            }
             Err(Broken::Gone(error)) => {
                 if !stopping.is_over() {
                     tracing::error!(%error, "nobody reads stdout any more; ending");
