@@ -16,6 +16,7 @@ use std::time::SystemTime;
 use glob::{MatchOptions, Pattern};
 
 use super::identity::{Inode, born};
+use super::naming::{Origin, rotated_from};
 use super::reach::{Reach, Seen};
 use super::settings::{CannotStart, TailSettings};
 
@@ -24,8 +25,6 @@ const OPTIONS: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 /// Folders in folders that `**` goes down.
 const DEEPEST: usize = 64;
-/// So many digits a date has at least.
-const DATE: usize = 8;
 /// How often a folder is listed anew because its files were renamed meanwhile.
 const TRIES: usize = 5;
 /// So many complaints are remembered, so that each is made once.
@@ -60,17 +59,6 @@ impl Found {
     pub(super) fn is_named(&self) -> bool {
         self.origin == Origin::Named
     }
-}
-
-/// How a name came to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Origin {
-    /// A pattern names it.
-    Named,
-    /// It is a whole name with a number or a date behind it: rotation has given it, whoever has seen that.
-    Behind,
-    /// A number or a date stands before the ending, as in `app-2.log`: rotation may have given it, or it is another file.
-    Within,
 }
 
 /// A file with a name that no pattern names and that looks like that of a rotated file.
@@ -508,62 +496,9 @@ fn join(folder: &Path, name: &std::ffi::OsStr) -> PathBuf {
     if folder == Path::new(".") { PathBuf::from(name) } else { folder.join(name) }
 }
 
-/// The name that a file had before rotation gave it this one: without a number or a date behind it, or before its last
-/// ending.
-pub(super) fn rotated_from(name: &str) -> Option<(String, Origin)> {
-    if let Some(before) = without_mark(name) {
-        return Some((before, Origin::Behind));
-    }
-    let (stem, ending) = name.rsplit_once('.')?;
-    Some((format!("{}.{ending}", without_mark(stem)?), Origin::Within))
-}
-
-/// A name without `.N`, or a date or time behind `.`, `-` or `_`.
-fn without_mark(name: &str) -> Option<String> {
-    let is_mark = |sign: char, mark: &str| {
-        let is_of_time = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '_' | ':' | '+' | 'T' | 'Z');
-        let digits = mark.chars().filter(char::is_ascii_digit).count();
-        let begins_with_year = mark.chars().take_while(char::is_ascii_digit).count() >= 4;
-        let is_number = mark.len() == digits && (sign == '.' || digits >= DATE);
-        mark.starts_with(|c: char| c.is_ascii_digit())
-            && (is_number || digits >= DATE && begins_with_year && mark.chars().all(is_of_time))
-    };
-    let mut signs = name.char_indices().filter(|&(at, c)| at > 0 && matches!(c, '.' | '-' | '_'));
-    let at = signs.find(|&(at, sign)| is_mark(sign, &name[at + 1..]));
-    at.map(|(at, _)| name[..at].to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn check(name: &str, want: Option<(&str, Origin)>) {
-        let got = rotated_from(name);
-        assert_eq!(got.as_ref().map(|(before, origin)| (&**before, *origin)), want, "{name}");
-    }
-
-    #[test]
-    fn names_of_rotated_files() {
-        use Origin::{Behind, Within};
-        check("app.log.1", Some(("app.log", Behind)));
-        check("app.log-20240229", Some(("app.log", Behind)));
-        check("0.log.20240229-101500", Some(("0.log", Behind)));
-        check("app.log.2024-02-29T10:15:00Z", Some(("app.log", Behind)));
-        check("app.log_2024-02-29", Some(("app.log", Behind)));
-        check("app-2.log.1", Some(("app-2.log", Behind)));
-        check("app-2-2024.02.29", Some(("app-2", Behind)));
-        check("app.1.log", Some(("app.log", Within)));
-        check("app-2024-02-29.log", Some(("app.log", Within)));
-        check("app-2.log", None);
-        check("app-2", None);
-        check("app.log-2", None);
-        check("app.log.2-2", None);
-        check("app.log", None);
-        check("app.log.gz", None);
-        check("1", None);
-        check("", None);
-        check("app.log.", None);
-    }
 
     #[test]
     fn patterns_find_files() {

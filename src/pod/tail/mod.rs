@@ -20,6 +20,7 @@ mod identity;
 mod keeper;
 mod line;
 mod listing;
+mod naming;
 mod order;
 mod reach;
 mod reading;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::listing::Found;
+use super::naming::number;
 
 /// Sorts what is told of rotated files, the oldest first. `of` gives the path that one was written at, and the file; `known` the
 /// least and the greatest number of the files of a path that were known before.
@@ -46,23 +47,13 @@ pub(super) fn sort<T>(
     });
 }
 
-/// The number that rotation has given: up to four digits behind the last of `.`, `-` and `_`, and not of a date.
-pub(super) fn number(path: &Path) -> Option<i64> {
-    let name = path.to_string_lossy();
-    let end = name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-    let digits = Some(&name[end..]).filter(|digits| (1..=4).contains(&digits.len()))?;
-    let is_number =
-        name[..end].ends_with(['.', '-', '_']) && !name[..end - 1].ends_with(|c: char| c.is_ascii_digit());
-    if is_number { digits.parse().ok() } else { None }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
     use crate::pod::tail::identity::Inode;
-    use crate::pod::tail::listing::Origin;
+    use crate::pod::tail::naming::Origin;
 
     /// Names in order, of files that were written so many seconds after one another.
     fn check(times: &[(&str, u64)], known: Option<(i64, i64)>, want: &[&str]) {

@@ -9,7 +9,8 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
-use super::listing::{Found, Origin};
+use super::listing::Found;
+use super::naming::Origin;
 use super::settings::{Format, TailSettings};
 
 /// Where container runtimes keep logs, in links from one to the next.

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use super::generation::{Fate, Generation};
 use super::identity::{HEAD, Inode, read_at};
 use super::keeper::Kept;
-use super::listing::{Found, Listing, Origin, Rotated, rotated_from};
+use super::listing::{Found, Listing, Rotated};
+use super::naming::{self, Origin, rotated_from};
 use super::order;
 use super::reach::Reach;
 use super::source::Source;
@@ -416,7 +417,7 @@ fn is_over(source: &mut Source, i: usize, found: Option<&Found>, lingers: Durati
 fn numbers(sources: &Sources, path: &Path) -> Option<(i64, i64)> {
     let source = sources.of_name(path).and_then(|id| sources.all.get(&id))?;
     let gone = |generation: &&Generation| generation.fate == Fate::Renamed;
-    let numbers = source.generations.iter().filter(gone).filter_map(|own| order::number(&own.path));
+    let numbers = source.generations.iter().filter(gone).filter_map(|own| naming::number(&own.path));
     numbers.fold(None, |known, number| {
         let (least, most) = known.unwrap_or((number, number));
         Some((least.min(number), most.max(number)))
