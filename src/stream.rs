@@ -21,6 +21,12 @@ pub const SEGMENT: usize = 256 << 10;
 pub const AHEAD: usize = 32 << 10;
 /// How far it looks back.
 const CONTEXT: usize = 4 << 10;
+/// So many bytes at the end of a line that was cut off are not told, and what they are the end of without a break.
+#[cfg(feature = "pod")]
+const CUT: usize = 64;
+/// What stands for bytes of which nobody knows what they would have become.
+#[cfg(feature = "pod")]
+pub(crate) const UNDECIDED: &[u8] = b"[REDACTED:undecided]";
 /// The most bytes of the input that are held.
 pub const MAX_HELD: usize = CONTEXT + SEGMENT + AHEAD;
 
@@ -128,6 +134,17 @@ impl<S: Deref<Target = Sanitizer>> Scrubber<S> {
         Self { work: self.work.beside(), ..Self::new(self.sanitizer.clone()) }
     }
 
+    /// The line that has begun is cut off here: half a secret has no shape to be known by, so a marker takes the place of its
+    /// last bytes. The line still has to be ended.
+    #[cfg(feature = "pod")]
+    pub(crate) fn cut(&mut self) {
+        if self.held.len() > self.context {
+            let sure = sure(&self.held).max(self.context);
+            self.held.truncate(sure);
+            self.held.extend_from_slice(UNDECIDED);
+        }
+    }
+
     /// Ends the stream: writes what is left.
     pub fn finish(mut self, out: &mut impl Out) {
         self.end_line(out);
@@ -230,6 +247,13 @@ pub(crate) fn short_lines(lines: &[u8]) -> usize {
     at
 }
 
+/// How many bytes of the beginning of a line are what they seem, wherever the rest of it was cut off.
+#[cfg(feature = "pod")]
+pub(crate) fn sure(line: &[u8]) -> usize {
+    let most = line.len().saturating_sub(CUT);
+    line[..most].iter().rposition(u8::is_ascii_whitespace).map_or(0, |blank| blank + 1)
+}
+
 /// Whether a secret that is too long to be decided ends before `byte`.
 fn is_break(byte: u8) -> bool {
     byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'`' | b',' | b';' | 0)
@@ -250,6 +274,29 @@ mod tests {
             scrubber.finish(&mut out);
             assert!(out == line, "{length} bytes");
         }
+    }
+
+    #[cfg(feature = "pod")]
+    #[test]
+    fn a_line_that_is_cut_off_loses_its_end() {
+        let check = |line: &str, want: &str| {
+            let sanitizer = Sanitizer::builtin();
+            let mut scrubber = Scrubber::new(&sanitizer);
+            let mut out = Vec::new();
+            line.as_bytes().chunks(7).for_each(|chunk| scrubber.push(chunk, &mut out));
+            scrubber.cut();
+            scrubber.push(b"\nnext\n", &mut out);
+            assert_eq!(String::from_utf8_lossy(&out), format!("{want}\nnext\n"), "{line}");
+        };
+        check("", "");
+        check("glpat-Ab3dEf", "[REDACTED:undecided]");
+        let words = "a word and another ".repeat(10);
+        let kept = &words[..words[..words.len() - CUT].rfind(' ').expect("a blank") + 1];
+        check(&words, &format!("{kept}[REDACTED:undecided]"));
+        let run = "r".repeat(3 * CUT);
+        check(&format!("before {run}"), "before [REDACTED:undecided]");
+        // A value that has begun before goes with it.
+        check(&format!("password=\"dead {words}"), "password=\"[REDACTED:password]");
     }
 
     #[test]

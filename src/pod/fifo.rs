@@ -5,19 +5,22 @@
 //! Only its end for reading is held: so it is known when the last writer has gone, and a line that it has not ended ends there.
 //! What is open over lines (a private key) stays open: a shell may open the FIFO for each line.
 //!
+//! One that was there before us and has writers may be in the middle of a line, or of a private key, whose beginning another
+//! reader has taken: what comes first is not told.
+//!
 //! Writes of up to `PIPE_BUF` (4096) bytes of several writers do not mix. When nobody reads (the sidecar is down), a writer that
 //! has it open gets SIGPIPE or EPIPE, one that opens it waits, and what was in the pipe is gone with the last who held it.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{CWD, Mode, OFlags, mkfifoat};
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags, fchmod, flock, mkfifoat};
 use rustix::io::Errno;
 
 use super::batch::{Batch, Origin};
@@ -25,6 +28,7 @@ use super::house::House;
 use super::inputs::Unfinished;
 use super::lines::Lines;
 use super::whole::Whole;
+use crate::stream::UNDECIDED;
 
 /// What a FIFO is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +60,7 @@ const AROUND: Duration = Duration::from_secs(1);
 pub struct Fifo {
     settings: FifoSettings,
     reader: fs::File,
+    is_ours: bool,
 }
 
 /// One that is read: the one at the path, or one that was there before and still has writers.
@@ -65,6 +70,8 @@ struct Open {
     batch: Batch,
     /// A line has begun and not ended.
     is_in_line: bool,
+    /// Nobody knows what was read of its first line before.
+    is_unknown: bool,
     has_writer: bool,
 }
 
@@ -81,24 +88,31 @@ impl Fifo {
     /// # Errors
     /// It is something else than a FIFO, or cannot be made or opened.
     pub fn open(settings: FifoSettings) -> Result<Self, String> {
-        let reader = open(&settings).map_err(|error| settings.said(&error))?;
-        Ok(Self { settings, reader })
+        let (reader, is_ours) = open(&settings).map_err(|error| settings.said(&error))?;
+        Ok(Self { settings, reader, is_ours })
     }
 
     /// Reads it until it is told to end, and then until its writers are gone.
     /// # Errors
     /// The time to drain is over, it cannot be read, or something else stands in its place.
     pub fn run(self, house: &House) -> Result<(), Unfinished> {
-        let Self { settings, reader } = self;
+        let Self { settings, reader, is_ours } = self;
         let failed = |error: io::Error| Unfinished::Failed(settings.said(&error));
-        let mut all = vec![Open::new(reader, &settings, house)];
         let mut chunk = vec![0; CHUNK];
+        let mut all = vec![Open::new(reader, &settings, house)];
+        if !is_ours {
+            all[0].begin(&mut chunk, &settings, house)?;
+        }
         let (mut looked, mut has_said) = (Instant::now(), false);
         let is_left = loop {
             // By the clock: a busy writer of the old one says nothing of new ones.
             if looked.elapsed() >= AROUND && !house.stopping.is_draining() {
                 looked = Instant::now();
-                look_around(&settings, &mut all, &mut has_said, house).map_err(failed)?;
+                if look_around(&settings, &mut all, &mut has_said, house).map_err(failed)?
+                    && let Some(open) = all.last_mut()
+                {
+                    open.begin(&mut chunk, &settings, house)?;
+                }
             }
             let hung = hung(&all).map_err(failed)?;
             let mut has_come = false;
@@ -119,6 +133,13 @@ impl Fifo {
             }
         };
         for open in &mut all {
+            if open.is_in_line && open.is_unknown {
+                open.lines.push(UNDECIDED, &mut open.batch, house);
+            } else if open.is_in_line && open.has_writer {
+                // The next reader gets the rest.
+                open.lines.cut();
+                house.event("record_cut");
+            }
             open.lines.finish(&mut open.batch, house);
             house.deliver(&mut open.batch)?;
         }
@@ -145,7 +166,15 @@ impl Open {
     fn new(reader: fs::File, settings: &FifoSettings, house: &House) -> Self {
         let lines = Lines::new(house);
         let batch = settings.batch(&lines, house);
-        Self { reader, lines, batch, is_in_line: false, has_writer: true }
+        Self { reader, lines, batch, is_in_line: false, is_unknown: false, has_writer: true }
+    }
+
+    /// Reads for the first time of one that was there before us. If it has a writer, it is not known where that is.
+    fn begin(&mut self, chunk: &mut [u8], settings: &FifoSettings, house: &House) -> Result<(), Unfinished> {
+        self.is_unknown = true;
+        self.read(chunk, false, settings, house)?;
+        self.is_unknown &= self.has_writer;
+        Ok(())
     }
 
     /// Reads once and delivers that; gives whether there was something.
@@ -194,8 +223,19 @@ impl Open {
         if !Arc::ptr_eq(self.lines.sanitizer(), &self.batch.sanitizer) {
             self.batch = settings.batch(&self.lines, house);
         }
+        let bytes = if self.is_unknown { self.known(bytes, house) } else { bytes };
         self.lines.push(bytes, &mut self.batch, house);
         Ok(house.deliver(&mut self.batch)?)
+    }
+
+    /// What of these bytes stands behind the end of the first line.
+    fn known<'b>(&mut self, bytes: &'b [u8], house: &House) -> &'b [u8] {
+        let Some(newline) = memchr::memchr(b'\n', bytes) else { return &[] };
+        self.is_unknown = false;
+        house.event("record_cut");
+        self.lines.push(&[UNDECIDED, b"\n"].concat(), &mut self.batch, house);
+        self.lines.begin_unknown(&self.batch.origin, house);
+        &bytes[newline + 1..]
     }
 
     /// Opens the same FIFO once more in place of the reader: the system says of a reader that a writer has gone until it is
@@ -203,7 +243,11 @@ impl Open {
     fn renew(&mut self) {
         let same = format!("/proc/self/fd/{}", self.reader.as_raw_fd());
         match nonblocking(Path::new(&same)) {
-            Ok(reader) => self.reader = reader,
+            Ok(reader) => {
+                self.reader = reader;
+                // The lock was that of the one before. Nobody has taken it meanwhile who looked whether he may.
+                let _ = flock(&self.reader, FlockOperation::NonBlockingLockExclusive);
+            }
             // It is asked again, not too often.
             Err(_) => std::thread::sleep(Duration::from_millis(20)),
         }
@@ -221,7 +265,7 @@ fn hung(all: &[Open]) -> io::Result<Vec<bool>> {
     }
 }
 
-/// Whether the path still leads to the last of these. If not, it is made anew, or the new one opened.
+/// Whether the path still leads to the last of these. If not, it is made anew, or the new one opened. `true`: that was there.
 /// # Errors
 /// Something else is there: what apps write there is not scrubbed, and this must not look as if it were.
 fn look_around(
@@ -229,7 +273,7 @@ fn look_around(
     all: &mut Vec<Open>,
     has_said: &mut bool,
     house: &House,
-) -> io::Result<()> {
+) -> io::Result<bool> {
     let id = |file: fs::Metadata| (file.dev(), file.ino());
     let here = all.last().and_then(|open| open.reader.metadata().ok()).map(id);
     let there = fs::metadata(&settings.path);
@@ -237,11 +281,11 @@ fn look_around(
         is_fifo(there).inspect_err(|_| house.event("fifo_lost"))?;
     }
     if here == there.ok().map(id) {
-        return Ok(());
+        return Ok(false);
     }
     let fifo = settings.path.display();
     match open(settings) {
-        Ok(reader) => {
+        Ok((reader, is_ours)) => {
             *has_said = false;
             house.event("fifo_lost");
             tracing::error!(
@@ -250,6 +294,7 @@ fn look_around(
                  are gone"
             );
             all.push(Open::new(reader, settings, house));
+            return Ok(!is_ours);
         }
         Err(error) if fs::metadata(&settings.path).is_ok_and(|there| is_fifo(&there).is_err()) => {
             house.event("fifo_lost");
@@ -262,25 +307,35 @@ fn look_around(
             }
         }
     }
-    Ok(())
+    Ok(false)
 }
 
-/// A FIFO's end for reading: there at once, whether it has writers or not.
-fn open(settings: &FifoSettings) -> io::Result<fs::File> {
+/// A FIFO's end for reading: there at once, whether it has writers or not. Whether it was made.
+fn open(settings: &FifoSettings) -> io::Result<(fs::File, bool)> {
     let FifoSettings { path, mode } = settings;
-    match mkfifoat(CWD, path, Mode::from_raw_mode(*mode)) {
-        // The mask of this process says nothing of who writes logs.
-        Ok(()) => fs::set_permissions(path, Permissions::from_mode(*mode))?,
-        Err(Errno::EXIST) => {}
+    let is_ours = match mkfifoat(CWD, path, Mode::from_raw_mode(*mode)) {
+        Ok(()) => true,
+        Err(Errno::EXIST) => false,
         Err(error) => return Err(error.into()),
-    }
+    };
     is_fifo(&fs::metadata(path)?)?;
     let reader = nonblocking(path)?;
     // What was opened, not what stood there before.
     is_fifo(&reader.metadata()?)?;
+    // Two readers would tear lines apart.
+    flock(&reader, FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
+        Errno::WOULDBLOCK => {
+            io::Error::other("another input or process reads it; give each a FIFO of its own")
+        }
+        error => error.into(),
+    })?;
+    if is_ours {
+        // The mask of this process says nothing of who writes logs.
+        fchmod(&reader, Mode::from_raw_mode(*mode))?;
+    }
     // As much as it holds already, then.
     let _ = rustix::pipe::fcntl_setpipe_size(reader.as_fd(), ROOM);
-    Ok(reader)
+    Ok((reader, is_ours))
 }
 
 fn nonblocking(path: &Path) -> io::Result<fs::File> {

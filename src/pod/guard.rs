@@ -11,10 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::sanitize::Sanitizer;
-use crate::stream::{Out, Scrubber};
-
-/// What stands for bytes in which scrubbing panicked.
-const UNDECIDED: &[u8] = b"[REDACTED:undecided]";
+use crate::stream::{Out, Scrubber, UNDECIDED};
 
 /// Where scrubbed bytes go, until they are known to be wanted.
 pub trait Draft: Out {
@@ -68,6 +65,11 @@ impl Guard {
         }
         self.is_in_line = *last != b'\n';
         is_decided
+    }
+
+    /// The line that has begun is cut off: a marker takes the place of its last bytes. It still has to be ended.
+    pub fn cut(&mut self) {
+        self.scrubber.cut();
     }
 
     /// Ends the stream; what is left of its last line is in `draft`, too. It can begin again. Whether all of it could be

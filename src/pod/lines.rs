@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::batch::Batch;
+use super::batch::{Batch, Origin};
 use super::guard::Guard;
 use super::house::House;
 use crate::sanitize::Sanitizer;
@@ -48,6 +48,19 @@ impl Lines {
         if !self.guard.push(chunk, batch) {
             house.event("panicked");
         }
+    }
+
+    /// The line that has begun is cut off here, and may have gone on: a marker takes the place of its last bytes, which may be
+    /// half a secret. It still has to be ended.
+    pub fn cut(&mut self) {
+        self.guard.cut();
+    }
+
+    /// The stream begins where nobody knows what came before, which may be the beginning of a private key: lines that look
+    /// like the rest of one are taken for it.
+    pub fn begin_unknown(&mut self, origin: &Arc<Origin>, house: &House) {
+        let mut nowhere = Batch::new(origin.clone(), self.sanitizer().clone());
+        self.push(b"-----BEGIN PRIVATE KEY-----\n", &mut nowhere, house);
     }
 
     /// Ends the stream: what is left of its last line is in `batch`, too, as a record of its own. It can begin again.

@@ -14,10 +14,7 @@ use crate::finding::{Finding, RuleIndex};
 use crate::redact::Pseudonym;
 use crate::sanitize::Sanitizer;
 use crate::scan::Work;
-use crate::stream::AHEAD;
-
-/// What stands for a text that could not be decided: scrubbing panicked, or the rest of it is missing.
-const UNDECIDED: &[u8] = b"[REDACTED:undecided]";
+use crate::stream::{AHEAD, UNDECIDED};
 
 /// A text that comes whole.
 #[derive(Clone, Debug, Default)]

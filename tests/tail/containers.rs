@@ -1,6 +1,7 @@
 //! Lines of container runtimes.
 
 use std::fs;
+use std::thread;
 use std::time::Duration;
 
 use kasm_scrub::pod::tail::Format;
@@ -107,8 +108,7 @@ fn a_piece_without_an_end_goes_on_in_the_next_file() {
     fs::remove_file(stage.path("0.log")).unwrap();
     tail.sink.wait_for(3);
     let got = short(&tail.stop().records());
-    let want =
-        [(OUT, "line"), (OUT, "password=[REDACTED:password] ok"), (ERR, "password=[REDACTED:password]")];
+    let want = [(OUT, "line"), (OUT, "password=[REDACTED:password] ok"), (ERR, "[REDACTED:undecided]")];
     assert_eq!(got, want.map(|(label, text)| (label.to_owned(), text.to_owned())));
 }
 
@@ -120,7 +120,7 @@ fn a_piece_without_an_end_goes_on_after_a_restart() {
     let tail = stage.start();
     tail.sink.wait_for(1);
     let sink = tail.stop();
-    let texts = ["between", "password=[REDACTED:password]"];
+    let texts = ["between", "[REDACTED:undecided]"];
     assert_eq!(sink.texts(), texts);
     stage.write("0.log", cri("stdout", "F", "Beef42! ok"));
     let tail = stage.start_with(sink);
@@ -141,7 +141,7 @@ fn a_piece_without_an_end_is_delivered_when_nothing_comes_for_long() {
     let cut = format!("{ERR} log.line.continues=true");
     let want = [
         (OUT, "one"),
-        (&cut, "panic: password=[REDACTED:password]"),
+        (&cut, "[REDACTED:undecided]"),
         (OUT, "two"),
         (ERR, "panic: password=[REDACTED:password] ok"),
     ];
@@ -152,7 +152,15 @@ fn a_piece_without_an_end_is_delivered_when_nothing_comes_for_long() {
     for _ in 0..3 {
         sink = stage.start_with(sink).stop();
     }
-    assert_eq!(sink.texts()[4..], ["last words"]);
+    assert_eq!(sink.texts()[4..], ["[REDACTED:undecided]"]);
+    // Those of a container that is gone are whole.
+    let stage = Stage::of("0.log", Format::Cri);
+    let tail = stage.start();
+    stage.write("0.log", docker("stderr", "last words"));
+    thread::sleep(Duration::from_millis(100));
+    fs::remove_file(stage.path("0.log")).unwrap();
+    tail.sink.wait_for(1);
+    assert_eq!(tail.stop().texts(), ["last words"]);
 }
 
 #[test]

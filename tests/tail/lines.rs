@@ -83,7 +83,7 @@ fn a_line_without_end_is_delivered_while_draining_and_once_more_if_it_goes_on() 
     let tail = stage.start();
     tail.sink.wait_for(1);
     let sink = tail.stop();
-    assert_eq!(sink.texts(), ["one", "password=[REDACTED:password]"]);
+    assert_eq!(sink.texts(), ["one", "[REDACTED:undecided]"]);
     // As long as nothing has come, it is not delivered again.
     assert_eq!(stage.start_with(sink.clone()).stop().texts().len(), 2);
     stage.write("a.log", "Beef42! ok\n");
@@ -102,11 +102,39 @@ fn a_line_without_end_is_delivered_when_nothing_comes_for_long() {
     stage.write("a.log", "Beef42! ok\nlast wo");
     tail.sink.wait_for(4);
     let sink = tail.stop();
-    let words = ["one", "password=[REDACTED:password]", "password=[REDACTED:password] ok", "last wo"];
+    let words = ["one", "[REDACTED:undecided]", "password=[REDACTED:password] ok", "[REDACTED:undecided]"];
     assert_eq!(sink.texts(), words);
     let cut: Vec<bool> = sink.records().iter().map(|kept| !kept.details.labels.is_empty()).collect();
     assert_eq!(cut, [false, true, false, true]);
     assert_eq!(stage.start_with(sink).stop().texts().len(), 4);
+}
+
+#[test]
+fn half_a_secret_of_a_line_without_end_does_not_come_out() {
+    let token = format!("glpat{}", "-DEADdeadDEADdeadDEAD");
+    let words = "these words were written before it ";
+    for secret in [&*token, "ada.lovelace@corp.example", "4111 1111 1111 1111"] {
+        for format in ["@", "{\"a\": \"b\", \"message\": \"@", "key='@"] {
+            let mut stage = Stage::new("*.log");
+            stage.settings.unfinished = Duration::from_millis(100);
+            let begun =
+                format!("{}{words}{}", words.repeat(2), format.replace('@', &secret[..secret.len() - 3]));
+            stage.write("a.log", &begun);
+            let tail = stage.start();
+            tail.sink.wait_for(1);
+            stage.write("a.log", format!("{} ok\n", &secret[secret.len() - 3..]));
+            tail.sink.wait_for(2);
+            let texts = tail.stop().texts();
+            assert_eq!(texts.len(), 2, "{texts:?}");
+            for text in &texts {
+                assert!(text.starts_with(&format!("{words}these words")), "{text}");
+                let is_out =
+                    |at: usize| text.contains(&secret[at..at + 6]) && !secret[at..at + 6].contains("word");
+                assert!(!(0..secret.len() - 8).any(is_out), "{secret}: {text}");
+            }
+            assert!(texts[0].ends_with("[REDACTED:undecided]") && texts[1].contains(" ok"), "{texts:?}");
+        }
+    }
 }
 
 #[test]

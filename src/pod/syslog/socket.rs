@@ -3,13 +3,14 @@
 use std::fs::{self, Permissions};
 use std::io::{self, Read};
 use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::sockopt;
 
@@ -159,7 +160,13 @@ fn remove_left(path: &Path, connect: impl FnOnce(&Path) -> io::Result<()>) -> io
 /// Whoever reaches the folder may send: containers of a pod have users of their own.
 fn bound(path: &Path) -> io::Result<Bound> {
     let bound = Bound(path.to_owned());
-    fs::set_permissions(path, Permissions::from_mode(0o666))?;
+    // By name, a link that an app has put in its place would be followed to a file of ours.
+    let socket = fs::File::from(rustix::fs::open(path, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty())?);
+    if !socket.metadata()?.file_type().is_socket() {
+        return Err(io::Error::other("somebody has put something else in its place"));
+    }
+    let same = format!("/proc/self/fd/{}", socket.as_raw_fd());
+    fs::set_permissions(same, Permissions::from_mode(0o666))?;
     Ok(bound)
 }
 

@@ -33,6 +33,8 @@ struct Channel {
     text: Text,
     /// When the line that has begun was begun.
     begun: Option<Option<u64>>,
+    /// Its last piece has said that there is more.
+    goes_on: bool,
 }
 
 #[derive(Debug, Default)]
@@ -90,6 +92,9 @@ impl Cri {
             if line.is_whole {
                 self.say(line.stream, line.time, b"\n", batch, house);
             }
+            if let Some(channel) = &mut self.channels[line.stream as usize] {
+                channel.goes_on = !line.is_whole;
+            }
         } else if let Some(line) = line::docker(whole) {
             self.say(line.stream, line.time, &line.text, batch, house);
         } else {
@@ -104,8 +109,11 @@ impl Cri {
             self.flush(batch, house);
             self.run.stream = Some(stream);
         }
-        let channel = self.channels[stream as usize]
-            .get_or_insert_with(|| Channel { text: Text::by(self.sanitizer.clone()), begun: None });
+        let channel = self.channels[stream as usize].get_or_insert_with(|| Channel {
+            text: Text::by(self.sanitizer.clone()),
+            begun: None,
+            goes_on: false,
+        });
         for piece in text.split_inclusive(|&byte| byte == b'\n') {
             let begun = *channel.begun.get_or_insert(time);
             if piece.ends_with(b"\n") {
@@ -135,10 +143,16 @@ impl Cri {
         self.run.times.clear();
     }
 
-    /// Ends the records of which no end has come.
-    pub(super) fn end_records(&mut self, batch: &mut Batch, house: &House) {
+    /// Ends the records of which no end has come. Those are cut of which there may be more, or should have been.
+    pub(super) fn end_records(&mut self, may_go_on: bool, batch: &mut Batch, house: &House) {
         for stream in [Stream::Out, Stream::Err] {
             if self.is_begun(stream) {
+                self.flush(batch, house);
+                if let Some(channel) = &mut self.channels[stream as usize]
+                    && (may_go_on || channel.goes_on)
+                {
+                    channel.text.lines.cut();
+                }
                 self.say(stream, None, b"\n", batch, house);
                 self.flush(batch, house);
             }

@@ -11,6 +11,7 @@ use crate::pod::batch::{Batch, Details, Origin};
 use crate::pod::house::House;
 use crate::pod::lines::Lines;
 use crate::sanitize::Sanitizer;
+use crate::stream::{UNDECIDED, sure};
 
 /// The most that is pushed of a line that may be a long one: less than a segment, so that no two are decided at once.
 const PIECE: usize = 64 << 10;
@@ -62,11 +63,29 @@ impl Flow {
         }
     }
 
+    /// Takes the rest of a line of a file, and ends it. One that may go on is cut.
+    pub(super) fn end_line(&mut self, rest: &[u8], may_go_on: bool, batch: &mut Batch, house: &House) {
+        match &mut self.form {
+            Form::Lines(text) => {
+                text.push(rest, batch, house);
+                if may_go_on {
+                    text.lines.cut();
+                }
+                text.push(b"\n", batch, house);
+            }
+            // A line of a runtime is looked at as a whole.
+            Form::Cri(cri) if may_go_on => {
+                cri.take(&[&rest[..sure(rest)], UNDECIDED, b"\n"].concat(), batch, house);
+            }
+            Form::Cri(cri) => cri.take(&[rest, b"\n"].concat(), batch, house),
+        }
+    }
+
     /// Ends what its lines have left unfinished: records of which parts have come.
-    pub(super) fn end_records(&mut self, batch: &mut Batch, house: &House) {
+    pub(super) fn end_records(&mut self, may_go_on: bool, batch: &mut Batch, house: &House) {
         match &mut self.form {
             Form::Lines(_) => {}
-            Form::Cri(cri) => cri.end_records(batch, house),
+            Form::Cri(cri) => cri.end_records(may_go_on, batch, house),
         }
     }
 

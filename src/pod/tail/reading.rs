@@ -176,7 +176,7 @@ impl Reading {
         let was_recorded = last.is_some_and(|last| last.recorded == Some(last.taken.offset));
         self.with_muted(source, was_recorded, |flow, batch, house| {
             let before = batch.count();
-            flow.end_records(batch, house);
+            flow.end_records(may_go_on, batch, house);
             if may_go_on {
                 mark_continued(batch, before);
             }
@@ -220,13 +220,12 @@ impl Reading {
 
     /// Delivers a line that has begun as it is.
     fn end_line(&mut self, source: &mut Source, i: usize, from: usize) -> Result<(), Stopped> {
-        let mut line = self.buffer[from..].to_vec();
+        let line = self.buffer[from..].to_vec();
         let end = source.generations[i].taken.offset + line.len() as u64;
-        line.push(b'\n');
         let may_go_on = source.generations[i].fate == Fate::Here;
         self.with(source, |flow, batch, house| {
             let before = batch.count();
-            flow.take(&line, batch, house);
+            flow.end_line(&line, may_go_on, batch, house);
             if may_go_on {
                 mark_continued(batch, before);
             }
