@@ -405,7 +405,9 @@ impl<'r> Desk<'r> {
         }
         let written = names.hard_target(target, &mut self.cleaner);
         self.account.note(at.label, "link", self.cleaner.take_found());
-        let passes = names.passes_symlink(target) || names.passes_symlink(&written);
+        // Of a symlink elsewhere, too: it would lead somewhere else from here.
+        let leads = |name: &[u8]| names.passes_symlink(name) || names.is_symlink(name);
+        let passes = leads(target) || leads(&written);
         if passes || !names::is_safe(&written) { Err(Stop::Left(Why::Traversal)) } else { Ok(written) }
     }
 

@@ -285,6 +285,11 @@ impl Names {
         memchr::memchr_iter(b'/', &name).any(|at| self.symlinks.contains(&name[..at]))
     }
 
+    /// Whether a name is that of a symlink.
+    pub(super) fn is_symlink(&self, name: &[u8]) -> bool {
+        self.symlinks.contains(&plain(name))
+    }
+
     /// Remembers an entry that was left out.
     pub(super) fn leave(&mut self, name: &[u8]) {
         self.left.insert(plain(name));

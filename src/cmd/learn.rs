@@ -1,6 +1,7 @@
 //! Learned secrets: read from variables and files, when asked to. The memory that they are in is kept out of core dumps.
 
 use std::ffi::OsStr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use zeroize::Zeroizing;
 
 use super::Refusal;
-use super::setup::read;
+use super::setup::{read, read_from};
 use crate::config::{KEEP_TIMES, Learn, keep_time};
 use crate::learned::{LEAST, LEAST_LEAST, MOST, Named};
 
@@ -88,10 +89,12 @@ impl LearnOptions {
         ))
     }
 
-    /// Reads the values that options and a configuration name, whose paths are relative to `base`.
-    pub(super) fn read(&self, config: &Learn, base: &Path) -> Result<Vec<Named>, Refusal> {
+    /// Reads the values that options and a configuration name, whose paths are relative to `base`; and why some cannot be read.
+    /// # Errors
+    /// None may be read.
+    pub(super) fn read(&self, config: &Learn, base: &Path) -> Result<(Vec<Named>, Vec<String>), Refusal> {
         if !self.is_asked(config) {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), Vec::new()));
         }
         keep_out_of_dumps()?;
         let names: Vec<&String> = config.env.iter().chain(&self.learn_env).collect();
@@ -109,20 +112,31 @@ impl LearnOptions {
                 Ok(files) if files.is_empty() => {
                     wrong.push(format!("no file to learn from is named {}", path.display()));
                 }
-                Ok(files) => {
-                    files.into_iter().for_each(|file| match read("file to learn from", &file, MOST_FILE) {
-                        Ok(value) => named.push(Named { name: format!("file {}", file.display()), value }),
-                        Err(Refusal(why)) => wrong.push(why),
-                    })
-                }
+                Ok(files) => files.into_iter().for_each(|file| match read_file(&file) {
+                    Ok(value) => named.push(Named { name: format!("file {}", file.display()), value }),
+                    Err(Refusal(why)) => wrong.push(why),
+                }),
                 Err(why) => wrong.push(why),
             }
         }
-        if !wrong.is_empty() {
-            return Err(Refusal(wrong.join("\n")));
-        }
-        Ok(named)
+        Ok((named, wrong))
     }
+}
+
+/// Reads a file without waiting for whoever may write one day: a FIFO in a folder would hold up all others. What a shell has
+/// put in place of a file is read as ever.
+fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+    const WHAT: &str = "file to learn from";
+    if path.starts_with("/dev/fd") || path.starts_with("/proc/self/fd") {
+        return read(WHAT, path, MOST_FILE);
+    }
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let file = file.and_then(|file| match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(std::io::Error::other("is not a file")),
+    });
+    read_from(WHAT, path, file, MOST_FILE)
 }
 
 /// The largest file that is read: what is larger than a value may be is refused by its name, as it is where it is no file.

@@ -144,7 +144,8 @@ fn refused(args: &Args, failed: &Failed) -> Refusal {
         Failed::Unready(error) => {
             format!("cannot scrub what {name} would write, so it was not started: {error}")
         }
-        Failed::Unstarted(error) => format!("cannot start {name}: {error}"),
+        // What the system says of it is no value of its name: `passwd: Permission denied`.
+        Failed::Unstarted(error) => format!("cannot start {name} ({error})"),
     })
 }
 
@@ -172,6 +173,7 @@ impl Relearn {
     /// Files and folders come and go: what is watched is looked up each time, before anything is read, so that no change
     /// falls between the two. So all is read once more at the start.
     fn run(&self, changed: &Receiver<()>) {
+        let mut told = None;
         loop {
             let changes = self.changes.clone();
             // Nobody may be left to be told.
@@ -181,10 +183,18 @@ impl Relearn {
             if let Err(why) = &watch {
                 self.voice.say(&scrubbed(&format!("files to learn from cannot be watched: {why}")));
             }
-            self.read();
+            let notes = self.read();
+            // Those of the start were told then.
+            if told.replace(notes.clone()).is_some_and(|told| told != notes) {
+                notes.iter().for_each(|note| self.voice.say(&scrubbed(note)));
+            }
             let due = self.source.due().unwrap_or(Duration::from_secs(u64::from(u32::MAX)));
             match changed.recv_timeout(due) {
-                Ok(()) => thread::sleep(BURST),
+                Ok(()) => {
+                    // A program may write a new value at once; what is half written now is read again.
+                    self.read();
+                    thread::sleep(BURST);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -192,16 +202,18 @@ impl Relearn {
         }
     }
 
-    fn read(&self) {
-        let Reloaded { sanitizer, wrong, notes: _, is_behind: _ } = self.source.relearn();
+    /// Reads the values; what is to be noted of them.
+    fn read(&self) -> Vec<String> {
+        let Reloaded { sanitizer, wrong, notes, is_behind: _ } = self.source.relearn();
         if let Some(sanitizer) = sanitizer {
             say_scrubbed_by(sanitizer.clone());
             self.rules.replace(sanitizer);
         }
         for why in wrong {
-            let message = format!("values to learn cannot be read again, so those before stay in use: {why}");
+            let message = format!("not all values can be learned again; those before are still found: {why}");
             self.voice.say(&scrubbed(&message));
         }
+        notes
     }
 }
 

@@ -145,7 +145,10 @@ impl SanitizerOptions {
     pub(super) fn sanitizer(&self, format: Option<Format>) -> Result<(Sanitizer, Profile), Refusal> {
         let texts = self.read()?;
         let learn = texts.config()?.learn;
-        let named = self.learn.read(&learn, self.base())?;
+        let (named, wrong) = self.learn.read(&learn, self.base())?;
+        if !wrong.is_empty() {
+            return Err(Refusal(wrong.join("\n")));
+        }
         let Made { sanitizer, profile, notes, refused } = self.make(&texts, format, named, Dates::Checked)?;
         self.learn.require(&learn, &refused).map_err(Refusal)?;
         notes.iter().for_each(|note| say(note));
@@ -306,8 +309,19 @@ fn read_text(what: &str, path: &Path) -> Result<String, Refusal> {
 
 /// Reads a file that may hold a secret: what was read is wiped when dropped, also where it could not be read to its end.
 pub(super) fn read(what: &str, path: &Path, most: u64) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+    let file = File::open(path);
+    read_from(what, path, file, most)
+}
+
+/// The same of a file that was opened, or could not be.
+pub(super) fn read_from(
+    what: &str,
+    path: &Path,
+    file: std::io::Result<File>,
+    most: u64,
+) -> Result<Zeroizing<Vec<u8>>, Refusal> {
     let cannot = |error: std::io::Error| Refusal(format!("cannot read {what} {}: {error}", path.display()));
-    let file = File::open(path).map_err(cannot)?;
+    let file = file.map_err(cannot)?;
     let mut file = file.take(most + 1);
     // Room for all of it at once, and a byte to see that it ends: a list that grows would leave parts behind. Files that
     // do not tell their size get room in steps, each wiped when it is outgrown.

@@ -55,7 +55,10 @@ impl Source {
         let mut state = self.state();
         let texts = self.options.read()?;
         let learn = texts.config()?.learn;
-        let named = self.options.learn.read(&learn, self.options.base())?;
+        let (named, wrong) = self.options.learn.read(&learn, self.options.base())?;
+        if !wrong.is_empty() {
+            return Err(Refusal(wrong.join("\n")));
+        }
         state.values.take(named, self.options.learn.keep(&learn), Instant::now());
         let Made { sanitizer, profile, notes, refused } =
             self.options.make(&texts, self.format, state.values.all(), Dates::Checked)?;
@@ -106,12 +109,21 @@ impl Source {
         config.map(|config| config.learn).unwrap_or_default()
     }
 
-    /// Reads the values; those that cannot be read stay as they were, all of them.
+    /// Reads the values; those that cannot be read stay as they were.
     fn read_values(&self, learn: &Learn, state: &mut State, reloaded: &mut Reloaded) {
         let now = Instant::now();
         state.values.expire(now);
         match self.options.learn.read(learn, self.options.base()) {
-            Ok(named) => state.values.take(named, self.options.learn.keep(learn), now),
+            Ok((mut named, wrong)) => {
+                if !wrong.is_empty() {
+                    reloaded.wrong.extend(wrong);
+                    reloaded.is_behind = true;
+                    let unread = |old: &&Named| named.iter().all(|new| new.name != old.name);
+                    let unread: Vec<Named> = state.values.now.iter().filter(unread).cloned().collect();
+                    named.extend(unread);
+                }
+                state.values.take(named, self.options.learn.keep(learn), now);
+            }
             Err(Refusal(why)) => {
                 reloaded.wrong.push(why);
                 reloaded.is_behind = true;

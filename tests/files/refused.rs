@@ -111,6 +111,19 @@ fn names_that_lead_out() {
         tar_of(&[("b.log", &log("b"))]),
     ];
     check("a.tar", &through.concat(), "a.tar!x/y: its name or link leads out", &["a.tar!b.log", "a.tar!x"]);
+    // A hard link takes a symlink to where it leads out.
+    let moved = [
+        raw_entry(b"a/b/s", E::Symlink, b"../..", b""),
+        raw_entry(b"h", E::Link, b"./a/b/s", b""),
+        raw_entry(b"h/evil", E::Regular, b"", &a),
+        tar_of(&[("b.log", &log("b"))]),
+    ];
+    check(
+        "a.tar",
+        &moved.concat(),
+        "a.tar!h: its name or link leads out",
+        &["a.tar!a/b/s", "a.tar!b.log", "a.tar!h/evil"],
+    );
     for name in ["../a.log", "/a.log", "x\\..\\..\\a.log"] {
         check(
             "a.zip",

@@ -39,7 +39,7 @@ fn what_cannot_be_started() {
     let check = |program: &str, want: i32, words: &str| {
         let ran: Ran = command(ONE_RULE, &[program, CANARY]).output().expect("run").into();
         assert_eq!((ran.code, &*ran.out), (Some(want), ""), "{program}: {}", ran.err);
-        let start = format!("kasm-scrub: cannot start {program}: ");
+        let start = format!("kasm-scrub: cannot start {program} (");
         assert!(ran.err.starts_with(&start) && ran.err.contains(words), "{}", ran.err);
         assert!(!ran.err.contains(CANARY), "arguments are not told: {}", ran.err);
     };

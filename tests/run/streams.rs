@@ -194,3 +194,46 @@ fn secrets_are_learned_again_when_their_file_changes() {
     let ran = running.end();
     assert_eq!(ran.code, Some(143), "{}", ran.err);
 }
+
+/// What is wrong with one file keeps no other from being learned, nor does a FIFO that nobody writes.
+#[test]
+fn one_file_that_cannot_be_read_holds_up_no_other() {
+    for harm in ["rm @/secrets/b", "mkfifo @/secrets/c"] {
+        let dir = dir();
+        let folder = dir.path().display().to_string();
+        std::fs::create_dir(dir.path().join("secrets")).expect("a folder");
+        std::fs::write(dir.path().join("secrets/a"), "Dead-Beef-2626-Dead\n").expect("write");
+        std::fs::write(dir.path().join("secrets/b"), "Dead-Dead-3737-Beef\n").expect("write");
+        let script = format!(
+            "echo Dead-Dead-3737-Beef; {harm}; printf 'Beef-Dead-6262-Beef\\n' > @/secrets/a; \
+             while :; do echo Beef-Dead-6262-Beef; sleep 0.05; done"
+        );
+        let all = format!("{folder}/secrets/*");
+        let (a, b) = (format!("{folder}/secrets/a"), format!("{folder}/secrets/b"));
+        let files: &[&str] = if harm.starts_with("rm") {
+            &["--learn-file", &a, "--learn-file", &b]
+        } else {
+            &["--learn-file", &all]
+        };
+        let mut running = Running::start(&[ONE_RULE, files].concat(), &script.replace('@', &folder));
+        assert_eq!(running.line(), "[REDACTED:learned-secret]\n");
+        until("the new one is found", || running.line() == "[REDACTED:learned-secret]\n");
+        running.kill("TERM");
+        let ran = running.end();
+        assert!(ran.err.contains("not all values can be learned again"), "{harm}: {}", ran.err);
+        assert!(!ran.err.contains("Beef"), "{}", ran.err);
+    }
+}
+
+/// A value that is too common to be learned is told when it comes, once.
+#[test]
+fn a_new_value_that_is_not_learned_is_told() {
+    let dir = dir();
+    let secret = dir.path().join("secret");
+    std::fs::write(&secret, "Dead-Beef-2626-Dead\n").expect("write");
+    let file = secret.display().to_string();
+    let script = format!("printf 'changeme\\n' > {file}; sleep 1.5");
+    let ran = sh(&[ONE_RULE, &["--learn-file", &file]].concat(), &script);
+    assert_eq!(ran.err.matches("is not learned").count(), 1, "{}", ran.err);
+    assert!(!ran.err.contains("changeme"), "{}", ran.err);
+}
