@@ -135,13 +135,15 @@ impl<S: Deref<Target = Sanitizer>> Scrubber<S> {
     }
 
     /// The line that has begun is cut off here: half a secret has no shape to be known by, so a marker takes the place of its
-    /// last bytes. The line still has to be ended.
+    /// last bytes. It is written behind what is found before it, as a value that holds a marker counts as scrubbed. The line
+    /// still has to be ended.
     #[cfg(feature = "pod")]
-    pub(crate) fn cut(&mut self) {
+    pub(crate) fn cut(&mut self, out: &mut impl Out) {
         if self.held.len() > self.context {
             let sure = sure(&self.held).max(self.context);
             self.held.truncate(sure);
-            self.held.extend_from_slice(UNDECIDED);
+            self.end_line(out);
+            out.write(UNDECIDED);
         }
     }
 
@@ -249,7 +251,7 @@ pub(crate) fn short_lines(lines: &[u8]) -> usize {
 
 /// How many bytes of the beginning of a line are what they seem, wherever the rest of it was cut off.
 #[cfg(feature = "pod")]
-pub(crate) fn sure(line: &[u8]) -> usize {
+fn sure(line: &[u8]) -> usize {
     let most = line.len().saturating_sub(CUT);
     line[..most].iter().rposition(u8::is_ascii_whitespace).map_or(0, |blank| blank + 1)
 }
@@ -284,7 +286,7 @@ mod tests {
             let mut scrubber = Scrubber::new(&sanitizer);
             let mut out = Vec::new();
             line.as_bytes().chunks(7).for_each(|chunk| scrubber.push(chunk, &mut out));
-            scrubber.cut();
+            scrubber.cut(&mut out);
             scrubber.push(b"\nnext\n", &mut out);
             assert_eq!(String::from_utf8_lossy(&out), format!("{want}\nnext\n"), "{line}");
         };
@@ -296,7 +298,9 @@ mod tests {
         let run = "r".repeat(3 * CUT);
         check(&format!("before {run}"), "before [REDACTED:undecided]");
         // A value that has begun before goes with it.
-        check(&format!("password=\"dead {words}"), "password=\"[REDACTED:password]");
+        let value = "[REDACTED:password][REDACTED:undecided]";
+        check(&format!("password=\"dead {words}"), &format!("password=\"{value}"));
+        check(&format!("{{\"password\": \"dead {words}"), &format!("{{\"password\": \"{value}"));
     }
 
     #[test]

@@ -137,7 +137,7 @@ impl Fifo {
                 open.lines.push(UNDECIDED, &mut open.batch, house);
             } else if open.is_in_line && open.has_writer {
                 // The next reader gets the rest.
-                open.lines.cut();
+                open.lines.cut(&mut open.batch, house);
                 house.event("record_cut");
             }
             open.lines.finish(&mut open.batch, house);

@@ -67,9 +67,16 @@ impl Guard {
         is_decided
     }
 
-    /// The line that has begun is cut off: a marker takes the place of its last bytes. It still has to be ended.
-    pub fn cut(&mut self) {
-        self.scrubber.cut();
+    /// The line that has begun is cut off: a marker takes the place of its last bytes. It still has to be ended. Whether what
+    /// is before it could be decided.
+    pub fn cut(&mut self, draft: &mut impl Draft) -> bool {
+        let before = self.scrubber.behind_lines();
+        let is_decided = self.attempt(before, draft, |scrubber, draft| scrubber.cut(draft));
+        if !is_decided {
+            draft.write(UNDECIDED);
+            self.is_skipping = true;
+        }
+        is_decided
     }
 
     /// Ends the stream; what is left of its last line is in `draft`, too. It can begin again. Whether all of it could be

@@ -52,8 +52,10 @@ impl Lines {
 
     /// The line that has begun is cut off here, and may have gone on: a marker takes the place of its last bytes, which may be
     /// half a secret. It still has to be ended.
-    pub fn cut(&mut self) {
-        self.guard.cut();
+    pub fn cut(&mut self, batch: &mut Batch, house: &House) {
+        if !self.guard.cut(batch) {
+            house.event("panicked");
+        }
     }
 
     /// The stream begins where nobody knows what came before, which may be the beginning of a private key: lines that look

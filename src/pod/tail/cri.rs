@@ -151,7 +151,7 @@ impl Cri {
                 if let Some(channel) = &mut self.channels[stream as usize]
                     && (may_go_on || channel.goes_on)
                 {
-                    channel.text.lines.cut();
+                    channel.text.lines.cut(batch, house);
                 }
                 self.say(stream, None, b"\n", batch, house);
                 self.flush(batch, house);

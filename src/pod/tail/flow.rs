@@ -11,7 +11,7 @@ use crate::pod::batch::{Batch, Details, Origin};
 use crate::pod::house::House;
 use crate::pod::lines::Lines;
 use crate::sanitize::Sanitizer;
-use crate::stream::{UNDECIDED, sure};
+use crate::stream::UNDECIDED;
 
 /// The most that is pushed of a line that may be a long one: less than a segment, so that no two are decided at once.
 const PIECE: usize = 64 << 10;
@@ -69,14 +69,12 @@ impl Flow {
             Form::Lines(text) => {
                 text.push(rest, batch, house);
                 if may_go_on {
-                    text.lines.cut();
+                    text.lines.cut(batch, house);
                 }
                 text.push(b"\n", batch, house);
             }
-            // A line of a runtime is looked at as a whole.
-            Form::Cri(cri) if may_go_on => {
-                cri.take(&[&rest[..sure(rest)], UNDECIDED, b"\n"].concat(), batch, house);
-            }
+            // A line of a runtime is whole or says nothing.
+            Form::Cri(cri) if may_go_on => cri.take(&[UNDECIDED, b"\n"].concat(), batch, house),
             Form::Cri(cri) => cri.take(&[rest, b"\n"].concat(), batch, house),
         }
     }
