@@ -298,7 +298,7 @@ mod tests {
         let run = "r".repeat(3 * CUT);
         check(&format!("before {run}"), "before [REDACTED:undecided]");
         // A value that has begun before goes with it.
-        let value = "[REDACTED:password][REDACTED:undecided]";
+        let value = "[REDACTED:password] [REDACTED:undecided]";
         check(&format!("password=\"dead {words}"), &format!("password=\"{value}"));
         check(&format!("{{\"password\": \"dead {words}"), &format!("{{\"password\": \"{value}"));
     }
