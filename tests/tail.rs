@@ -5,6 +5,7 @@ mod checkpoints;
 mod containers;
 mod descriptors;
 mod growth;
+mod keys;
 mod kill;
 mod lines;
 mod many;

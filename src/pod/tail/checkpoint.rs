@@ -48,6 +48,17 @@ struct SourceEntry {
     files: Vec<FileEntry>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     passed: Vec<(u64, u64, Option<u64>)>,
+    /// The streams that had something open where records were delivered to, a bit each.
+    #[serde(default, skip_serializing_if = "is_none")]
+    open: u8,
+    /// Those of them of which what has opened it cannot be read again.
+    #[serde(default, skip_serializing_if = "is_none")]
+    lost: u8,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_none(streams: &u8) -> bool {
+    *streams == 0
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -226,6 +237,8 @@ impl Whole {
             name: text(&source.name),
             files: source.generations.iter().map(file).collect(),
             passed: source.passed.iter().map(|(inode, born)| (inode.device, inode.number, *born)).collect(),
+            open: source.open,
+            lost: source.lost,
         });
         Self { version: VERSION, sources: sources.collect() }
     }
@@ -235,6 +248,7 @@ impl Whole {
         for entry in self.sources {
             let id = sources.named(&entry.name);
             if let Some(source) = sources.all.get_mut(&id) {
+                (source.open, source.lost) = (entry.open, entry.lost);
                 let passed = entry.passed.into_iter();
                 source.passed =
                     passed.map(|(device, number, born)| (Inode { device, number }, born)).collect();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::flow::Text;
 use super::line::{self, Stream};
-use crate::pod::batch::Batch;
+use crate::pod::batch::{Batch, Origin};
 use crate::pod::house::House;
 use crate::sanitize::Sanitizer;
 
@@ -109,11 +109,7 @@ impl Cri {
             self.flush(batch, house);
             self.run.stream = Some(stream);
         }
-        let channel = self.channels[stream as usize].get_or_insert_with(|| Channel {
-            text: Text::by(self.sanitizer.clone()),
-            begun: None,
-            goes_on: false,
-        });
+        let channel = channel(&mut self.channels[stream as usize], &self.sanitizer);
         for piece in text.split_inclusive(|&byte| byte == b'\n') {
             let begun = *channel.begun.get_or_insert(time);
             if piece.ends_with(b"\n") {
@@ -159,6 +155,29 @@ impl Cri {
         }
     }
 
+    /// What came before is gone, and these streams, a bit each, had something open there.
+    pub(super) fn begin_unknown(&mut self, streams: u8, origin: &Arc<Origin>, house: &House) {
+        for stream in [Stream::Out, Stream::Err, Stream::None] {
+            if streams & bit(stream) != 0 {
+                let channel = channel(&mut self.channels[stream as usize], &self.sanitizer);
+                channel.text.lines.begin_unknown(origin, house);
+            }
+        }
+    }
+
+    /// The streams that have something open, a bit each.
+    pub(super) fn open(&self) -> u8 {
+        let is_open = |stream: &Stream| {
+            let channel = self.channels[*stream as usize].as_ref();
+            channel.is_some_and(|channel| channel.begun.is_some() || !channel.text.is_settled())
+        };
+        [Stream::Out, Stream::Err, Stream::None]
+            .iter()
+            .filter(|stream| is_open(stream))
+            .map(|&stream| bit(stream))
+            .sum()
+    }
+
     fn is_begun(&self, stream: Stream) -> bool {
         self.channels[stream as usize].as_ref().is_some_and(|channel| channel.begun.is_some())
     }
@@ -175,6 +194,14 @@ impl Cri {
         let is_settled = |channel: &Channel| channel.begun.is_none() && channel.text.is_settled();
         !self.is_within_line && self.channels.iter().flatten().all(is_settled)
     }
+}
+
+fn channel<'c>(slot: &'c mut Option<Channel>, sanitizer: &Arc<Sanitizer>) -> &'c mut Channel {
+    slot.get_or_insert_with(|| Channel { text: Text::by(sanitizer.clone()), begun: None, goes_on: false })
+}
+
+fn bit(stream: Stream) -> u8 {
+    1 << stream as u8
 }
 
 fn label(stream: Stream) -> (Cow<'static, str>, String) {

@@ -79,6 +79,24 @@ impl Flow {
         }
     }
 
+    /// What came before is gone, and these of its streams, a bit each, had something open there: lines that look like the
+    /// rest of a private key are taken for it.
+    pub(super) fn begin_unknown(&mut self, streams: u8, origin: &Arc<Origin>, house: &House) {
+        match &mut self.form {
+            Form::Lines(text) if streams != 0 => text.lines.begin_unknown(origin, house),
+            Form::Lines(_) => {}
+            Form::Cri(cri) => cri.begin_unknown(streams, origin, house),
+        }
+    }
+
+    /// The streams that have something open, a bit each.
+    pub(super) fn open(&self) -> u8 {
+        match &self.form {
+            Form::Lines(text) => u8::from(!text.is_settled()),
+            Form::Cri(cri) => cri.open(),
+        }
+    }
+
     /// Ends what its lines have left unfinished: records of which parts have come.
     pub(super) fn end_records(&mut self, may_go_on: bool, batch: &mut Batch, house: &House) {
         match &mut self.form {
@@ -150,6 +168,15 @@ impl Text {
             }
         }
     }
+}
+
+/// The streams in which these lines leave something open, a bit each. Nothing of them is told.
+pub(super) fn left_open(format: Format, lines: &[u8], house: &House) -> u8 {
+    let mut flow = Flow::new(format, house);
+    let origin = Arc::new(Origin { input: format.input(), labels: Vec::new() });
+    let mut nowhere = Batch::new(origin, flow.sanitizer().clone());
+    flow.take(lines, &mut nowhere, house);
+    flow.open()
 }
 
 /// An origin whose labels are clean.

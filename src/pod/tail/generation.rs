@@ -16,6 +16,9 @@ pub(super) const BLOCK: usize = 256 << 10;
 /// A line that has only begun is remembered up to this length, for the case that the file is emptied.
 const TAIL: usize = 16 << 10;
 
+/// So much is read of the end of a file to know what it has left open: more than any private key takes.
+const FARTHEST: u64 = 1 << 20;
+
 /// Where a file is now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
@@ -129,22 +132,16 @@ impl Generation {
             && self.taken.is_in(file)?)
     }
 
-    /// Starts to read at the beginning of the last line.
+    /// Delivers what begins with the last line. Some of what stands before it is read, too, for what it has left open.
     pub(super) fn skip_to_last_line(&mut self, file: &File) -> io::Result<()> {
-        const FARTHEST: u64 = 1 << 20;
-        let size = file.metadata()?.len();
-        let base = size.saturating_sub(FARTHEST);
-        let mut bytes = vec![0; (size - base) as usize];
-        let there = read_at(file, base, &mut bytes)?;
-        bytes.truncate(there);
-        bytes.truncate(memchr::memrchr(b'\n', &bytes).map_or(0, |i| i + 1));
+        let (base, bytes) = last_lines(file)?;
         let mut head = [0; HEAD];
         let len = HEAD.min((base + bytes.len() as u64) as usize);
         let there = read_at(file, 0, &mut head[..len])?;
         self.head = Head::of(&head[..there]);
-        self.taken = Place::behind(base, &bytes);
-        self.line = self.taken.offset;
-        (self.safe, self.delivered) = (self.taken, self.taken.offset);
+        self.delivered = base + bytes.len() as u64;
+        self.taken = Place { offset: base, near: None };
+        (self.safe, self.line) = (self.taken, base);
         Ok(())
     }
 
@@ -300,6 +297,11 @@ impl Generation {
         self.safe.offset < self.taken.offset
     }
 
+    /// Whether something of it would have to be read again after a restart.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.safe.offset < self.taken.offset.max(self.delivered)
+    }
+
     /// Whether nothing is lost if it is closed and cannot be opened again.
     pub(super) fn is_done(&self) -> bool {
         let is_grown = || {
@@ -313,6 +315,19 @@ impl Generation {
     pub(super) fn is_read(&self) -> bool {
         !self.is_stirred && !self.has_begun && self.ended.unwrap_or(self.taken.offset) >= self.size
     }
+}
+
+/// The last whole lines of a file, up to [`FARTHEST`] bytes of them, and where they begin.
+pub(super) fn last_lines(file: &File) -> io::Result<(u64, Vec<u8>)> {
+    let size = file.metadata()?.len();
+    let base = size.saturating_sub(FARTHEST);
+    let mut bytes = vec![0; (size - base) as usize];
+    let there = read_at(file, base, &mut bytes)?;
+    bytes.truncate(there);
+    bytes.truncate(memchr::memrchr(b'\n', &bytes).map_or(0, |i| i + 1));
+    let begun = if base == 0 { 0 } else { memchr::memchr(b'\n', &bytes).map_or(0, |i| i + 1) };
+    bytes.drain(..begun);
+    Ok((base + begun as u64, bytes))
 }
 
 /// Where a file begins in which someone wrote on behind a hole: an emptied file, whose writer did not go back.

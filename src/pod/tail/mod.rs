@@ -105,7 +105,7 @@ impl Tail {
         let descriptors = descriptors(settings.descriptors);
         let keeper = Keeper::start(Lister::silent(&settings)?, descriptors, reading.lag.clone());
         reading.turns = keeper.turns();
-        let rotation = Rotation::new(lister.reach.clone(), settings.lingers);
+        let rotation = Rotation::new(lister.reach.clone(), settings.lingers, settings.format);
         let mut tail = Self {
             lister,
             checkpoint,
@@ -281,6 +281,10 @@ impl Tail {
         let tail = Some(std::mem::take(&mut emptied.tail)).filter(|_| !was_ended).unwrap_or_default();
         let (born, was_read) = (emptied.born, emptied.taken.offset >= emptied.size);
         emptied.empty();
+        if copy.is_none() {
+            source.lose();
+        }
+        let emptied = &source.generations[generation];
         // Another file has got the name and the inode of one that was deleted.
         let is_other = born.is_some() && born != emptied.born;
         match copy {

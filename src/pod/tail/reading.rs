@@ -214,6 +214,7 @@ impl Reading {
         // What has come since files were listed is not in it.
         let _ =
             self.lag.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |lag| Some(lag.saturating_sub(kept)));
+        source.note_open();
         self.settle(source);
         Ok(())
     }
@@ -277,17 +278,22 @@ impl Reading {
     ) -> Result<(), Stopped> {
         let (house, format) = (self.house.clone(), self.format);
         let spare = &mut self.spare;
+        let is_new = source.flow.is_none();
         let flow =
             source.flow.get_or_insert_with(|| spare.take().unwrap_or_else(|| Flow::new(format, &house)));
         flow.follow(&house);
         let origin = origin(&mut self.origin, format, &source.name, flow.sanitizer());
         let batch = self.batch.get_or_insert_with(|| Batch::new(origin.clone(), flow.sanitizer().clone()));
+        if is_new {
+            flow.begin_unknown(source.lost, &origin, &house);
+        }
         batch.origin = origin;
         batch.sanitizer = flow.sanitizer().clone();
         work(flow, batch, &house);
         if was_delivered {
             batch.clear();
         }
+        source.note_open();
         self.turns.fetch_add(1, Ordering::Relaxed);
         let delivered = house.deliver(batch);
         self.turns.fetch_add(1, Ordering::Relaxed);

@@ -9,13 +9,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::generation::{Fate, Generation};
+use super::flow;
+use super::generation::{self, Fate, Generation};
 use super::identity::{HEAD, Inode, read_at};
 use super::keeper::Kept;
 use super::listing::{Found, Listing, Rotated};
 use super::naming::{self, Origin, rotated_from};
 use super::order;
 use super::reach::Reach;
+use super::settings::Format;
 use super::source::Source;
 use super::sources::{Id, Sources};
 use crate::pod::house::House;
@@ -55,6 +57,7 @@ pub(super) struct Rotation {
     waiting: HashMap<Inode, Waiting>,
     /// How long a file that was rotated away or deleted is known after it has been read.
     lingers: Duration,
+    format: Format,
 }
 
 /// A listing, to be asked by file and by path.
@@ -85,8 +88,8 @@ impl<'l> There<'l> {
 }
 
 impl Rotation {
-    pub(super) fn new(reach: Arc<Reach>, lingers: Duration) -> Self {
-        Self { reach, waiting: HashMap::new(), lingers }
+    pub(super) fn new(reach: Arc<Reach>, lingers: Duration, format: Format) -> Self {
+        Self { reach, waiting: HashMap::new(), lingers, format }
     }
 
     /// Whether files wait.
@@ -154,6 +157,11 @@ impl Rotation {
         for (before, found) in rotated.into_iter().chain(named) {
             if seen.insert(found.inode) {
                 self.meet(sources, found, before, start, house);
+            }
+        }
+        if start != Start::Later {
+            for source in sources.all.values_mut() {
+                self.begin_behind(source, &there, house);
             }
         }
         // One that waits may have been deleted meanwhile; it is still what it was.
@@ -230,6 +238,27 @@ impl Rotation {
             house.event("rotated");
             sources.adopt(id, generation);
         }
+    }
+
+    /// At the first start: of the youngest file that rotation has renamed nothing is delivered, but it may have left something
+    /// open for the one that is read.
+    fn begin_behind(&self, source: &mut Source, there: &There<'_>, house: &House) {
+        let passed = source.passed.iter().rev();
+        let mut passed = passed.filter_map(|(inode, _)| there.inodes.get(inode).map(|&i| &there.files[i]));
+        let Some(found) = passed.find(|found| found.origin == Origin::Behind) else { return };
+        let read = || {
+            let Some(file) = self.reach.open(&found.path)? else { return Ok(Vec::new()) };
+            generation::last_lines(&file).map(|(_, bytes)| bytes)
+        };
+        match read() {
+            Ok(bytes) => source.open = flow::left_open(self.format, &bytes, house),
+            Err(error) => {
+                let error: std::io::Error = error;
+                tracing::warn!(path = %found.path.display(), %error, "cannot be read; what it has left open is not known");
+                source.open = u8::MAX;
+            }
+        }
+        source.lost = source.open;
     }
 
     /// Whether a new file waits, since it looks like a copy of what source `id` reads.
@@ -399,6 +428,9 @@ fn vanished(generation: &mut Generation, house: &House) {
 fn is_over(source: &mut Source, i: usize, found: Option<&Found>, lingers: Duration) -> bool {
     let generation = &source.generations[i];
     if generation.fate == Fate::Gone && generation.file.is_none() {
+        if generation.is_wanted() {
+            source.lose();
+        }
         return true;
     }
     // What a pattern names is known for as long as it is there, so that it is not read again.

@@ -17,6 +17,10 @@ pub(super) struct Source {
     pub(super) generations: Vec<Generation>,
     /// What its text has left open, while there is any or it is being read.
     pub(super) flow: Option<Flow>,
+    /// Its streams that had something open behind what was delivered, a bit each: it is known after a restart, too.
+    pub(super) open: u8,
+    /// Those of them of which what has opened it cannot be read again.
+    pub(super) lost: u8,
     /// Rotated files that are none of ours, or no longer, and when they were made.
     pub(super) passed: Vec<(Inode, Option<u64>)>,
     /// Whether it waits for its turn.
@@ -34,6 +38,8 @@ impl Source {
             name,
             generations: Vec::new(),
             flow: None,
+            open: 0,
+            lost: 0,
             passed: Vec::new(),
             is_queued: false,
             has_complained: false,
@@ -64,6 +70,19 @@ impl Source {
     /// All that was taken is settled: reading can start anew behind it.
     pub(super) fn settle(&mut self) {
         self.generations.iter_mut().for_each(Generation::settle);
+    }
+
+    /// Notes what is open. While lines are read again it is not known yet what is open where they were delivered to.
+    pub(super) fn note_open(&mut self) {
+        let Some(flow) = &self.flow else { return };
+        let is_behind = self.generations.iter().any(|own| own.taken.offset < own.delivered);
+        self.open = flow.open() | if is_behind { self.open } else { 0 };
+        self.lost &= self.open;
+    }
+
+    /// Something was lost that would have to be read again to know what is open.
+    pub(super) fn lose(&mut self) {
+        self.lost |= self.open;
     }
 
     /// Whether there is something to do for it.

@@ -96,7 +96,9 @@ impl Sources {
                     i += 1;
                 }
             }
-            if source.generations.is_empty() && source.flow.is_none() && source.passed.is_empty() {
+            // Another file at the path may have the rest of a key.
+            let is_known = source.flow.is_some() || !source.passed.is_empty() || source.lost != 0;
+            if source.generations.is_empty() && !is_known {
                 empty.push(id);
             }
         }
