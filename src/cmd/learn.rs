@@ -121,6 +121,14 @@ impl LearnOptions {
         }
         Ok((named, wrong))
     }
+
+    /// The same where all of them must be read.
+    /// # Errors
+    /// Why some cannot be.
+    pub(super) fn read_all(&self, config: &Learn, base: &Path) -> Result<Vec<Named>, Refusal> {
+        let (named, wrong) = self.read(config, base)?;
+        if wrong.is_empty() { Ok(named) } else { Err(Refusal(wrong.join("\n"))) }
+    }
 }
 
 /// Reads a file without waiting for whoever may write one day: a FIFO in a folder would hold up all others. What a shell has

@@ -145,10 +145,7 @@ impl SanitizerOptions {
     pub(super) fn sanitizer(&self, format: Option<Format>) -> Result<(Sanitizer, Profile), Refusal> {
         let texts = self.read()?;
         let learn = texts.config()?.learn;
-        let (named, wrong) = self.learn.read(&learn, self.base())?;
-        if !wrong.is_empty() {
-            return Err(Refusal(wrong.join("\n")));
-        }
+        let named = self.learn.read_all(&learn, self.base())?;
         let Made { sanitizer, profile, notes, refused } = self.make(&texts, format, named, Dates::Checked)?;
         self.learn.require(&learn, &refused).map_err(Refusal)?;
         notes.iter().for_each(|note| say(note));

@@ -55,10 +55,7 @@ impl Source {
         let mut state = self.state();
         let texts = self.options.read()?;
         let learn = texts.config()?.learn;
-        let (named, wrong) = self.options.learn.read(&learn, self.options.base())?;
-        if !wrong.is_empty() {
-            return Err(Refusal(wrong.join("\n")));
-        }
+        let named = self.options.learn.read_all(&learn, self.options.base())?;
         state.values.take(named, self.options.learn.keep(&learn), Instant::now());
         let Made { sanitizer, profile, notes, refused } =
             self.options.make(&texts, self.format, state.values.all(), Dates::Checked)?;

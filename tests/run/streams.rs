@@ -175,13 +175,18 @@ fn lines_stay_whole_where_both_are_one() {
     assert_eq!((a, b), (40_000, 40_000));
 }
 
+/// A file with a value to learn.
+fn secret_file(dir: &tempfile::TempDir) -> String {
+    let secret = dir.path().join("secret");
+    std::fs::write(&secret, "Dead-Beef-2626-Dead\n").expect("write");
+    secret.display().to_string()
+}
+
 /// The program is given a new secret while it runs, and writes it until it comes out scrubbed.
 #[test]
 fn secrets_are_learned_again_when_their_file_changes() {
     let dir = dir();
-    let secret = dir.path().join("secret");
-    std::fs::write(&secret, "Dead-Beef-2626-Dead\n").expect("write");
-    let file = secret.display().to_string();
+    let file = secret_file(&dir);
     let script = format!(
         "cat {file}; printf 'Beef-Dead-6262-Beef\\n' > {file}; while :; do cat {file}; sleep 0.05; done"
     );
@@ -229,9 +234,7 @@ fn one_file_that_cannot_be_read_holds_up_no_other() {
 #[test]
 fn a_new_value_that_is_not_learned_is_told() {
     let dir = dir();
-    let secret = dir.path().join("secret");
-    std::fs::write(&secret, "Dead-Beef-2626-Dead\n").expect("write");
-    let file = secret.display().to_string();
+    let file = secret_file(&dir);
     let script = format!("printf 'changeme\\n' > {file}; sleep 1.5");
     let ran = sh(&[ONE_RULE, &["--learn-file", &file]].concat(), &script);
     assert_eq!(ran.err.matches("is not learned").count(), 1, "{}", ran.err);

@@ -30,6 +30,15 @@ fn rest(from: usize) -> String {
     part(from, usize::MAX / 2) + &OTHERS.join("\n") + "\n"
 }
 
+/// A file with the beginning of a key, and a tail that has read it.
+fn begun() -> (Stage, Tailing) {
+    let stage = Stage::new("*.log");
+    stage.write("a.log", format!("before\n{}", part(0, 6)));
+    let tail = stage.start();
+    tail.sink.wait_for(7);
+    (stage, tail)
+}
+
 /// Ends a tail as a kill would: what it does while it ends is not in the checkpoint.
 fn kill(stage: &Stage, tail: Tailing) -> std::sync::Arc<super::stage::Sink> {
     thread::sleep(Duration::from_millis(1500));
@@ -54,10 +63,7 @@ fn check_rest(stage: &Stage, sink: std::sync::Arc<super::stage::Sink>, write: im
 
 #[test]
 fn the_beginning_was_emptied_before_a_kill() {
-    let stage = Stage::new("*.log");
-    stage.write("a.log", format!("before\n{}", part(0, 6)));
-    let tail = stage.start();
-    tail.sink.wait_for(7);
+    let (stage, tail) = begun();
     File::create(stage.path("a.log")).unwrap();
     tail.sink.wait_for_event("truncated");
     stage.write("a.log", part(6, 8));
@@ -69,10 +75,7 @@ fn the_beginning_was_emptied_before_a_kill() {
 #[test]
 fn the_beginning_was_deleted_before_a_kill() {
     for is_read in [false, true] {
-        let stage = Stage::new("*.log");
-        stage.write("a.log", format!("before\n{}", part(0, 6)));
-        let tail = stage.start();
-        tail.sink.wait_for(7);
+        let (stage, tail) = begun();
         fs::remove_file(stage.path("a.log")).unwrap();
         if is_read {
             stage.write("a.log", part(6, 8));
@@ -86,10 +89,7 @@ fn the_beginning_was_deleted_before_a_kill() {
 #[test]
 fn the_beginning_is_emptied_or_compressed_while_nobody_looks() {
     for is_renamed in [false, true] {
-        let stage = Stage::new("*.log");
-        stage.write("a.log", format!("before\n{}", part(0, 6)));
-        let tail = stage.start();
-        tail.sink.wait_for(7);
+        let (stage, tail) = begun();
         let sink = tail.stop();
         if is_renamed {
             stage.rename("a.log", "a.log.1");

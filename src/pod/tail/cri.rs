@@ -143,7 +143,6 @@ impl Cri {
     pub(super) fn end_records(&mut self, may_go_on: bool, batch: &mut Batch, house: &House) {
         for stream in [Stream::Out, Stream::Err] {
             if self.is_begun(stream) {
-                self.flush(batch, house);
                 if let Some(channel) = &mut self.channels[stream as usize]
                     && (may_go_on || channel.goes_on)
                 {
@@ -157,25 +156,19 @@ impl Cri {
 
     /// What came before is gone, and these streams, a bit each, had something open there.
     pub(super) fn begin_unknown(&mut self, streams: u8, origin: &Arc<Origin>, house: &House) {
-        for stream in [Stream::Out, Stream::Err, Stream::None] {
-            if streams & bit(stream) != 0 {
-                let channel = channel(&mut self.channels[stream as usize], &self.sanitizer);
-                channel.text.lines.begin_unknown(origin, house);
+        for (at, slot) in self.channels.iter_mut().enumerate() {
+            if streams & 1 << at != 0 {
+                channel(slot, &self.sanitizer).text.lines.begin_unknown(origin, house);
             }
         }
     }
 
     /// The streams that have something open, a bit each.
     pub(super) fn open(&self) -> u8 {
-        let is_open = |stream: &Stream| {
-            let channel = self.channels[*stream as usize].as_ref();
-            channel.is_some_and(|channel| channel.begun.is_some() || !channel.text.is_settled())
+        let is_open = |slot: &Option<Channel>| {
+            slot.as_ref().is_some_and(|channel| channel.begun.is_some() || !channel.text.is_settled())
         };
-        [Stream::Out, Stream::Err, Stream::None]
-            .iter()
-            .filter(|stream| is_open(stream))
-            .map(|&stream| bit(stream))
-            .sum()
+        self.channels.iter().enumerate().map(|(at, slot)| u8::from(is_open(slot)) << at).sum()
     }
 
     fn is_begun(&self, stream: Stream) -> bool {
@@ -191,17 +184,12 @@ impl Cri {
     }
 
     pub(super) fn is_settled(&self) -> bool {
-        let is_settled = |channel: &Channel| channel.begun.is_none() && channel.text.is_settled();
-        !self.is_within_line && self.channels.iter().flatten().all(is_settled)
+        !self.is_within_line && self.open() == 0
     }
 }
 
 fn channel<'c>(slot: &'c mut Option<Channel>, sanitizer: &Arc<Sanitizer>) -> &'c mut Channel {
     slot.get_or_insert_with(|| Channel { text: Text::by(sanitizer.clone()), begun: None, goes_on: false })
-}
-
-fn bit(stream: Stream) -> u8 {
-    1 << stream as u8
 }
 
 fn label(stream: Stream) -> (Cow<'static, str>, String) {

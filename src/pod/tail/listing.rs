@@ -62,7 +62,7 @@ impl Found {
 }
 
 /// A file with a name that no pattern names and that looks like that of a rotated file.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Rotated {
     pub(super) found: Found,
     /// Where it would have been before.

@@ -120,12 +120,12 @@ impl Rotation {
         let reach = self.reach.clone();
         let named: HashSet<&Path> = files.iter().map(|found| found.path.as_path()).collect();
         // A name that only rotation gives is enough: a file may have got it before it was ever seen under its own.
-        let is_ours = |rotated: &&Rotated| {
+        let is_ours = |rotated: &Rotated| {
             rotated.found.origin == Origin::Behind
                 || sources.of_name(&rotated.before).is_some()
                 || named.contains(&*rotated.before)
         };
-        let ours = rotated.iter().filter(is_ours).cloned();
+        let ours = rotated.into_iter().filter(is_ours);
         let rotated: HashMap<Inode, (Found, PathBuf)> =
             ours.map(|Rotated { found, before }| (found.inode, (found, before))).collect();
         let befores: HashMap<Inode, PathBuf> =
