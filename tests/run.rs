@@ -58,7 +58,9 @@ fn sh(options: &[&str], script: &str) -> Ran {
 struct Running {
     child: Child,
     out: Option<BufReader<ChildStdout>>,
-    err: Option<ChildStderr>,
+    err: Option<BufReader<ChildStderr>>,
+    /// What was read of stderr.
+    heard: String,
 }
 
 impl Running {
@@ -69,8 +71,8 @@ impl Running {
     fn of(mut command: Command) -> Self {
         let mut child = command.spawn().expect("start");
         let out = child.stdout.take().map(BufReader::new);
-        let err = child.stderr.take();
-        Self { child, out, err }
+        let err = child.stderr.take().map(BufReader::new);
+        Self { child, out, err, heard: String::new() }
     }
 
     fn pid(&self) -> u32 {
@@ -84,6 +86,16 @@ impl Running {
         line
     }
 
+    /// Waits until this is said on stderr.
+    fn hear(&mut self, what: &str) {
+        let mut from = self.heard.len();
+        while !self.heard[from..].contains(what) {
+            from = self.heard.len();
+            let read = self.err.as_mut().expect("stderr").read_line(&mut self.heard).expect("text");
+            assert!(read > 0, "it ended without saying {what}: {}", self.heard);
+        }
+    }
+
     /// Sends a signal by its number or name.
     fn kill(&self, signal: &str) {
         let killed = Command::new("sh").args(["-c", &format!("kill -{signal} {}", self.pid())]).status();
@@ -92,7 +104,7 @@ impl Running {
 
     /// What comes until the end.
     fn end(mut self) -> Ran {
-        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let (mut out, mut err) = (Vec::new(), std::mem::take(&mut self.heard).into_bytes());
         let stderr = self.err.take();
         thread::scope(|scope| {
             scope.spawn(|| stderr.map(|mut stderr| stderr.read_to_end(&mut err)));

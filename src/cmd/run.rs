@@ -1,7 +1,7 @@
 //! `run`: the parent of a program, whose stdout and stderr come out scrubbed.
 
 use std::ffi::OsString;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use rustix::process::{Resource, Rlimit, getrlimit};
 
 use super::auditing::AuditOptions;
 use super::setup::{SanitizerOptions, duration, formats};
-use super::source::Source;
+use super::source::{Loaded, Source};
 use super::{Exit, Refusal, panic_text, say, say_scrubbed_by, scrubbed};
 use crate::Sanitizer;
 use crate::audit::{Found, Listener, Trail};
@@ -80,7 +80,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
     let source = Arc::new(Source::new(args.sanitizer.clone(), args.format));
     // Before anything is read: what changes from now on is read again.
     let (changes, changed) = mpsc::channel();
-    let (sanitizer, _) = source.load()?;
+    let Loaded { sanitizer, notes } = source.load()?;
     say_scrubbed_by(sanitizer.clone());
     let rules = Arc::new(Rules::new(sanitizer.clone()));
     let told: Arc<OnceLock<Voice>> = Arc::default();
@@ -90,7 +90,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
     let program = program(&args, core)?;
     let parent = Parent::new(program, signals, &rules, &watch).map_err(|failed| refused(&args, &failed))?;
     let voice = parent.voice();
-    follow(Relearn { source, rules, voice: voice.clone(), changes }, changed)?;
+    follow(Relearn { source, rules, voice: voice.clone(), changes }, notes, changed)?;
     say_panics_by(voice.clone());
     // It is set once.
     let _ = told.set(voice.clone());
@@ -161,19 +161,18 @@ struct Relearn {
 }
 
 /// Starts a thread for that, if values are learned from files. It ends with the process.
-fn follow(relearn: Relearn, changed: Receiver<()>) -> Result<(), Refusal> {
+fn follow(relearn: Relearn, told: Vec<String>, changed: Receiver<()>) -> Result<(), Refusal> {
     if relearn.source.learned_files().is_empty() {
         return Ok(());
     }
-    let thread = thread::Builder::new().name("learn".to_owned()).spawn(move || relearn.run(&changed));
+    let thread = thread::Builder::new().name("learn".to_owned()).spawn(move || relearn.run(told, &changed));
     thread.map(drop).map_err(|error| Refusal(format!("cannot watch files to learn from: {error}")))
 }
 
 impl Relearn {
     /// Files and folders come and go: what is watched is looked up each time, before anything is read, so that no change
-    /// falls between the two. So all is read once more at the start.
-    fn run(&self, changed: &Receiver<()>) {
-        let mut told = None;
+    /// falls between the two. So all is read once more at the start; what was told then is not told again.
+    fn run(&self, mut told: Vec<String>, changed: &Receiver<()>) {
         loop {
             let changes = self.changes.clone();
             // Nobody may be left to be told.
@@ -184,36 +183,37 @@ impl Relearn {
                 self.voice.say(&scrubbed(&format!("files to learn from cannot be watched: {why}")));
             }
             let notes = self.read();
-            // Those of the start were told then.
-            if told.replace(notes.clone()).is_some_and(|told| told != notes) {
-                notes.iter().for_each(|note| self.voice.say(&scrubbed(note)));
-            }
             let due = self.source.due().unwrap_or(Duration::from_secs(u64::from(u32::MAX)));
-            match changed.recv_timeout(due) {
-                Ok(()) => {
-                    // A program may write a new value at once; what is half written now is read again.
-                    self.read();
-                    thread::sleep(BURST);
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+            // What is half written now is read again, and told then. There is always somebody who may send.
+            let mut change = changed.recv_timeout(BURST).ok();
+            if change.is_none() {
+                notes
+                    .iter()
+                    .filter(|note| !told.contains(note))
+                    .for_each(|note| self.voice.say(&scrubbed(note)));
+                told = notes;
+                change = changed.recv_timeout(due).ok();
+            }
+            if change.is_some() {
+                // A program may write a new value at once.
+                self.read();
+                thread::sleep(BURST);
             }
             changed.try_iter().for_each(drop);
         }
     }
 
-    /// Reads the values; what is to be noted of them.
+    /// Reads the values; what is to be told of them.
     fn read(&self) -> Vec<String> {
         let Reloaded { sanitizer, wrong, notes, is_behind: _ } = self.source.relearn();
         if let Some(sanitizer) = sanitizer {
             say_scrubbed_by(sanitizer.clone());
             self.rules.replace(sanitizer);
         }
-        for why in wrong {
-            let message = format!("not all values can be learned again; those before are still found: {why}");
-            self.voice.say(&scrubbed(&message));
-        }
-        notes
+        let wrong = wrong
+            .iter()
+            .map(|why| format!("not all values can be learned again; those before are still found: {why}"));
+        wrong.chain(notes).collect()
     }
 }
 

@@ -206,7 +206,7 @@ struct Files {
 
 impl Rules for Files {
     fn load(&self) -> Result<Arc<Sanitizer>, String> {
-        let (sanitizer, _) = self.source.load().map_err(|Refusal(why)| why)?;
+        let sanitizer = self.source.load().map_err(|Refusal(why)| why)?.sanitizer;
         self.scrubbed.by(sanitizer.clone());
         Ok(sanitizer)
     }

@@ -17,7 +17,6 @@ use crate::Sanitizer;
 use crate::config::{Config, Learn};
 use crate::learned::Named;
 use crate::relay::Reloaded;
-use crate::rules::Profile;
 use crate::scan::Format;
 
 /// Rules and learned values that are read more than once.
@@ -40,6 +39,13 @@ struct State {
     values: Values,
 }
 
+/// What was read for the first time.
+pub(super) struct Loaded {
+    pub(super) sanitizer: Arc<Sanitizer>,
+    /// What was said of it.
+    pub(super) notes: Vec<String>,
+}
+
 impl Source {
     /// Reads nothing yet.
     pub(super) fn new(options: SanitizerOptions, format: Option<Format>) -> Self {
@@ -51,18 +57,18 @@ impl Source {
     }
 
     /// Reads everything for the first time.
-    pub(super) fn load(&self) -> Result<(Arc<Sanitizer>, Profile), Refusal> {
+    pub(super) fn load(&self) -> Result<Loaded, Refusal> {
         let mut state = self.state();
         let texts = self.options.read()?;
         let learn = texts.config()?.learn;
         let named = self.options.learn.read_all(&learn, self.options.base())?;
         state.values.take(named, self.options.learn.keep(&learn), Instant::now());
-        let Made { sanitizer, profile, notes, refused } =
+        let Made { sanitizer, profile: _, notes, refused } =
             self.options.make(&texts, self.format, state.values.all(), Dates::Checked)?;
         self.options.learn.require(&learn, &refused).map_err(Refusal)?;
         notes.iter().for_each(|note| say(note));
         state.texts = Some(texts);
-        Ok((Arc::new(sanitizer), profile))
+        Ok(Loaded { sanitizer: Arc::new(sanitizer), notes })
     }
 
     /// Reads everything again.
