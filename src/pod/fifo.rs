@@ -59,13 +59,22 @@ const AROUND: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Fifo {
     settings: FifoSettings,
-    reader: fs::File,
+    ends: Ends,
     is_ours: bool,
+}
+
+/// The ends of a FIFO that we hold, both for reading.
+#[derive(Debug)]
+struct Ends {
+    /// What is read.
+    reader: fs::File,
+    /// What has the lock of the one reader, for as long as the FIFO is ours: a reader is opened anew for its next writer.
+    _lock: fs::File,
 }
 
 /// One that is read: the one at the path, or one that was there before and still has writers.
 struct Open {
-    reader: fs::File,
+    ends: Ends,
     lines: Lines,
     batch: Batch,
     /// A line has begun and not ended.
@@ -88,18 +97,18 @@ impl Fifo {
     /// # Errors
     /// It is something else than a FIFO, or cannot be made or opened.
     pub fn open(settings: FifoSettings) -> Result<Self, String> {
-        let (reader, is_ours) = open(&settings).map_err(|error| settings.said(&error))?;
-        Ok(Self { settings, reader, is_ours })
+        let (ends, is_ours) = open(&settings).map_err(|error| settings.said(&error))?;
+        Ok(Self { settings, ends, is_ours })
     }
 
     /// Reads it until it is told to end, and then until its writers are gone.
     /// # Errors
     /// The time to drain is over, it cannot be read, or something else stands in its place.
     pub fn run(self, house: &House) -> Result<(), Unfinished> {
-        let Self { settings, reader, is_ours } = self;
+        let Self { settings, ends, is_ours } = self;
         let failed = |error: io::Error| Unfinished::Failed(settings.said(&error));
         let mut chunk = vec![0; CHUNK];
-        let mut all = vec![Open::new(reader, &settings, house)];
+        let mut all = vec![Open::new(ends, &settings, house)];
         if !is_ours {
             all[0].begin(&mut chunk, &settings, house)?;
         }
@@ -163,10 +172,10 @@ impl FifoSettings {
 }
 
 impl Open {
-    fn new(reader: fs::File, settings: &FifoSettings, house: &House) -> Self {
+    fn new(ends: Ends, settings: &FifoSettings, house: &House) -> Self {
         let lines = Lines::new(house);
         let batch = settings.batch(&lines, house);
-        Self { reader, lines, batch, is_in_line: false, is_unknown: false, has_writer: true }
+        Self { ends, lines, batch, is_in_line: false, is_unknown: false, has_writer: true }
     }
 
     /// Reads for the first time of one that was there before us. If it has a writer, it is not known where that is.
@@ -208,7 +217,7 @@ impl Open {
     }
 
     fn came(&mut self, chunk: &mut [u8]) -> io::Result<Came> {
-        match self.reader.read(chunk) {
+        match self.ends.reader.read(chunk) {
             Ok(0) => Ok(Came::End),
             Ok(len) => Ok(Came::Bytes(len)),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
@@ -241,13 +250,8 @@ impl Open {
     /// Opens the same FIFO once more in place of the reader: the system says of a reader that a writer has gone until it is
     /// closed, and of a new one only when another has come and gone. What is in the pipe stays: one of both is always open.
     fn renew(&mut self) {
-        let same = format!("/proc/self/fd/{}", self.reader.as_raw_fd());
-        match nonblocking(Path::new(&same)) {
-            Ok(reader) => {
-                self.reader = reader;
-                // The lock was that of the one before. Nobody has taken it meanwhile who looked whether he may.
-                let _ = flock(&self.reader, FlockOperation::NonBlockingLockExclusive);
-            }
+        match again(&self.ends.reader) {
+            Ok(reader) => self.ends.reader = reader,
             // It is asked again, not too often.
             Err(_) => std::thread::sleep(Duration::from_millis(20)),
         }
@@ -256,7 +260,7 @@ impl Open {
 
 /// Waits until there is something to read, but not for long. Of which the last writer has gone.
 fn hung(all: &[Open]) -> io::Result<Vec<bool>> {
-    let mut polled: Vec<_> = all.iter().map(|open| PollFd::new(&open.reader, PollFlags::IN)).collect();
+    let mut polled: Vec<_> = all.iter().map(|open| PollFd::new(&open.ends.reader, PollFlags::IN)).collect();
     match poll(&mut polled, Some(&LOOK)) {
         Ok(_) | Err(Errno::INTR) => {
             Ok(polled.iter().map(|polled| polled.revents().contains(PollFlags::HUP)).collect())
@@ -275,7 +279,7 @@ fn look_around(
     house: &House,
 ) -> io::Result<bool> {
     let id = |file: fs::Metadata| (file.dev(), file.ino());
-    let here = all.last().and_then(|open| open.reader.metadata().ok()).map(id);
+    let here = all.last().and_then(|open| open.ends.reader.metadata().ok()).map(id);
     let there = fs::metadata(&settings.path);
     if let Ok(there) = &there {
         is_fifo(there).inspect_err(|_| house.event("fifo_lost"))?;
@@ -285,7 +289,7 @@ fn look_around(
     }
     let fifo = settings.path.display();
     match open(settings) {
-        Ok((reader, is_ours)) => {
+        Ok((ends, is_ours)) => {
             *has_said = false;
             house.event("fifo_lost");
             tracing::error!(
@@ -293,7 +297,7 @@ fn look_around(
                 "somebody has removed or replaced the FIFO; it is there anew, and the old one is read until its writers \
                  are gone"
             );
-            all.push(Open::new(reader, settings, house));
+            all.push(Open::new(ends, settings, house));
             return Ok(!is_ours);
         }
         Err(error) if fs::metadata(&settings.path).is_ok_and(|there| is_fifo(&there).is_err()) => {
@@ -310,8 +314,8 @@ fn look_around(
     Ok(false)
 }
 
-/// A FIFO's end for reading: there at once, whether it has writers or not. Whether it was made.
-fn open(settings: &FifoSettings) -> io::Result<(fs::File, bool)> {
+/// A FIFO's ends for reading: there at once, whether it has writers or not. Whether it was made.
+fn open(settings: &FifoSettings) -> io::Result<(Ends, bool)> {
     let FifoSettings { path, mode } = settings;
     let is_ours = match mkfifoat(CWD, path, Mode::from_raw_mode(*mode)) {
         Ok(()) => true,
@@ -319,11 +323,12 @@ fn open(settings: &FifoSettings) -> io::Result<(fs::File, bool)> {
         Err(error) => return Err(error.into()),
     };
     is_fifo(&fs::metadata(path)?)?;
-    let reader = nonblocking(path)?;
+    // What we have made is no link; what was there may be one to where it is.
+    let lock = nonblocking(path, if is_ours { OFlags::NOFOLLOW } else { OFlags::empty() })?;
     // What was opened, not what stood there before.
-    is_fifo(&reader.metadata()?)?;
+    is_fifo(&lock.metadata()?)?;
     // Two readers would tear lines apart.
-    flock(&reader, FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
+    flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
         Errno::WOULDBLOCK => {
             io::Error::other("another input or process reads it; give each a FIFO of its own")
         }
@@ -331,15 +336,20 @@ fn open(settings: &FifoSettings) -> io::Result<(fs::File, bool)> {
     })?;
     if is_ours {
         // The mask of this process says nothing of who writes logs.
-        fchmod(&reader, Mode::from_raw_mode(*mode))?;
+        fchmod(&lock, Mode::from_raw_mode(*mode))?;
     }
     // As much as it holds already, then.
-    let _ = rustix::pipe::fcntl_setpipe_size(reader.as_fd(), ROOM);
-    Ok((reader, is_ours))
+    let _ = rustix::pipe::fcntl_setpipe_size(lock.as_fd(), ROOM);
+    Ok((Ends { reader: again(&lock)?, _lock: lock }, is_ours))
 }
 
-fn nonblocking(path: &Path) -> io::Result<fs::File> {
-    fs::OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)
+fn nonblocking(path: &Path, flags: OFlags) -> io::Result<fs::File> {
+    fs::OpenOptions::new().read(true).custom_flags((OFlags::NONBLOCK | flags).bits() as i32).open(path)
+}
+
+/// One more end of the same FIFO.
+fn again(end: &fs::File) -> io::Result<fs::File> {
+    nonblocking(Path::new(&format!("/proc/self/fd/{}", end.as_raw_fd())), OFlags::empty())
 }
 
 fn is_fifo(file: &fs::Metadata) -> io::Result<()> {
