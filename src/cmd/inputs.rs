@@ -152,6 +152,7 @@ impl InputOptions {
         settings.exclude.extend(texts(&told.exclude));
         settings.follow_links = told.follow_links.iter().map(PathBuf::from).collect();
         settings.from_start = told.from_start.unwrap_or(settings.from_start);
+        settings.remove_rotated = told.remove_rotated.unwrap_or(settings.remove_rotated);
         Ok(Input::Tail(settings))
     }
 

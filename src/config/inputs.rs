@@ -14,7 +14,10 @@ use crate::rules::{Fault, Faults, unknown};
 /// The kinds of inputs.
 pub const INPUT_KEYS: [&str; 5] = ["tail", "cri", "fifo", "syslog", "otlp"];
 /// The keys of `tail` and `cri`.
-pub const TAIL_KEYS: [&str; 5] = ["paths", "exclude", "follow_links", "from_start", "checkpoint"];
+pub const TAIL_KEYS: [&str; 6] =
+    ["paths", "exclude", "follow_links", "from_start", "checkpoint", "remove_rotated"];
+/// The item that `cri` is named by.
+const CRI: &str = "inputs.cri";
 /// The keys of `fifo`.
 pub const FIFO_KEYS: [&str; 2] = ["path", "mode"];
 /// The keys of `syslog`.
@@ -63,6 +66,8 @@ pub struct Tail {
     pub from_start: Option<bool>,
     /// The file that says how far each has been delivered.
     pub checkpoint: Option<String>,
+    /// Whether files that rotation has put aside are removed once they have been delivered.
+    pub remove_rotated: Option<bool>,
 }
 
 /// What is written somewhere, and where, for who finds a fault in it later.
@@ -166,7 +171,7 @@ impl Reader {
         };
         match kind {
             "tail" => self.tail(value, "inputs.tail").map(Input::Tail),
-            "cri" => self.tail(value, "inputs.cri").map(Input::Cri),
+            "cri" => self.tail(value, CRI).map(Input::Cri),
             "fifo" => self.fifo(value),
             "syslog" => {
                 let mut address = None;
@@ -199,6 +204,7 @@ impl Reader {
             follow_links: Vec::new(),
             from_start: None,
             checkpoint: None,
+            remove_rotated: None,
         };
         let mut has_paths = false;
         for (key, value) in self.section(node, item, &TAIL_KEYS) {
@@ -218,6 +224,16 @@ impl Reader {
                     tail.follow_links = self.list(value, &format!("{item}.follow_links"), Self::path);
                 }
                 "from_start" => tail.from_start = self.boolean(value, &format!("{item}.from_start")),
+                "remove_rotated" if item == CRI => {
+                    self.fault(
+                        value,
+                        item,
+                        "files of container runtimes are theirs to remove; leave `remove_rotated` out",
+                    );
+                }
+                "remove_rotated" => {
+                    tail.remove_rotated = self.boolean(value, &format!("{item}.remove_rotated"));
+                }
                 _ => tail.checkpoint = self.path(value, &format!("{item}.checkpoint")),
             }
         }

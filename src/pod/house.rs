@@ -25,6 +25,17 @@ pub trait Output: Send + Sync {
     fn deliver(&self, batch: &Batch, stopping: &Stopping) -> Result<(), Stopped>;
 }
 
+/// How an input of files stands.
+#[derive(Debug, Default)]
+pub struct Gauges {
+    /// How many bytes it knows of and has not delivered yet.
+    pub lag: AtomicU64,
+    /// How many files it cannot read.
+    pub unreadable: AtomicU64,
+    /// How full the fullest volume is that its files are on, in millionths.
+    pub fullest: AtomicU64,
+}
+
 /// What is counted of inputs and outputs. Labels are few, and never text of a record.
 pub trait Counts: Send + Sync {
     /// A batch is given to the output. Until [`Self::delivered`] or [`Self::left`] it waits.
@@ -40,8 +51,8 @@ pub trait Counts: Send + Sync {
         let _ = batch;
     }
 
-    /// Where an input of this kind says how many bytes it knows of and has not delivered yet. Each has its own.
-    fn lag(&self, input: &'static str) -> Arc<AtomicU64> {
+    /// Where an input of this kind says how it stands. Each has its own.
+    fn gauges(&self, input: &'static str) -> Arc<Gauges> {
         let _ = input;
         Arc::default()
     }
@@ -219,9 +230,9 @@ impl House {
         self.has_left.load(Ordering::Relaxed)
     }
 
-    /// Where an input of a kind says how many bytes it knows of and has not delivered.
-    pub fn lag(&self, input: &'static str) -> Arc<AtomicU64> {
-        self.counts.lag(input)
+    /// Where an input of a kind says how it stands.
+    pub fn gauges(&self, input: &'static str) -> Arc<Gauges> {
+        self.counts.gauges(input)
     }
 
     /// Counts an event so many times.

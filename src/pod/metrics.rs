@@ -16,7 +16,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::batch::Batch;
-use super::house::Counts;
+use super::house::{Counts, Gauges};
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ByInput {
@@ -41,12 +41,12 @@ pub struct Metrics {
     bytes: Family<ByInput, Counter>,
     findings: Family<ByRule, Counter>,
     events: Family<ByWhat, Counter>,
-    lags: Arc<Lags>,
+    standing: Arc<Standing>,
     waiting: Arc<Waiting>,
 }
 
 /// What happens to inputs and outputs that alerts may ask for: it is there from the start, as 0.
-const EVENTS: [&str; 24] = [
+const EVENTS: [&str; 25] = [
     "panicked",
     "input_failed",
     "unreadable",
@@ -71,6 +71,7 @@ const EVENTS: [&str; 24] = [
     "record_cut",
     "truncated",
     "rotated",
+    "removal_failed",
 ];
 
 impl Metrics {
@@ -92,7 +93,7 @@ impl Metrics {
         );
         registry.register("input_findings", "Findings in records, by rule", self.findings.clone());
         registry.register("input_events", "What has happened to inputs and outputs", self.events.clone());
-        registry.register_collector(Box::new(self.lags.clone()));
+        registry.register_collector(Box::new(self.standing.clone()));
         registry.register_collector(Box::new(self.waiting.clone()));
     }
 
@@ -133,9 +134,9 @@ impl Counts for Metrics {
         self.waiting.lock().remove(&place(batch));
     }
 
-    fn lag(&self, input: &'static str) -> Arc<AtomicU64> {
+    fn gauges(&self, input: &'static str) -> Arc<Gauges> {
         let own = Arc::default();
-        self.lags.0.lock().unwrap_or_else(PoisonError::into_inner).push((input, Arc::clone(&own)));
+        self.standing.0.lock().unwrap_or_else(PoisonError::into_inner).push((input, Arc::clone(&own)));
         own
     }
 
@@ -186,28 +187,50 @@ impl Collector for Waiting {
     }
 }
 
-/// How many bytes each input knows of and has not delivered.
+/// How each input of files stands.
 #[derive(Debug, Default)]
-struct Lags(Mutex<Vec<(&'static str, Arc<AtomicU64>)>>);
+struct Standing(Mutex<Vec<(&'static str, Arc<Gauges>)>>);
 
-impl Collector for Lags {
-    /// Asked when counts are read: how much it is of all inputs of a kind.
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let mut sums: BTreeMap<&'static str, u64> = BTreeMap::new();
-        for (input, bytes) in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            *sums.entry(input).or_default() += bytes.load(Ordering::Relaxed);
+impl Standing {
+    /// Of all inputs of a kind: what one is asked for, put together.
+    fn by_input(
+        &self,
+        one: fn(&Gauges) -> &AtomicU64,
+        both: fn(u64, u64) -> u64,
+    ) -> BTreeMap<&'static str, u64> {
+        let mut all = BTreeMap::new();
+        for (input, gauges) in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let value = all.entry(*input).or_default();
+            *value = both(*value, one(gauges).load(Ordering::Relaxed));
         }
-        let mut metric = encoder.encode_descriptor(
+        all
+    }
+}
+
+impl Collector for Standing {
+    /// Asked when counts are read.
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let mut gauge = |name, help, unit: Option<&Unit>, values: BTreeMap<&'static str, f64>| {
+            let mut metric = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+            values.into_iter().try_for_each(|(input, value)| {
+                ConstGauge::new(value).encode(metric.encode_family(&[("input", input)])?)
+            })
+        };
+        let real = |values: BTreeMap<&'static str, u64>, of: f64| {
+            values.into_iter().map(|(input, value)| (input, value as f64 / of)).collect()
+        };
+        let lag = self.by_input(|gauges| &gauges.lag, u64::saturating_add);
+        gauge(
             "input_lag",
             "Bytes that an input knows of and has not delivered",
             Some(&Unit::Bytes),
-            MetricType::Gauge,
+            real(lag, 1.0),
         )?;
-        for (input, bytes) in sums {
-            ConstGauge::new(i64::try_from(bytes).unwrap_or(i64::MAX))
-                .encode(metric.encode_family(&[("input", input)])?)?;
-        }
-        Ok(())
+        let unreadable = self.by_input(|gauges| &gauges.unreadable, u64::saturating_add);
+        gauge("input_unreadable_files", "Files that an input cannot read", None, real(unreadable, 1.0))?;
+        let fullest = self.by_input(|gauges| &gauges.fullest, u64::max);
+        let help = "How full the fullest volume is that an input's files are on, 0 to 1";
+        gauge("input_volume_used", help, Some(&Unit::Other("ratio".to_owned())), real(fullest, 1e6))
     }
 }
 
@@ -230,9 +253,11 @@ mod tests {
         let mut batch = Batch::new(origin, sanitizer.clone());
         Scrubber::new(&*sanitizer).push(b"password=deadBeefdead1\nclean\n", &mut batch);
         batch.write(b"");
-        let lags = [metrics.lag("file"), metrics.clone().lag("file"), metrics.lag("cri")];
-        for (lag, bytes) in lags.iter().zip([3, 4, 5]) {
-            lag.store(bytes, Ordering::Relaxed);
+        let standing = [metrics.gauges("file"), metrics.clone().gauges("file"), metrics.gauges("cri")];
+        for (gauges, bytes) in standing.iter().zip([3, 4, 5]) {
+            gauges.lag.store(bytes, Ordering::Relaxed);
+            gauges.unreadable.store(bytes, Ordering::Relaxed);
+            gauges.fullest.store(bytes * 100_000, Ordering::Relaxed);
         }
         metrics.given(&batch);
         let text = || {
@@ -246,8 +271,10 @@ mod tests {
         assert!(!text.contains("kasm_scrub_input_oldest_seconds{"), "{text}");
         for line in [
             "kasm_scrub_input_records_total{input=\"fifo\"} 2",
-            "kasm_scrub_input_lag_bytes{input=\"file\"} 7",
-            "kasm_scrub_input_lag_bytes{input=\"cri\"} 5",
+            "kasm_scrub_input_lag_bytes{input=\"file\"} 7.0",
+            "kasm_scrub_input_lag_bytes{input=\"cri\"} 5.0",
+            "kasm_scrub_input_unreadable_files{input=\"file\"} 7.0",
+            "kasm_scrub_input_volume_used_ratio{input=\"file\"} 0.4",
             "kasm_scrub_input_findings_total{rule=\"password\",input=\"fifo\"} 1",
             "kasm_scrub_input_events_total{what=\"output_refused\"} 0",
         ] {

@@ -27,7 +27,7 @@ mod whole;
 
 pub use batch::{Batch, Details, Origin, Record};
 pub use guard::{Draft, Guard};
-pub use house::{Counts, House, Output, Stopped, Stopping};
+pub use house::{Counts, Gauges, House, Output, Stopped, Stopping};
 pub use inputs::{Input, Inputs, Settings, Unfinished};
 pub use lines::Lines;
 pub use metrics::Metrics;

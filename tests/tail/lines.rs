@@ -1,17 +1,18 @@
 //! Lines of files that stay where they are.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kasm_scrub::Sanitizer;
 use kasm_scrub::rules::Ruleset;
 use kasm_scrub::sanitize::Parts;
 
-use super::stage::{Stage, append, check_numbered, numbered};
+use super::stage::{PATIENCE, Stage, Tailing, append, check_numbered, numbered, until};
 
 #[test]
 fn lines_are_delivered_scrubbed_and_labelled() {
@@ -276,21 +277,63 @@ fn rules_are_replaced_between_lines() {
     assert_eq!(tail.stop().texts(), ["password=[REDACTED:password]", "password=DeadBeef42!"]);
 }
 
-#[test]
-fn a_file_that_cannot_be_read_is_tried_again() {
-    use std::os::unix::fs::PermissionsExt;
+/// A folder with a file that whoever `start` runs as may not read.
+#[cfg(target_os = "linux")]
+fn closed() -> Stage {
     let stage = Stage::new("*.log");
     stage.write("a.log", "line 0\n");
-    let set = |mode| fs::set_permissions(stage.path("a.log"), fs::Permissions::from_mode(mode)).unwrap();
-    set(0);
-    let is_root = File::open(stage.path("a.log")).is_ok();
-    let tail = stage.start();
-    if !is_root {
-        tail.sink.wait_for_event("unreadable");
-        set(0o600);
-    }
+    stage.open_to_all();
+    set_mode(&stage.path("a.log"), 0);
+    stage
+}
+
+#[cfg(target_os = "linux")]
+fn set_mode(path: &std::path::Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Starts it as somebody who may not read everything, whoever runs the test.
+#[cfg(target_os = "linux")]
+fn start_as_nobody(stage: &Stage) -> Tailing {
+    let start = || {
+        if rustix::process::geteuid().is_root() {
+            // Of this thread and those that it starts.
+            rustix::thread::set_thread_uid(rustix::thread::Uid::from_raw(65534)).unwrap();
+        }
+        stage.start()
+    };
+    thread::scope(|scope| scope.spawn(start).join().unwrap())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_cannot_be_read_is_tried_again() {
+    let stage = closed();
+    let tail = start_as_nobody(&stage);
+    tail.sink.wait_for_event("unreadable");
+    set_mode(&stage.path("a.log"), 0o644);
     tail.sink.wait_for(1);
+    let house = tail.house.clone();
     let sink = tail.stop();
     check_numbered(&sink, 1);
-    assert_eq!(sink.events().len(), usize::from(!is_root));
+    assert_eq!(sink.events(), ["unreadable"]);
+    assert_eq!(sink.gauges.unreadable.load(Ordering::Relaxed), 0);
+    assert!(!house.has_left());
+}
+
+/// It is not waited for until the time to drain is over, and what is in it was not delivered.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_may_not_be_read_is_left() {
+    let stage = closed();
+    let tail = start_as_nobody(&stage);
+    tail.sink.wait_for_event("unreadable");
+    let sink = tail.sink.clone();
+    until("it is counted", || sink.gauges.unreadable.load(Ordering::Relaxed) == 1);
+    let house = tail.house.clone();
+    let asked = Instant::now();
+    let sink = tail.stop();
+    assert!(asked.elapsed() < PATIENCE / 2);
+    assert!(house.has_left() && sink.texts().is_empty());
 }

@@ -5,7 +5,7 @@ use std::io::{Seek, Write};
 use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::stage::{Stage, append, check_numbered, numbered};
+use super::stage::{Stage, append, check_numbered, numbered, until};
 
 /// Shifts `app.log` to `app.log.1` and so on, and deletes what is beyond so many.
 fn shift(stage: &Stage, most: usize) {
@@ -43,6 +43,66 @@ fn renamed_files_are_read_to_their_ends() {
 #[test]
 fn renamed_files_that_a_pattern_still_names_are_read_once() {
     check_renamed("app.log*", Duration::from_millis(30));
+}
+
+/// What the folder of logs holds.
+fn names(stage: &Stage) -> Vec<String> {
+    let entries = fs::read_dir(stage.path("app.log").parent().unwrap()).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn rotated_files_are_removed_when_they_have_been_delivered() {
+    for pattern in ["app.log", "app.log*"] {
+        let mut stage = Stage::new(pattern);
+        stage.settings.remove_rotated = true;
+        stage.write("app.log", "");
+        stage.write("app.log.7", "rotated before we came\n");
+        let is_named = pattern.ends_with('*');
+        let tail = stage.start();
+        let mut last = None;
+        for turn in 0..20 {
+            stage.write("app.log", numbered(turn * 100, turn * 100 + 100));
+            last = Some(stage.file("app.log"));
+            thread::sleep(Duration::from_millis(100));
+            shift(&stage, 30);
+        }
+        // What was there before us is not ours, unless a pattern names it.
+        let want: &[&str] = if is_named { &[] } else { &["app.log.27"] };
+        until("they are removed", || names(&stage) == want);
+        // Who still has one open may write on for a while.
+        last.unwrap().write_all(b"line 2000\n").unwrap();
+        tail.sink.wait_for(2001 + usize::from(is_named));
+        let sink = tail.stop();
+        let texts: Vec<String> =
+            sink.texts().into_iter().filter(|text| text != "rotated before we came").collect();
+        assert_eq!(texts, numbered(0, 2001).lines().collect::<Vec<_>>());
+        let bad = |event: &&str| ["lost", "truncated", "removal_failed"].contains(event);
+        assert!(!sink.events().iter().any(|event| bad(&event)), "{:?}", sink.events());
+    }
+}
+
+#[test]
+fn rotated_files_are_not_removed_before_they_are_delivered_and_that_is_kept() {
+    let mut stage = Stage::new("app.log");
+    stage.settings.remove_rotated = true;
+    stage.write("app.log", numbered(0, 10));
+    let tail = stage.start();
+    tail.sink.wait_for(10);
+    tail.sink.shut(true);
+    stage.write("app.log", numbered(10, 20));
+    shift(&stage, 3);
+    stage.write("app.log", numbered(20, 30));
+    thread::sleep(2 * stage.settings.lingers);
+    assert_eq!(names(&stage), ["app.log", "app.log.1"]);
+    tail.cut_off();
+    let tail = stage.start();
+    tail.sink.wait_for(20);
+    until("it is removed", || names(&stage) == ["app.log"]);
+    assert_eq!(tail.stop().texts(), numbered(10, 30).lines().collect::<Vec<_>>());
 }
 
 #[test]

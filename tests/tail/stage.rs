@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use kasm_scrub::Sanitizer;
 use kasm_scrub::pod::tail::{CannotStart, Format, Tail, TailSettings};
-use kasm_scrub::pod::{Batch, Counts, Details, House, Origin, Output, Stopped, Stopping};
+use kasm_scrub::pod::{Batch, Counts, Details, Gauges, House, Origin, Output, Stopped, Stopping};
 use tempfile::TempDir;
 
 /// How long something may take that comes for sure.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A record as it was delivered.
 #[derive(Clone, Debug)]
@@ -29,6 +29,7 @@ pub(super) struct Kept {
 pub(super) struct Sink {
     records: Mutex<Vec<Kept>>,
     events: Mutex<Vec<&'static str>>,
+    pub(super) gauges: Arc<Gauges>,
     has_come: Condvar,
     /// Whether the output takes nothing.
     is_shut: AtomicBool,
@@ -57,6 +58,10 @@ impl Output for Shared {
 
 impl Counts for Shared {
     fn delivered(&self, _: &Batch) {}
+
+    fn gauges(&self, _: &'static str) -> Arc<Gauges> {
+        self.0.gauges.clone()
+    }
 
     fn event(&self, what: &'static str) {
         self.0.events.lock().unwrap().push(what);
@@ -153,6 +158,12 @@ impl Stage {
         self.file(name).write_all(text.as_ref()).unwrap();
     }
 
+    /// Whoever reads it may keep a checkpoint there.
+    pub(super) fn open_to_all(&self) {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(self.folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    }
+
     pub(super) fn rename(&self, from: &str, to: &str) {
         fs::rename(self.path(from), self.path(to)).unwrap();
     }
@@ -215,6 +226,15 @@ impl Tailing {
     /// Why it did not start.
     pub(super) fn refusal(self) -> CannotStart {
         self.thread.join().unwrap().unwrap_err()
+    }
+}
+
+/// Waits until something is so.
+pub(super) fn until(what: &str, is_so: impl Fn() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < end, "did not happen: {what}");
+        thread::sleep(Duration::from_millis(10));
     }
 }
 

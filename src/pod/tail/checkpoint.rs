@@ -32,6 +32,8 @@ pub(super) struct Checkpoint {
     /// `None`: there is no room for it.
     _lock: Option<File>,
     last: Option<Instant>,
+    /// From when what it holds is.
+    saved: Option<Instant>,
     wait: Duration,
     has_failed: bool,
 }
@@ -134,7 +136,14 @@ impl Checkpoint {
             }
             Err(error) => return Err(cannot(error)),
         };
-        Ok(Self { path: path.to_owned(), _lock: lock, last: None, wait: AT_FIRST, has_failed: false })
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+            last: None,
+            saved: None,
+            wait: AT_FIRST,
+            has_failed: false,
+        })
     }
 
     /// Reads the file. `None`: there is none, or none of ours; then all files are read from their beginning.
@@ -166,6 +175,11 @@ impl Checkpoint {
         self.last.is_none_or(|last| last.elapsed() >= self.wait)
     }
 
+    /// From when what it holds is, if it has been written.
+    pub(super) fn saved(&self) -> Option<Instant> {
+        self.saved
+    }
+
     /// Writes how far all files have been delivered. Whether it is written; if not, that is said and counted.
     pub(super) fn write(&mut self, sources: &Sources, house: &House) -> bool {
         let start = Instant::now();
@@ -182,6 +196,9 @@ impl Checkpoint {
                     tracing::error!(%path, %error, "the checkpoint cannot be written; tried again every second");
                 }
             }
+        }
+        if written.is_ok() {
+            self.saved = Some(start);
         }
         self.has_failed = written.is_err();
         written.is_ok()

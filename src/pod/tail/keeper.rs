@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use super::identity::Inode;
 use super::listing::{Found, Lister};
 use super::order;
+use crate::pod::house::Gauges;
 
 /// How often it is looked whether the output takes something.
 const LOOK: Duration = Duration::from_millis(100);
@@ -56,10 +57,10 @@ struct State {
 
 impl Keeper {
     /// Holds at most so many files that this finds.
-    pub(super) fn start(lister: Lister, most: usize, lag: Arc<AtomicU64>) -> Self {
+    pub(super) fn start(lister: Lister, most: usize, gauges: Arc<Gauges>) -> Self {
         let shared = Arc::new(Shared::default());
         let own = shared.clone();
-        let run = move || own.run(lister, most, &lag);
+        let run = move || own.run(lister, most, &gauges.lag);
         // Without a thread it is as it is while the output takes something.
         let thread = thread::Builder::new().name("keeper".to_owned()).spawn(run).ok();
         Self { shared, thread }

@@ -24,10 +24,12 @@ mod naming;
 mod order;
 mod reach;
 mod reading;
+mod removal;
 mod rotation;
 mod settings;
 mod source;
 mod sources;
+mod volumes;
 mod wake;
 
 use std::fmt;
@@ -103,9 +105,9 @@ impl Tail {
         };
         let mut reading = Reading::new(house.clone(), lister.reach.clone(), &settings);
         let descriptors = descriptors(settings.descriptors);
-        let keeper = Keeper::start(Lister::silent(&settings)?, descriptors, reading.lag.clone());
+        let keeper = Keeper::start(Lister::silent(&settings)?, descriptors, reading.gauges.clone());
         reading.turns = keeper.turns();
-        let rotation = Rotation::new(lister.reach.clone(), settings.lingers, settings.format);
+        let rotation = Rotation::new(lister.reach.clone(), &settings);
         let mut tail = Self {
             lister,
             checkpoint,
@@ -133,7 +135,7 @@ impl Tail {
     pub fn run(mut self) {
         // The time to drain was over: what was not delivered is not in the checkpoint, and comes again.
         let _: Result<(), Stopped> = self.follow();
-        if self.has_listing_failed || self.sources.has_failed() {
+        if self.has_listing_failed || self.sources.unreadable() > 0 {
             self.house.leave();
         }
         self.save();
@@ -232,14 +234,15 @@ impl Tail {
                 "more files came than can be held open while the output took nothing; lines may be lost"
             );
         }
+        self.rotation.saved = self.checkpoint.saved();
         let lag = self.rotation.reconcile(&mut self.sources, listing, kept, start, &self.house);
         self.keeper.know(self.rotation.known(&self.sources).chain(sizes).collect());
-        self.reading.lag.store(lag, Ordering::Relaxed);
-        for source in self.sources.all.values() {
-            if let Some(folder) = source.real.as_deref().and_then(|real| real.parent()) {
-                self.wake.watch(folder);
-            }
-        }
+        let gauges = &self.reading.gauges;
+        gauges.lag.store(lag, Ordering::Relaxed);
+        gauges.unreadable.store(self.sources.unreadable(), Ordering::Relaxed);
+        let folders = self.sources.all.values().filter_map(|source| source.real.as_deref()?.parent());
+        gauges.fullest.store(volumes::fullest(folders.clone()), Ordering::Relaxed);
+        folders.for_each(|folder| self.wake.watch(folder));
         self.listed = Instant::now();
         self.listing_took = begun.elapsed();
     }

@@ -14,7 +14,7 @@ use super::reach::Reach;
 use super::settings::{Format, TailSettings};
 use super::source::Source;
 use crate::pod::batch::{Batch, Origin};
-use crate::pod::house::{House, Stopped};
+use crate::pod::house::{Gauges, House, Stopped};
 use crate::sanitize::Sanitizer;
 
 /// What a turn has come to.
@@ -41,8 +41,7 @@ pub(super) struct Reading {
     pub(super) format: Format,
     quiet: Duration,
     unfinished: Duration,
-    /// How many bytes are known of and not delivered.
-    pub(super) lag: Arc<AtomicU64>,
+    pub(super) gauges: Arc<Gauges>,
     /// Counted up when a batch is given to the output, and when it is taken.
     pub(super) turns: Arc<AtomicU64>,
     /// Whether only that is still read which was there when this was said.
@@ -61,7 +60,7 @@ pub(super) struct Reading {
 impl Reading {
     pub(super) fn new(house: Arc<House>, reach: Arc<Reach>, settings: &TailSettings) -> Self {
         Self {
-            lag: house.lag(settings.format.input()),
+            gauges: house.gauges(settings.format.input()),
             house,
             reach,
             format: settings.format,
@@ -104,7 +103,7 @@ impl Reading {
                     return Ok(self.failed(source, &error));
                 }
             };
-            (source.has_complained, source.is_failing) = (false, false);
+            source.failing = None;
             let begun = match look {
                 Look::Emptied => return Ok(Turn::Emptied(i)),
                 Look::Bytes(from, to) => {
@@ -212,8 +211,10 @@ impl Reading {
         }
         let kept = generation.kept() - before;
         // What has come since files were listed is not in it.
-        let _ =
-            self.lag.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |lag| Some(lag.saturating_sub(kept)));
+        let _ = self
+            .gauges
+            .lag
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |lag| Some(lag.saturating_sub(kept)));
         source.note_open();
         self.settle(source);
         Ok(())
@@ -301,9 +302,7 @@ impl Reading {
     }
 
     fn failed(&mut self, source: &mut Source, error: &io::Error) -> Turn {
-        source.is_failing = error.kind() != io::ErrorKind::PermissionDenied;
-        if !source.has_complained {
-            source.has_complained = true;
+        if source.failing.replace(error.kind()).is_none() {
             self.house.event("unreadable");
             tracing::warn!(path = %source.name.display(), %error, "cannot be read; tried again");
         }

@@ -17,7 +17,8 @@ use super::listing::{Found, Listing, Rotated};
 use super::naming::{self, Origin, rotated_from};
 use super::order;
 use super::reach::Reach;
-use super::settings::Format;
+use super::removal;
+use super::settings::{Format, TailSettings};
 use super::source::Source;
 use super::sources::{Id, Sources};
 use crate::pod::house::House;
@@ -58,6 +59,11 @@ pub(super) struct Rotation {
     /// How long a file that was rotated away or deleted is known after it has been read.
     lingers: Duration,
     format: Format,
+    /// Whether those that were rotated away are removed then.
+    removes: bool,
+    /// From when the checkpoint is.
+    pub(super) saved: Option<Instant>,
+    has_complained: bool,
 }
 
 /// A listing, to be asked by file and by path.
@@ -88,8 +94,16 @@ impl<'l> There<'l> {
 }
 
 impl Rotation {
-    pub(super) fn new(reach: Arc<Reach>, lingers: Duration, format: Format) -> Self {
-        Self { reach, waiting: HashMap::new(), lingers, format }
+    pub(super) fn new(reach: Arc<Reach>, settings: &TailSettings) -> Self {
+        Self {
+            reach,
+            waiting: HashMap::new(),
+            lingers: settings.lingers,
+            format: settings.format,
+            removes: settings.remove_rotated,
+            saved: None,
+            has_complained: false,
+        }
     }
 
     /// Whether files wait.
@@ -167,10 +181,9 @@ impl Rotation {
         // One that waits may have been deleted meanwhile; it is still what it was.
         self.waiting
             .retain(|inode, waiting| there.inodes.contains_key(inode) || waiting.since.elapsed() < WAITS);
-        let lingers = self.lingers;
         sources.forget(|source, i| {
             let found = there.inodes.get(&source.generations[i].inode).map(|&i| &there.files[i]);
-            is_over(source, i, found, lingers)
+            self.is_over(source, i, found, house)
         });
         for source in sources.all.values_mut() {
             source.passed.retain(|(inode, _)| there.inodes.contains_key(inode));
@@ -319,6 +332,64 @@ impl Rotation {
         (copy.is_copy, copy.file) = (true, Some(file));
         Some(copy)
     }
+
+    /// Whether a generation needs no more to be known.
+    fn is_over(&mut self, source: &mut Source, i: usize, found: Option<&Found>, house: &House) -> bool {
+        let generation = &mut source.generations[i];
+        if generation.fate == Fate::Gone && generation.file.is_none() {
+            if generation.is_wanted() {
+                source.lose();
+            }
+            return true;
+        }
+        // What a pattern names is known for as long as it is there, so that it is not read again.
+        if generation.fate == Fate::Here || found.is_some_and(Found::is_named) && !self.removes {
+            return false;
+        }
+        let is_over =
+            generation.is_read() && !generation.is_needed() && generation.last.elapsed() >= self.lingers;
+        if is_over && generation.fate == Fate::Renamed {
+            if self.removes && !self.has_left(generation, house) {
+                return false;
+            }
+            if found.is_some_and(Found::is_named) {
+                return false;
+            }
+            let file = (generation.inode, generation.born);
+            source.passed.push(file);
+        }
+        is_over
+    }
+
+    /// Removes a file that was rotated away and has been delivered, once the checkpoint says so. It is held open for a while
+    /// longer. Whether it is left where it is, since it cannot be removed.
+    fn has_left(&mut self, generation: &mut Generation, house: &House) -> bool {
+        if self.saved.is_none_or(|saved| saved <= generation.last) {
+            return false;
+        }
+        let removed = match generation.open(&self.reach) {
+            Ok(Some(_)) => removal::remove(&generation.path, generation.inode),
+            // It has moved on; the next listing tells where it is.
+            Ok(None) => Ok(false),
+            Err(error) => Err(error),
+        };
+        match removed {
+            Ok(true) => {
+                (generation.fate, generation.last, generation.is_stirred) =
+                    (Fate::Gone, Instant::now(), true);
+            }
+            Ok(false) => {}
+            Err(error) => {
+                house.event("removal_failed");
+                if !std::mem::replace(&mut self.has_complained, true) {
+                    let path = generation.path.display();
+                    tracing::warn!(%path, %error, "cannot be removed after it was delivered; rotated files stay where they are");
+                }
+                return true;
+            }
+        }
+        false
+    }
 }
 
 /// Finds out where the files of all sources are.
@@ -345,7 +416,7 @@ fn locate(sources: &mut Sources, there: &There<'_>, reach: &Reach, house: &House
                         (generation.path, generation.fate) = (found.path, fate);
                         (generation.last, generation.is_stirred) = (Instant::now(), true);
                     }
-                    generation.is_stirred |= found.size != generation.size || source.has_complained;
+                    generation.is_stirred |= found.size != generation.size || source.failing.is_some();
                 }
                 None => vanished(generation, house),
             }
@@ -422,27 +493,6 @@ fn vanished(generation: &mut Generation, house: &House) {
     }
     generation.fate = Fate::Gone;
     (generation.is_stirred, generation.has_begun) = (false, false);
-}
-
-/// Whether a generation needs no more to be known.
-fn is_over(source: &mut Source, i: usize, found: Option<&Found>, lingers: Duration) -> bool {
-    let generation = &source.generations[i];
-    if generation.fate == Fate::Gone && generation.file.is_none() {
-        if generation.is_wanted() {
-            source.lose();
-        }
-        return true;
-    }
-    // What a pattern names is known for as long as it is there, so that it is not read again.
-    if generation.fate == Fate::Here || found.is_some_and(Found::is_named) {
-        return false;
-    }
-    let is_over = generation.is_read() && !generation.is_needed() && generation.last.elapsed() >= lingers;
-    if is_over && generation.fate == Fate::Renamed {
-        let file = (generation.inode, generation.born);
-        source.passed.push(file);
-    }
-    is_over
 }
 
 /// The least and the greatest number in the names of what is known of a path.

@@ -38,6 +38,8 @@ pub struct TailSettings {
     /// Whether files that are there at the very first start, before there is a checkpoint, are read from their beginning.
     /// Files that appear later always are.
     pub from_start: bool,
+    /// Whether files that rotation has put aside are removed once they have been delivered.
+    pub remove_rotated: bool,
     /// What their lines are.
     pub format: Format,
     /// Files that this process writes itself: they are not read, whatever they are called.
@@ -66,6 +68,7 @@ impl TailSettings {
             exclude: COMPRESSED.map(str::to_owned).to_vec(),
             follow_links: Vec::new(),
             from_start: true,
+            remove_rotated: false,
             format,
             own: Vec::new(),
             checkpoint,

@@ -1,5 +1,6 @@
 //! What is written at one path: its generations, oldest first, as one stream.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::flow::Flow;
@@ -25,10 +26,8 @@ pub(super) struct Source {
     pub(super) passed: Vec<(Inode, Option<u64>)>,
     /// Whether it waits for its turn.
     pub(super) is_queued: bool,
-    /// Whether it was said that it cannot be read.
-    pub(super) has_complained: bool,
-    /// Whether it could not be read when that was tried last, and not for want of permission.
-    pub(super) is_failing: bool,
+    /// Why it could not be read when that was tried last; it was said then.
+    pub(super) failing: Option<ErrorKind>,
 }
 
 impl Source {
@@ -42,8 +41,7 @@ impl Source {
             lost: 0,
             passed: Vec::new(),
             is_queued: false,
-            has_complained: false,
-            is_failing: false,
+            failing: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! All sources, and how they are found: by name, by file, by where an event says something happened.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::generation::{Fate, Generation};
@@ -159,9 +160,14 @@ impl Sources {
         }
     }
 
-    /// Whether a file could not be read to where it was known to go on.
+    /// Whether a file could not be read to where it was known to go on, and that may change while it is waited for.
     pub(super) fn has_failed(&self) -> bool {
-        self.all.values().any(|source| source.is_failing)
+        self.all.values().any(|source| source.failing.is_some_and(|kind| kind != ErrorKind::PermissionDenied))
+    }
+
+    /// How many files could not be read to where they were known to go on.
+    pub(super) fn unreadable(&self) -> u64 {
+        self.all.values().filter(|source| source.failing.is_some()).count() as u64
     }
 
     /// Learns where all files are now.
