@@ -37,13 +37,14 @@ render() {
 }
 for path in deploy/kubernetes/components/*/; do
   name=$(basename "$path")
-  # These two go into a sidecar that is there.
-  case $name in learned | audit) continue ;; esac
+  # These go into a sidecar or a gateway that is there.
+  case $name in learned | audit | gateway-*) continue ;; esac
   render "$name" "$name"
 done
 render learned-and-audit native-sidecar learned audit run
 render learned-plain plain-sidecar learned
 render policies-and-gateway network-policies gateway
+render gateways native-sidecar gateway gateway-external gateway-client
 "$post_render" < "$chart" > "$work/rendered/shipped.yaml" || fail "what is shipped for 1.16 does not render"
 
 # refuses WORD WHAT [ABSENT]: a chart that is not as the components think, on stdin, does not come out, and what is not
@@ -60,7 +61,26 @@ refuses 'kasm-guac-container does not run' "guac with another label, said to be 
 refuses 'kasm-guac-container has no image' "a container of another name" < <(sed 's/name: kasm-guac-container/name: guac/' "$chart")
 refuses 'kasm-share: no workload' "a chart without kasm-share" < <(without kasm-share)
 refuses 'has kasm-gauc in it' "a component that there is not, said to be absent" kasm-gauc < "$chart"
+renamed=$(sed 's/rdp-https-gw/rdp-https/' "$chart")
+refuses 'Deployment/rdp-https-deployment.*label rdp-https;' "a gateway of another name, said to be absent" rdp-https-gw <<< "$renamed"
+refuses 'more than one namespace: kasm other' "a chart in two namespaces" < <(awk '/namespace: kasm/ && ++seen > 3 { sub(/: kasm/, ": other") } { print }' "$chart")
+sed 's/namespace: kasm/namespace: other/' "$chart" | "$post_render" > "$work/elsewhere.yaml" || fail "a chart in another namespace does not render"
+[ "$(grep -c '^  namespace: other$' "$work/elsewhere.yaml")" = "$(grep -c '^kind:' "$work/elsewhere.yaml")" ] \
+  || fail "what is added is in another namespace than the chart"
 without kasm-share | KASM_SCRUB_ABSENT=kasm-share "$post_render" > /dev/null || fail "a component that is said to be absent is asked for"
+
+# What the README says of Kustomize, as it says it: the chart made readable, and the kustomization.
+mkdir -p "$work/readme/kasm-scrub/deploy"
+cp -R deploy/kubernetes "$work/readme/kasm-scrub/deploy/kubernetes"
+section=$(sed -n '/^## With Kustomize/,/^## /p' deploy/README.md)
+awk '/^```yaml/ { inside = 1; next } /^```/ { inside = 0 } inside' <<< "$section" > "$work/readme/kustomization.yaml"
+awk '/^```sh/ { inside = 1; next } /^```/ { inside = 0 } inside' <<< "$section" > "$work/readme/lines.sh"
+(
+  helm() { cat "$OLDPWD/$chart"; }
+  cd "$work/readme"
+  . ./lines.sh
+) || fail "the line of the README for Kustomize does not work"
+kubectl kustomize "$work/readme" > "$work/rendered/readme.yaml" || fail "the README's kustomization does not render"
 
 count=0
 for rendered in "$work"/rendered/*.yaml; do

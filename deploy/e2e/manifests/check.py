@@ -9,7 +9,7 @@ import sys
 import kubernetes_validate
 import yaml
 
-SIDECAR = ["kasm-api", "kasm-manager", "kasm-share", "kasm-guac", "kasm-proxy", "rdp-gateway", "rdp-https-gateway"]
+SIDECAR = ["kasm-api", "kasm-manager", "kasm-share", "kasm-guac", "kasm-proxy", "rdp-gateway", "rdp-https-gw"]
 LOGS = {name: "/opt/kasm/current/log" for name in SIDECAR} | {"kasm-proxy": "/var/log/external/nginx"}
 
 path = pathlib.Path(sys.argv[1])
@@ -71,6 +71,20 @@ for app, pod in pods():
         check(learned and learned <= given, f"{app}: it learns {learned} and is given {given}")
         check(mounts["/kasm-scrub"].get("readOnly") is True, f"{app}: it can write to the binary")
         check("kasm-scrub-install" in [container["name"] for container in init], f"{app}: nothing installs the binary")
+
+if name == "gateways":
+    kinds = {(document["kind"], document["metadata"]["name"]): document["spec"] for document in documents if "spec" in document}
+    check(kinds["Service", "kasm-scrub-gateway"]["type"] == "LoadBalancer", "the gateway is not reachable from outside")
+    peers = [peer for rule in kinds["NetworkPolicy", "kasm-scrub-gateway"]["ingress"] for peer in rule["from"]]
+    check(any("ipBlock" in peer for peer in peers), "nobody from outside is let in at the gateway")
+    for app, pod in pods():
+        if app in SIDECAR:
+            sidecar = next(container for container in pod["initContainers"] if container["name"] == "kasm-scrub")
+            given = {variable["name"]: variable["value"] for variable in sidecar["env"]}
+            mounts = [mount["mountPath"] for mount in sidecar["volumeMounts"]]
+            check(given["OTEL_EXPORTER_OTLP_ENDPOINT"].startswith("https://kasm-scrub-gateway:"), f"{app}: it does not send to the gateway")
+            check(all(any(given[key].startswith(place + "/") for place in mounts) for key in given if "CERT" in key or "KEY" in key),
+                  f"{app}: its certificate is in no mount")
 
 if name == "node-agent":
     pod = next(document for document in documents if document["kind"] == "DaemonSet")["spec"]["template"]["spec"]
