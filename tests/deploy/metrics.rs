@@ -7,8 +7,29 @@ use super::files::{read, root};
 const SOURCES: &[&str] = &["src/relay/metrics.rs", "src/pod/metrics.rs"];
 const READERS: &[&str] = &["monitoring/rules.yaml", "monitoring/dashboard.json"];
 
-/// What Prometheus or a unit adds to a name.
-const ENDINGS: &[&str] = &["_total", "_bucket", "_sum", "_count", "_seconds", "_bytes"];
+/// What is behind the name of a counter, and of the parts of a histogram.
+const ENDINGS: [&str; 4] = ["_total", "_bucket", "_sum", "_count"];
+
+/// How a count is registered, in front of its name.
+const REGISTERED: [&str; 4] = ["register(", "register_with_unit(", "gauge(", "encode_descriptor("];
+
+/// The names that the sources register, each with its unit.
+fn registered(sources: &str) -> BTreeSet<String> {
+    let calls = REGISTERED.iter().flat_map(|call| sources.match_indices(call).map(|(at, _)| at + call.len()));
+    let name_of = |at: usize| {
+        let call = sources[at..].split(';').next()?;
+        let name = call.trim_start().strip_prefix('"')?.split('"').next()?;
+        let unit = match call.split_once("Unit::").map_or("", |(_, unit)| unit) {
+            "" => "",
+            unit if unit.starts_with("Bytes") => "_bytes",
+            unit if unit.starts_with("Seconds") => "_seconds",
+            unit if unit.starts_with("Other(\"ratio\"") => "_ratio",
+            unit => panic!("a unit that this test does not know: {unit}"),
+        };
+        Some(format!("{name}{unit}"))
+    };
+    calls.filter_map(name_of).collect()
+}
 
 /// The words of a text that begin so, without what they begin with.
 fn words<'t>(text: &'t str, prefix: &str) -> BTreeSet<&'t str> {
@@ -43,15 +64,14 @@ fn every_count_that_is_asked_for_is_there() {
     let readers = readers();
     let asked = words(&readers, "kasm_scrub_");
     assert!(asked.len() > 10, "{asked:?}");
+    let names = registered(&sources);
+    assert!(names.len() > 25, "{names:?}");
     for name in asked {
-        let mut base = name;
-        while let Some(shorter) = ENDINGS.iter().find_map(|ending| base.strip_suffix(ending)) {
-            base = shorter;
-        }
-        let is_there = [format!("\"{base}\""), format!("\"kasm_scrub_{base}\""), format!("\"{name}\"")]
-            .iter()
-            .any(|text| sources.contains(text));
-        assert!(is_there, "kasm_scrub_{name} is asked for and nowhere counted");
+        let is_there = names.contains(name)
+            || ENDINGS
+                .iter()
+                .any(|ending| name.strip_suffix(ending).is_some_and(|base| names.contains(base)));
+        assert!(is_there, "kasm_scrub_{name} is asked for and nowhere counted: {names:?}");
     }
 }
 
