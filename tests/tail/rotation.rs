@@ -81,7 +81,7 @@ fn rotated_files_are_removed_when_they_have_been_delivered() {
             sink.texts().into_iter().filter(|text| text != "rotated before we came").collect();
         assert_eq!(texts, numbered(0, 2001).lines().collect::<Vec<_>>());
         let bad = |event: &&str| ["lost", "truncated", "removal_failed"].contains(event);
-        assert!(!sink.events().iter().any(|event| bad(&event)), "{:?}", sink.events());
+        assert!(!sink.events().iter().any(bad), "{:?}", sink.events());
     }
 }
 
