@@ -54,6 +54,17 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Writes to a stream as it is.
+    fn write(&mut self, text: &str) {
+        match self {
+            Self::Tcp(stream) => stream.write_all(text.as_bytes()).expect("a connection"),
+            Self::Stream(stream) => stream.write_all(text.as_bytes()).expect("a connection"),
+            Self::Udp(_) | Self::Datagram(_) => panic!("no stream"),
+        }
+    }
+}
+
 fn start(kind: &str) -> Process {
     Start::with(&["--syslog", kind]).start()
 }
@@ -122,15 +133,10 @@ fn lines_in_streams_are_messages_and_keys_over_lines_are_one_secret() {
     for kind in ["tcp:127.0.0.1:0", "unix-stream:@log"] {
         let mut process = start(kind);
         let mut client = Client::of(&process);
-        let write = |client: &mut Client, text: &str| match client {
-            Client::Tcp(stream) => stream.write_all(text.as_bytes()).expect("a connection"),
-            Client::Stream(stream) => stream.write_all(text.as_bytes()).expect("a connection"),
-            _ => panic!("a stream"),
-        };
-        write(&mut client, &format!("<13>one\n<13>password={}\nthree\0", secret(2)));
-        write(&mut client, "-----BEGIN RSA PRIVATE");
+        client.write(&format!("<13>one\n<13>password={}\nthree\n", secret(2)));
+        client.write("-----BEGIN RSA PRIVATE");
         let body = "hunterCanary7deadBeef".repeat(3);
-        write(&mut client, &format!(" KEY-----\n{body}\n{body}\n-----END RSA PRIVATE KEY-----\nlast\ntorn"));
+        client.write(&format!(" KEY-----\n{body}\n{body}\n-----END RSA PRIVATE KEY-----\nlast\ntorn"));
         drop(client);
         // What is torn off may be half a secret.
         let torn = "[REDACTED:undecided]";
@@ -140,6 +146,50 @@ fn lines_in_streams_are_messages_and_keys_over_lines_are_one_secret() {
         assert_eq!(messages[messages.len() - 2..], ["last", torn]);
         process.end(0);
     }
+}
+
+/// Half a secret has no shape to be known by: a count that ends in the middle of one is no count.
+#[test]
+fn a_wrong_count_does_not_cut_a_secret() {
+    for kind in ["tcp:127.0.0.1:0", "unix-stream:@log"] {
+        let mut process = start(kind);
+        let mut client = Client::of(&process);
+        let mut write = |text: &str| client.write(text);
+        let message = format!("<13>see https://u:{}@db/ here", secret(2));
+        // A whole one whose count is right, with nothing behind it.
+        write(&format!("{} {message}", message.len()));
+        until("it is there", || process.records().len() == 1);
+        // Now one that counts too little.
+        write(&format!("24 {message}\n<13>last\n"));
+        until("all are there", || process.records().len() == 3);
+        let messages: Vec<_> = process.records().iter().map(|record| record["message"].clone()).collect();
+        let clean = "see https://u:%5BREDACTED:url-password%5D@db/ here";
+        assert_eq!(messages, [clean, clean, "last"], "{kind}");
+        drop(client);
+        process.end(0);
+    }
+}
+
+/// As Python's handlers write to a stream: a NUL behind each, and newlines inside.
+#[test]
+fn messages_that_end_with_nul_are_whole() {
+    let mut process = start("tcp:127.0.0.1:0");
+    let mut client = Client::of(&process);
+    client.write("<11>Traceback (most recent call last):\n  File \"a.py\", line 1\n\nValueError\0");
+    until("it is there", || process.records().len() == 1);
+    client.write(&format!("<11>one\n  password={}\n\0<11>two\0", secret(3)));
+    until("they are there", || process.records().len() == 3);
+    let messages: Vec<_> = process.records().iter().map(|record| record["message"].clone()).collect();
+    assert_eq!(
+        messages,
+        [
+            "Traceback (most recent call last):\n  File \"a.py\", line 1\n\nValueError",
+            "one\n  password=[REDACTED:password]",
+            "two"
+        ]
+    );
+    drop(client);
+    process.end(0);
 }
 
 #[test]

@@ -86,6 +86,20 @@ impl Connection {
         }
     }
 
+    /// Whether a message is whole that was not taken.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.frames.is_waiting()
+    }
+
+    /// Takes a message that is whole, if nothing has come behind it for so long.
+    pub(super) fn settle(&mut self, most: Duration, taker: &mut Taker, house: &House) {
+        let Self { frames, whole, begun, last, .. } = self;
+        if last.elapsed() >= most && frames.is_waiting() {
+            *begun = None;
+            frames.settle(|frame| taker.take(Some(whole), frame, house));
+        }
+    }
+
     /// Takes what has come of a message that has not ended, and skips the rest of it.
     pub(super) fn cut(&mut self, why: &'static str, taker: &mut Taker, house: &House) {
         let Self { frames, whole, begun, .. } = self;

@@ -1,5 +1,10 @@
-//! Messages of syslog in a stream (RFC 6587): counted ones (`12 <13>message…`) or ones that end with a newline or a NUL. The
-//! first message tells which of both a stream has. Memory has a limit, whatever a client sends.
+//! Messages of syslog in a stream (RFC 6587): counted ones (`12 <13>message…`), ones that end with a newline, or ones that end
+//! with a NUL and may have newlines inside (Python's handlers). The first message tells which of these a stream has. Memory
+//! has a limit, whatever a client sends.
+//!
+//! A wrong count would cut a message in two, and half a secret has no shape to be known by. So what stands behind a counted
+//! message must be the beginning of another one before it is given, or nothing for a while; where it is neither, there is no
+//! count.
 
 /// The most bytes of a message; what is longer is cut there.
 pub(super) const MOST: usize = 1 << 20;
@@ -15,6 +20,8 @@ const PRIORITY: usize = 5;
 pub(super) struct Frames {
     held: Vec<u8>,
     framing: Framing,
+    /// A counted message was given, or skipped, before it was known what stands behind it.
+    was_given_early: bool,
     skips: Skips,
     /// How much was skipped of a message that was cut.
     skipped: u64,
@@ -27,7 +34,10 @@ enum Framing {
     #[default]
     Unknown,
     Counted,
-    Ended,
+    /// Each ends with a newline.
+    Lines,
+    /// Each ends with a NUL.
+    Nul,
 }
 
 /// What is left of a message that was cut.
@@ -79,6 +89,20 @@ impl Frames {
         self.held = held;
     }
 
+    /// Whether a message is whole that was not given: it is waited for what stands behind it.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.skips == Skips::Nothing
+            && matches!(self.next(&self.held), Next::Counted { head, len } if self.held.len() == head + len)
+    }
+
+    /// Nothing stands behind a message that is whole: gives it.
+    pub(super) fn settle(&mut self, each: impl FnOnce(Frame<'_>)) {
+        if self.is_waiting() {
+            self.finish(each);
+            (self.framing, self.was_given_early) = (Framing::Counted, true);
+        }
+    }
+
     /// How much memory it takes.
     pub(super) fn weight(&self) -> usize {
         self.held.capacity()
@@ -102,14 +126,36 @@ impl Frames {
             Skips::Bytes(left) => {
                 let skipped = left.min(held.len());
                 self.skip(left - skipped);
+                self.was_given_early = left == skipped;
                 self.skipped += skipped as u64;
                 return skipped;
             }
             Skips::ToItsEnd => {
-                let end = memchr::memchr2(b'\n', 0, held);
-                self.skips = if end.is_some() { Skips::Nothing } else { Skips::ToItsEnd };
-                self.skipped += end.unwrap_or(held.len()) as u64;
-                return end.map_or(held.len(), |end| end + 1);
+                let end = self.end(held);
+                let taken = match end {
+                    Some((end, framing)) => {
+                        (self.framing, self.skips) = (framing, Skips::Nothing);
+                        end + 1
+                    }
+                    None => held.len() - self.undecided(held),
+                };
+                self.skipped += end.map_or(taken, |(end, _)| end) as u64;
+                return taken;
+            }
+        }
+        if std::mem::take(&mut self.was_given_early) {
+            match begins(held) {
+                Some(true) => {}
+                Some(false) => {
+                    // The rest of it. What was given may be half of what it said.
+                    (self.framing, self.skips) = (Framing::Lines, Skips::ToItsEnd);
+                    each(Frame { text: b"", is_cut: true, is_counted: true });
+                    return self.take(held, each);
+                }
+                None => {
+                    self.was_given_early = true;
+                    return 0;
+                }
             }
         }
         match self.next(held) {
@@ -117,28 +163,70 @@ impl Frames {
             Next::Counted { head, len } => {
                 let most = len.min(MOST);
                 let Some(text) = held[head..].get(..most) else { return 0 };
+                let is_cut = len > most;
+                match begins(&held[head + most..]) {
+                    _ if is_cut => {}
+                    Some(true) => {}
+                    // Its end is to be looked for.
+                    Some(false) => {
+                        self.framing = Framing::Lines;
+                        return head;
+                    }
+                    None => return 0,
+                }
                 self.framing = Framing::Counted;
                 self.skip(len - most);
-                each(Frame { text, is_cut: len > most, is_counted: true });
+                each(Frame { text, is_cut, is_counted: true });
                 head + most
             }
-            Next::Ended => match memchr::memchr2(b'\n', 0, held) {
-                // What some write behind counted messages, too.
-                Some(0) => 1,
-                Some(end) if end <= MOST => {
-                    self.framing = Framing::Ended;
+            // What some write behind counted messages, too.
+            Next::Ended if matches!(held[0], b'\n' | 0) => 1,
+            Next::Ended => match self.end(held) {
+                Some((end, framing)) if end <= MOST => {
+                    self.framing = framing;
                     each(Frame { text: &held[..end], is_cut: false, is_counted: false });
                     end + 1
                 }
                 None if held.len() <= MOST => 0,
                 _ => {
-                    self.framing = Framing::Ended;
+                    if self.framing != Framing::Nul {
+                        self.framing = Framing::Lines;
+                    }
                     self.skips = Skips::ToItsEnd;
                     each(Frame { text: &held[..MOST], is_cut: true, is_counted: false });
                     MOST
                 }
             },
         }
+    }
+
+    /// Where a message ends that has no count, and how messages are told apart from there on.
+    fn end(&self, held: &[u8]) -> Option<(usize, Framing)> {
+        let end = memchr::memchr2(b'\n', 0, held)?;
+        let is_in_lines = self.framing != Framing::Nul && held[end] == b'\n';
+        // The first one of a stream may have newlines inside; then its end is there already, or it is taken for lines.
+        let is_first = matches!(self.framing, Framing::Unknown | Framing::Counted);
+        let is_inside =
+            is_first && is_priority(&held[end + 1..]) == Some(false) && memchr::memchr(0, held).is_some();
+        if is_in_lines && !is_inside {
+            return Some((end, Framing::Lines));
+        }
+        let ends = memchr::memchr2_iter(b'\n', 0, &held[end..]).map(|at| end + at);
+        ends.map_while(|at| match held[at] {
+            0 => Some(Some((at, Framing::Nul))),
+            _ => is_priority(&held[at + 1..]).map(|is_next| is_next.then_some((at, Framing::Lines))),
+        })
+        .flatten()
+        .next()
+    }
+
+    /// How many bytes at the end may be the end of a message and the beginning of the next.
+    fn undecided(&self, held: &[u8]) -> usize {
+        let last = held.len().saturating_sub(PRIORITY + 1);
+        let newline = memchr::memrchr(b'\n', &held[last..]).filter(|_| self.framing == Framing::Nul);
+        newline
+            .filter(|at| is_priority(&held[last + at + 1..]).is_none())
+            .map_or(0, |at| held.len() - last - at)
     }
 
     fn skip(&mut self, bytes: usize) {
@@ -156,7 +244,12 @@ impl Frames {
                 self.framing = Framing::Counted;
                 self.skip(len - (self.held.len() - head));
             }
-            _ => (self.framing, self.skips) = (Framing::Ended, Skips::ToItsEnd),
+            _ => {
+                if self.framing != Framing::Nul {
+                    self.framing = Framing::Lines;
+                }
+                self.skips = Skips::ToItsEnd;
+            }
         }
         self.held = Vec::new();
     }
@@ -164,7 +257,7 @@ impl Frames {
     /// The stream has ended: gives what has come of a message that was torn off. `true`: there was one.
     pub(super) fn finish(&mut self, each: impl FnOnce(Frame<'_>)) -> bool {
         let torn = self.torn(&self.next(&self.held));
-        let is_torn = torn.is_some();
+        let is_torn = torn.is_some_and(|torn| torn.is_cut);
         if let Some(frame) = torn {
             each(frame);
         }
@@ -174,16 +267,33 @@ impl Frames {
 
     /// What has come of a message that has begun and that `next` tells of.
     fn torn(&self, next: &Next) -> Option<Frame<'_>> {
-        let (head, is_counted) = match next {
-            Next::Counted { head, .. } => (*head, true),
-            _ => (0, false),
+        let (head, is_counted, is_cut) = match next {
+            Next::Counted { head, len } => (*head, true, self.held.len() < head + len),
+            _ => (0, false, true),
         };
-        let frame = Frame { text: &self.held[head..], is_cut: true, is_counted };
+        let frame = Frame { text: &self.held[head..], is_cut, is_counted };
         self.is_in_message().then_some(frame)
     }
 
     fn next(&self, held: &[u8]) -> Next {
-        if self.framing == Framing::Ended { Next::Ended } else { next(held) }
+        match self.framing {
+            Framing::Lines | Framing::Nul => Next::Ended,
+            Framing::Unknown | Framing::Counted => next(held),
+        }
+    }
+}
+
+/// Whether what stands behind a counted message is what may stand there: another one, or the end that some write, too. `None`: it
+/// cannot be told yet.
+fn begins(behind: &[u8]) -> Option<bool> {
+    match behind.first() {
+        None => None,
+        Some(b'\n' | 0) => Some(true),
+        Some(_) => match next(behind) {
+            Next::Unknown => None,
+            Next::Counted { .. } => Some(true),
+            Next::Ended => Some(false),
+        },
     }
 }
 
@@ -257,11 +367,52 @@ mod tests {
         check(b"9999999 <1>b\n<1>a\n", &["9999999 <1>b", "<1>a"]);
         check(b"9 <192>b\n9 <>b\n9 <1234>\n", &["9 <192>b", "9 <>b", "9 <1234>"]);
         // A count that is none: from there on, lines are.
-        check(b"4 <1>a<3>d\n4 <4>e\n", &["<1>a", "<3>d", "4 <4>e"]);
+        check(b"4 <1>a<3>d\n4 <4>e\n", &["<1>a<3>d", "4 <4>e"]);
+        check(b"4 <1>a4 <2>bcd\n4 <4>e\n", &["<1>a", "<2>bcd", "4 <4>e"]);
+        check(b"9 <1>a\n<2>bcd\n<4>e\n", &["<1>a", "<2>bcd", "<4>e"]);
         check(b"12 monkeys\n2026-10-11 text\n", &["12 monkeys", "2026-10-11 text"]);
         check(b"\n\n<1>a\r\n\n", &["<1>a\\r"]);
         check(b"0 <1>a\n", &["0 <1>a"]);
         check(b"99999999999 <1>a\n", &["99999999999 <1>a"]);
+    }
+
+    #[test]
+    fn messages_that_end_with_nul_have_newlines_inside() {
+        check(b"<1>a\0<2>b\n  c\n\nd\0<3>e\0", &["<1>a", "<2>b\\n  c\\n\\nd", "<3>e"]);
+        // Who writes lines after all.
+        check(b"<1>a\0<2>b\n<3>c\nd\n", &["<1>a", "<2>b", "<3>c", "d"]);
+        // The first one, as far as it is there at once.
+        assert_eq!(messages(b"<1>a\n  b\0<2>c\n  d\0", 4096), ["<1>a\\n  b", "<2>c\\n  d"]);
+        assert_eq!(messages(b"<1>a\n  b\0<2>c\n  d\0", 1), ["<1>a", "  b", "<2>c\\n  d"]);
+        assert_eq!(messages(b"<1>a\n<2>b\0<3>c\n", 4096), ["<1>a", "<2>b", "torn <3>c\\n…"]);
+    }
+
+    #[test]
+    fn a_counted_message_waits_for_what_stands_behind_it() {
+        let mut frames = Frames::default();
+        let mut got = Vec::new();
+        let mut push = |frames: &mut Frames, bytes: &[u8]| {
+            frames.push(bytes, |frame| got.push((frame.text.to_vec(), frame.is_cut)));
+            frames.is_waiting()
+        };
+        assert!(!push(&mut frames, b"4 <1>"));
+        assert!(push(&mut frames, b"a"));
+        assert!(!push(&mut frames, b"4"), "it may be another one");
+        assert!(push(&mut frames, b" <2>b"));
+        let settled = |frames: &mut Frames| {
+            let mut all = Vec::new();
+            frames.settle(|frame| all.push((frame.text.to_vec(), frame.is_cut)));
+            all
+        };
+        assert_eq!(settled(&mut frames), [(b"<2>b".to_vec(), false)]);
+        assert_eq!(settled(&mut frames), []);
+        assert!(push(&mut frames, b"4 <3>c"));
+        assert_eq!(settled(&mut frames), [(b"<3>c".to_vec(), false)]);
+        // There is more of it after all.
+        assert!(!push(&mut frames, b"def\n<4>g\n"));
+        assert_eq!(frames.skipped(), Some(3));
+        let text = |text: &[u8], is_cut| (text.to_vec(), is_cut);
+        assert_eq!(got, [text(b"<1>a", false), text(b"", true), text(b"<4>g", false)]);
     }
 
     #[test]
@@ -282,6 +433,7 @@ mod tests {
             assert!(!frames.is_in_message() && frames.weight() == 0);
             let mut got = Vec::new();
             frames.push(rest, |frame| got.push(frame.text[..4].to_vec()));
+            frames.finish(|frame| got.push(frame.text[..4].to_vec()));
             assert_eq!(got, [b"<2>a"]);
             assert_eq!((frames.skipped(), frames.skipped()), (Some(3), None));
         }
@@ -298,6 +450,7 @@ mod tests {
                 frames.push(piece, |frame| got.push((frame.text.len(), frame.is_cut)));
                 assert!(frames.held.len() <= MOST + 60_000);
             }
+            frames.finish(|frame| got.push((frame.text.len(), frame.is_cut)));
             assert_eq!(got, [(MOST, true), (4, false)]);
             assert_eq!(frames.skipped(), Some(2 * MOST as u64 + 3));
             assert!(frames.weight() < 1 << 10, "{}", frames.weight());

@@ -20,6 +20,8 @@ const IDLE: Duration = Duration::from_secs(1);
 const MOST_HELD: usize = 16 << 20;
 /// How long a message may take to come.
 const MOST_WAIT: Duration = Duration::from_secs(60);
+/// How long nothing must have come behind a counted message: its count may be wrong.
+const SETTLED: Duration = Duration::from_millis(100);
 
 pub(super) fn run(sockets: &[Streams], taker: &mut Taker, house: &House) -> Result<(), Unfinished> {
     let mut connections: Vec<Connection> = Vec::new();
@@ -29,13 +31,24 @@ pub(super) fn run(sockets: &[Streams], taker: &mut Taker, house: &House) -> Resu
         let is_draining = house.stopping.is_draining();
         let all = sockets.iter().map(Streams::as_fd).chain(connections.iter().map(Connection::as_fd));
         let all: Vec<_> = all.collect();
-        let ready = readied(&all, if is_draining { QUIET / 5 } else { LOOK });
+        let is_waiting = connections.iter().any(Connection::is_waiting);
+        let ready = readied(
+            &all,
+            if is_draining {
+                QUIET / 5
+            } else if is_waiting {
+                SETTLED
+            } else {
+                LOOK
+            },
+        );
         let has_come = ready.iter().any(|&ready| ready);
         if has_come {
             last = Instant::now();
         }
         let (listening, ready) = ready.split_at(sockets.len());
         read(&mut connections, ready, taker, house);
+        connections.iter_mut().for_each(|connection| connection.settle(SETTLED, taker, house));
         hold_less(&mut connections, taker, house);
         for (socket, _) in sockets.iter().zip(listening).filter(|(_, ready)| **ready) {
             was_full = accept(socket, &mut connections, was_full, taker, house);
