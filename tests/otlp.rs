@@ -4,6 +4,8 @@
 mod answers;
 #[path = "otlp/canary.rs"]
 mod canary;
+#[path = "otlp/composites.rs"]
+mod composites;
 #[path = "otlp/differential.rs"]
 mod differential;
 #[path = "otlp/memory.rs"]

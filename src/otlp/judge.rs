@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use super::composite::{Composites, Noted};
 use super::leaves::{Form, Fresh, Leaf, Leaves, NONE, What};
 use super::opaque;
 use super::seen::{As, Hash, Seen};
@@ -41,6 +42,7 @@ pub(super) struct Judge {
     suspects: Vec<u32>,
     findings: Vec<Finding>,
     number: Vec<u8>,
+    composites: Composites,
     written: Vec<u8>,
     pub(super) verdicts: Vec<Verdict>,
     /// What was found in the request.
@@ -82,6 +84,9 @@ impl Judge {
         }
         suspects.clear();
         self.suspects = suspects;
+        if !leaves.shapes.composites.is_empty() {
+            self.look_at_composites(sanitizer, body, leaves);
+        }
         self.remember(body, leaves, seen);
     }
 
@@ -105,8 +110,8 @@ impl Judge {
 
     /// Forgets the request, and gives back memory that only an unusual one has needed.
     pub(super) fn shrink(&mut self) {
-        let Self { work, batch, marks, suspects, findings, number, written, verdicts, found, named, removed } =
-            self;
+        let Self { work, batch, marks, suspects, findings, number, composites, written, .. } = self;
+        let Self { verdicts, found, named, removed, .. } = self;
         fn cut<T>(list: &mut Vec<T>, most: usize) {
             list.clear();
             list.shrink_to(most);
@@ -118,6 +123,7 @@ impl Judge {
         cut(findings, KEPT);
         cut(number, KEPT);
         cut(written, KEPT_TEXT);
+        composites.shrink(KEPT);
         cut(verdicts, KEPT);
         cut(found, KEPT);
         cut(named, KEPT);
@@ -249,9 +255,11 @@ impl Judge {
         let leaf = leaves.list[index as usize];
         let Self { work, findings, number, written, found, named, .. } = self;
         let raw = leaves.text(body, leaf.text);
+        // What stands below a key that a rule knows is secret, however it is written.
+        let goes = strict || leaves.is_known(leaf.pair);
         let is_unknown = match leaf.what {
-            What::Unknown => Some(strict || !opaque::is_clean(scanner, raw, work)),
-            What::Member => Some(strict || !scanner.scan_keyed(b"", raw, work).is_empty()),
+            What::Unknown => Some(goes || !opaque::is_clean(scanner, raw, work)),
+            What::Member => Some(goes || !scanner.scan_keyed(b"", raw, work).is_empty()),
             _ => None,
         };
         if let Some(goes) = is_unknown {
@@ -293,6 +301,27 @@ impl Judge {
         leaves.set_changed(leaf.unit);
     }
 
+    /// Looks at values that hold values, with their leaves as they are now.
+    fn look_at_composites(&mut self, sanitizer: &Sanitizer, body: &[u8], leaves: &mut Leaves) {
+        let Self { work, written, verdicts, found, named, composites, .. } = self;
+        let judged = |leaf: u32| {
+            let at = verdicts.binary_search_by_key(&(leaf as usize), |verdict| verdict.leaf).ok()?;
+            verdicts[at].text.clone().map(|text| &written[text])
+        };
+        let mut noted = Noted { found, named };
+        let changed = composites.look(sanitizer, body, leaves, judged, work, &mut noted);
+        for (leaf, text) in changed {
+            let start = written.len();
+            written.extend_from_slice(&text);
+            let verdict = Verdict { leaf: leaf as usize, text: Some(start..written.len()) };
+            match verdicts.binary_search_by_key(&verdict.leaf, |known| known.leaf) {
+                Ok(at) => verdicts[at] = verdict,
+                Err(at) => verdicts.insert(at, verdict),
+            }
+            leaves.set_changed(leaves.list[leaf as usize].unit);
+        }
+    }
+
     /// Notes what was clean.
     fn remember(&mut self, body: &[u8], leaves: &Leaves, seen: &mut Seen) {
         for unit in leaves.units.iter().filter(|unit| !unit.is_changed) {
@@ -318,7 +347,7 @@ impl Judge {
 }
 
 /// Writes a number of the wire as text.
-fn write_number(form: Form, raw: &[u8], out: &mut Vec<u8>) {
+pub(super) fn write_number(form: Form, raw: &[u8], out: &mut Vec<u8>) {
     use std::io::Write;
 
     let varint = || wire::varint(raw, 0, raw.len()).map_or(0, |(value, _)| value);

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::refused::{Malformed, Refused};
 use super::seen::{As, Hash, Seen};
+use super::shapes::Shapes;
 use super::wire::malformed;
 use crate::carrier::pair;
 
@@ -140,6 +141,8 @@ pub(super) struct Leaves {
     decoded: Vec<u8>,
     /// How many lists there are.
     lists: u32,
+    /// What values that hold values are made of.
+    pub(super) shapes: Shapes,
 }
 
 impl std::fmt::Debug for Leaves {
@@ -150,7 +153,7 @@ impl std::fmt::Debug for Leaves {
 
 impl Leaves {
     pub(super) fn clear(&mut self) {
-        let Self { list, keys, pairs, units, fresh, members, decoded, lists } = self;
+        let Self { list, keys, pairs, units, fresh, members, decoded, lists, shapes } = self;
         *lists = 0;
         list.clear();
         keys.clear();
@@ -159,12 +162,13 @@ impl Leaves {
         fresh.clear();
         members.clear();
         decoded.clear();
+        shapes.clear();
     }
 
     /// Forgets all, and gives back memory that only an unusual request has needed.
     pub(super) fn shrink(&mut self) {
         self.clear();
-        let Self { list, keys, pairs, units, fresh, members, decoded, lists: _ } = self;
+        let Self { list, keys, pairs, units, fresh, members, decoded, lists: _, shapes } = self;
         list.shrink_to(KEPT);
         keys.shrink_to(KEPT);
         pairs.shrink_to(KEPT);
@@ -172,12 +176,13 @@ impl Leaves {
         fresh.shrink_to(KEPT);
         members.shrink_to(KEPT);
         decoded.shrink_to(KEPT_DECODED);
+        shapes.shrink();
     }
 
     /// How much is noted.
     #[inline]
     pub(super) fn count(&self) -> usize {
-        self.list.len() + self.keys.len() + self.pairs.len() + self.units.len()
+        self.list.len() + self.keys.len() + self.pairs.len() + self.units.len() + self.shapes.count()
     }
 
     /// A text in the request.
@@ -201,6 +206,10 @@ impl Leaves {
 
     #[inline]
     pub(super) fn push(&mut self, what: What, text: Place, range: Range<usize>, pair: u32, unit: u32) {
+        // What is not known is judged by itself.
+        if !matches!(what, What::Unknown | What::Member) {
+            self.shapes.leaf(self.list.len() as u32);
+        }
         self.list.push(Leaf { what, text, start: range.start as u32, end: range.end as u32, pair, unit });
     }
 
@@ -218,7 +227,7 @@ impl Leaves {
         if text.start == text.end {
             return;
         }
-        if pair == NONE {
+        if pair == NONE && !self.shapes.is_open() {
             let bytes = self.text(body, text);
             let hash = Hash::of(As::Text, bytes);
             if seen.has(As::Text, hash, bytes) {

@@ -24,6 +24,7 @@
 //! ```
 
 mod answer;
+mod composite;
 mod json;
 mod judge;
 mod leaves;
@@ -34,6 +35,7 @@ mod refused;
 mod rewrite;
 mod schema;
 mod seen;
+mod shapes;
 mod status;
 mod types;
 mod walk;
@@ -42,6 +44,7 @@ mod wire;
 use std::sync::Arc;
 
 use crate::finding::RuleIndex;
+use crate::learned::Learned;
 use crate::redact::Pseudonym;
 use crate::sanitize::Sanitizer;
 use crate::scan::LineStarts;
@@ -157,12 +160,13 @@ impl Scrubber {
     /// A scrubber by these rules.
     pub fn new(sanitizer: Arc<Sanitizer>, policy: Policy) -> Self {
         let starts = sanitizer.scanner().line_starts();
+        let looks_at_numbers = sanitizer.scanner().learned().is_some_and(Learned::may_be_numbers);
         Self {
             sanitizer,
             policy,
             starts,
             stack: walk::Stack::default(),
-            seen: Seen::default(),
+            seen: Seen::new(looks_at_numbers),
             leaves: Leaves::default(),
             judge: Judge::default(),
             portion: PORTION,

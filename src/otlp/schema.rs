@@ -45,6 +45,8 @@ pub(super) enum Role {
     Resource,
     /// A scope.
     Scope,
+    /// A list of values: what stands beside one may tell what it is.
+    Array,
     /// A list of pairs, one of which may name another: `name: DB_PASSWORD`, `value: …`.
     List,
     /// A pair; its key belongs to all values in it that have no key of their own.
@@ -181,7 +183,7 @@ pub(super) const fn message(role: Role, list: &[(usize, &'static str, Type)]) ->
     Message { role, fields, types, skips }
 }
 
-use Role::{List, Pair, Plain, Resource, Scope, Value};
+use Role::{Array, List, Pair, Plain, Resource, Scope, Value};
 use Type::{Bool, Bytes, Double, Doubles, Fixed32, Fixed64, Fixed64s, Id, Int32, Int64, Key};
 use Type::{Sfixed64, Sint32, Text, Texts, Uint32, Uint64s};
 
@@ -227,7 +229,7 @@ pub(super) const NUMBERS: [u32; 3] = [2, 3, 4];
 /// The number of the string of an `AnyValue`, as a tag.
 pub(super) const STRING_VALUE: u8 = 1 << 3 | 2;
 
-static ARRAY_VALUE: Message = message(Plain, &[(1, "values", many(&ANY_VALUE))]);
+static ARRAY_VALUE: Message = message(Array, &[(1, "values", many(&ANY_VALUE))]);
 
 static KEY_VALUE_LIST: Message = message(List, &[(1, "values", many(&KEY_VALUE))]);
 

@@ -48,6 +48,8 @@ pub(super) struct Seen {
     large: Box<[Vec<u8>]>,
     /// The slot of the attribute that came last.
     last: u16,
+    /// Whether a number may be secret though its key says nothing: then it is looked at each time.
+    looks_at_numbers: bool,
 }
 
 /// Two lines of the cache.
@@ -84,6 +86,7 @@ impl Default for Seen {
             small: vec![empty; SETS * WAYS].into(),
             large: vec![Vec::new(); LARGE_SLOTS].into(),
             last: 0,
+            looks_at_numbers: false,
         }
     }
 }
@@ -154,6 +157,11 @@ fn mix(a: u64, b: u64) -> u64 {
 }
 
 impl Seen {
+    /// Nothing was seen. `looks_at_numbers`: a number may be secret though its key says nothing.
+    pub(super) fn new(looks_at_numbers: bool) -> Self {
+        Self { looks_at_numbers, ..Self::default() }
+    }
+
     /// Whether just these bytes were found clean, as this kind.
     #[inline]
     pub(super) fn has(&self, kind: As, hash: Hash, bytes: &[u8]) -> bool {
@@ -182,14 +190,20 @@ impl Seen {
         let follows = if slot.kind == As::Pair as u8 {
             is_same(slot.bytes(), pair)
         } else {
-            slot.kind == As::Key as u8 && wire::key_of_number(pair) == Some(slot.bytes())
+            slot.kind == As::Key as u8 && self.key_of_number(pair) == Some(slot.bytes())
         };
         if follows {
             self.last = next;
             return true;
         }
         self.has_other(As::Pair, pair)
-            || wire::key_of_number(pair).is_some_and(|key| self.has_other(As::Key, key))
+            || self.key_of_number(pair).is_some_and(|key| self.has_other(As::Key, key))
+    }
+
+    /// The key of an attribute whose value is a number that nothing but its key can make a secret.
+    #[inline]
+    fn key_of_number<'p>(&self, pair: &'p [u8]) -> Option<&'p [u8]> {
+        if self.looks_at_numbers { None } else { wire::key_of_number(pair) }
     }
 
     /// Whether this attribute, or key of one, was found clean, though it is not the one that followed before.

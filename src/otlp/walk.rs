@@ -8,6 +8,7 @@ use super::portion::Portions;
 use super::refused::{Malformed, Refused};
 use super::schema::{Kind, Message, NUMBERS, Role, STRING_VALUE};
 use super::seen::{As, Hash, Seen};
+use super::shapes::Shape;
 use super::wire::{self, LEN, Part, Wire, malformed};
 
 /// How deep messages may be nested: as deep as the usual parsers of protobuf go.
@@ -22,6 +23,8 @@ struct Frame {
     unit: u32,
     /// The list that it is, or that its pair is in.
     list: u32,
+    /// It is noted as part of a value that holds others.
+    is_shape: bool,
 }
 
 /// Room for the messages around the one that is being read.
@@ -40,7 +43,8 @@ pub(super) fn walk(
 ) -> Result<(), Refused> {
     let mut stack = std::mem::take(&mut room.0);
     stack.clear();
-    let mut frame = Frame { message: root, end: body.len(), pair: NONE, unit: NONE, list: NONE };
+    let mut frame =
+        Frame { message: root, end: body.len(), pair: NONE, unit: NONE, list: NONE, is_shape: false };
     let mut at = 0;
     loop {
         while at == frame.end {
@@ -48,6 +52,9 @@ pub(super) fn walk(
                 room.0 = stack;
                 return Ok(());
             };
+            if frame.is_shape {
+                leaves.shapes.close();
+            }
             frame = outer;
         }
         let rest = &body[at..frame.end];
@@ -55,8 +62,9 @@ pub(super) fn walk(
             at += len;
             continue;
         }
-        // Pairs and lists are in units.
-        portions.check(frame.unit != NONE, leaves, seen)?;
+        // Pairs and lists are in units, or in what is looked at as a whole.
+        let is_within = frame.unit != NONE || leaves.shapes.is_open();
+        portions.check(is_within, leaves, seen)?;
         let part = wire::part(body, at, frame.end)?;
         let kind = frame.message.field(part.number);
         if let Kind::Message(message) = kind
@@ -206,12 +214,27 @@ fn enter(
     seen: &mut Seen,
     leaves: &mut Leaves,
 ) -> Option<Frame> {
-    let mut frame = Frame { message, end: range.end, pair: outer.pair, unit: outer.unit, list: NONE };
+    let Frame { pair, unit, .. } = *outer;
+    let mut frame = Frame { message, end: range.end, pair, unit, list: NONE, is_shape: false };
     let kind = match message.role {
         Role::Plain | Role::Value => return Some(frame),
+        Role::Array => {
+            frame.is_shape = true;
+            leaves.shapes.open(Shape::Array, pair);
+            return Some(frame);
+        }
         // Its neighbours may name it.
         Role::Pair if outer.list != NONE => {
             frame.pair = leaves.new_pair(outer.list);
+            frame.is_shape = true;
+            leaves.shapes.open(Shape::Pair, pair);
+            return Some(frame);
+        }
+        // What is around it counts: it is not by itself what it was elsewhere.
+        Role::List if pair != NONE || leaves.shapes.is_open() => {
+            frame.list = leaves.new_list();
+            frame.is_shape = true;
+            leaves.shapes.open(Shape::Object, pair);
             return Some(frame);
         }
         Role::Pair => As::Pair,
@@ -240,7 +263,11 @@ fn enter(
     frame.unit = leaves.units.len() as u32 - 1;
     match message.role {
         Role::Pair => frame.pair = leaves.new_pair(NONE),
-        Role::List => frame.list = leaves.new_list(),
+        Role::List => {
+            frame.list = leaves.new_list();
+            frame.is_shape = true;
+            leaves.shapes.open(Shape::Object, NONE);
+        }
         _ => frame.pair = NONE,
     }
     Some(frame)

@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 
 use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
+use ruzstd::decoding::errors::FrameDecoderError;
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
@@ -55,8 +56,17 @@ pub(super) enum Undone {
     Malformed,
     /// More comes out of it than is allowed.
     TooLarge,
+    /// Its decoder would have to look back further than [`WINDOW`].
+    Window,
     /// There is no room for it now.
     NoRoom,
+}
+
+fn undone(error: FrameDecoderError) -> Undone {
+    match error {
+        FrameDecoderError::WindowSizeTooBig { .. } => Undone::Window,
+        _ => Undone::Malformed,
+    }
 }
 
 /// What was compressed.
@@ -107,9 +117,9 @@ pub(super) fn decompress(
                     return Err(Undone::Malformed);
                 }
                 let mut frames = FrameDecoder::new();
-                frames.set_max_window_size(WINDOW.min(most.max(1024) as u64));
-                let mut decoder =
-                    StreamingDecoder::new_with_decoder(rest, frames).map_err(|_| Undone::Malformed)?;
+                // Encoders that stream say how far they may look back before they know how little comes: libzstd 2 MiB.
+                frames.set_max_window_size(WINDOW);
+                let mut decoder = StreamingDecoder::new_with_decoder(rest, frames).map_err(undone)?;
                 read_all(&mut decoder, most, share, &mut bytes)?;
                 let frames;
                 (rest, frames) = decoder.into_parts();
@@ -203,6 +213,18 @@ mod tests {
             let mut share = Budget::new(1 << 20).share();
             assert_eq!(decompress(how, &bomb, 64 << 20, &mut share).err(), Some(Undone::NoRoom));
         }
+    }
+
+    #[test]
+    fn windows_of_zstd_are_those_of_usual_encoders() {
+        // A block as it is, behind a header that says how far one may look back: 2 to the power of 10 and this more.
+        let streamed = |more: u8| [&ZSTD_MAGIC[..], &[0, more << 3, 5 << 3 | 1, 0, 0], b"bytes"].concat();
+        for more in 0..=13 {
+            let plain =
+                undo(Compression::Zstd, &streamed(more), 100).expect("2 MiB are usual, 8 MiB recommended");
+            assert_eq!(plain.bytes, b"bytes");
+        }
+        assert_eq!(undo(Compression::Zstd, &streamed(14), 64 << 20).err(), Some(Undone::Window));
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub(super) struct Opened {
     plain: Option<Plain>,
 }
 
+const WINDOW: &str = "the window of zstd is over 8 MiB; let the exporter take a smaller one or gzip";
+
 /// Takes a message out of its frame and its compression, if it has no more than `most` bytes then. `None`: it has.
 pub(super) fn open(
     head: Head,
@@ -62,6 +64,7 @@ pub(super) fn open(
                 Ok(plain) => Some(plain),
                 Err(Undone::TooLarge) => return Ok(None),
                 Err(Undone::Malformed) => return Err(Fault::Malformed("the compression is broken")),
+                Err(Undone::Window) => return Err(Fault::Malformed(WINDOW)),
                 Err(Undone::NoRoom) => return Err(Fault::Overloaded),
             },
         };

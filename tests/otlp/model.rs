@@ -1,6 +1,9 @@
 //! What scrubbing means, for requests that are decoded: every string, one by one.
 
+use std::ops::Range;
+
 use kasm_scrub::carrier::pair;
+use kasm_scrub::finding::Finding;
 use kasm_scrub::sanitize::Key;
 use kasm_scrub::{Sanitizer, Work};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -14,6 +17,8 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 pub(crate) struct Model<'s> {
     pub(crate) sanitizer: &'s Sanitizer,
     pub(crate) work: Work,
+    /// Whether values that hold values are looked at as a whole, too.
+    pub(crate) is_whole: bool,
 }
 
 /// The strings of a pair's value, as far as they have no key of their own.
@@ -28,6 +33,141 @@ fn texts_of(pair: &KeyValue) -> Vec<String> {
     let mut out = Vec::new();
     pair.value.iter().for_each(|value| strings(value, &mut out));
     out
+}
+
+/// A value as JSON.
+struct Line {
+    text: Vec<u8>,
+    /// Of each leaf: where it stands, and where each of its bytes does and in how many.
+    parts: Vec<(Range<usize>, Vec<(usize, usize)>)>,
+}
+
+impl Line {
+    /// Whether there is anything of it. Numbers matter below keys only.
+    fn write(&mut self, value: &AnyValue, has_key: bool) -> bool {
+        match &value.value {
+            Some(Value::StringValue(text)) => !text.is_empty() && self.string(text.as_bytes()),
+            Some(Value::BytesValue(bytes)) => !bytes.is_empty() && self.string(bytes),
+            Some(Value::BoolValue(value)) => has_key && self.bare(value.to_string()),
+            Some(Value::IntValue(value)) => has_key && self.bare(value.to_string()),
+            Some(Value::DoubleValue(value)) => has_key && self.bare(value.to_string()),
+            Some(Value::ArrayValue(list)) => {
+                self.text.push(b'[');
+                let mut is_first = true;
+                for value in &list.values {
+                    let before = self.text.len();
+                    if !is_first {
+                        self.text.extend(b", ");
+                    }
+                    match self.write(value, has_key) {
+                        true => is_first = false,
+                        false => self.text.truncate(before),
+                    }
+                }
+                self.text.push(b']');
+                true
+            }
+            Some(Value::KvlistValue(list)) => {
+                self.text.push(b'{');
+                for (i, pair) in list.values.iter().enumerate() {
+                    if i > 0 {
+                        self.text.extend(b", ");
+                    }
+                    if pair.key.is_empty() {
+                        self.text.extend(b"\"\"");
+                    } else {
+                        self.string(pair.key.as_bytes());
+                    }
+                    self.text.extend(b": ");
+                    if !pair.value.as_ref().is_some_and(|value| self.write(value, true)) {
+                        self.text.extend(b"[]");
+                    }
+                }
+                self.text.push(b'}');
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn bare(&mut self, text: String) -> bool {
+        let start = self.text.len();
+        self.parts.push((start..start + text.len(), (0..text.len()).map(|i| (start + i, 1)).collect()));
+        self.text.extend(text.bytes());
+        true
+    }
+
+    fn string(&mut self, bytes: &[u8]) -> bool {
+        self.text.push(b'"');
+        let start = self.text.len();
+        let mut places = Vec::new();
+        for &byte in bytes {
+            let written = match byte {
+                b'"' | b'\\' => vec![b'\\', byte],
+                b'\n' => b"\\n".to_vec(),
+                b'\r' => b"\\r".to_vec(),
+                b'\t' => b"\\t".to_vec(),
+                0..0x20 => format!("\\u{byte:04x}").into_bytes(),
+                _ => vec![byte],
+            };
+            places.push((self.text.len(), written.len()));
+            self.text.extend(written);
+        }
+        self.parts.push((start..self.text.len(), places));
+        self.text.push(b'"');
+        true
+    }
+}
+
+/// A leaf of a value, to be changed.
+pub(crate) enum Leaf<'l> {
+    Text(&'l mut String),
+    Bytes(&'l mut Vec<u8>),
+    Number(&'l mut Value),
+}
+
+impl Leaf<'_> {
+    pub(crate) fn text(&self) -> Vec<u8> {
+        match self {
+            Self::Text(text) => text.as_bytes().to_vec(),
+            Self::Bytes(bytes) => bytes.to_vec(),
+            Self::Number(Value::BoolValue(value)) => value.to_string().into_bytes(),
+            Self::Number(Value::IntValue(value)) => value.to_string().into_bytes(),
+            Self::Number(Value::DoubleValue(value)) => value.to_string().into_bytes(),
+            Self::Number(_) => panic!("no number"),
+        }
+    }
+
+    fn replace(self, new: Vec<u8>) {
+        match self {
+            Self::Text(text) => *text = String::from_utf8(new).expect("text stays text"),
+            Self::Bytes(bytes) => *bytes = new,
+            Self::Number(value) => *value = Value::StringValue(String::from_utf8(new).expect("text")),
+        }
+    }
+}
+
+/// Goes through the leaves of a value as they are written.
+pub(crate) fn each_leaf(value: &mut AnyValue, has_key: bool, each: &mut dyn FnMut(Leaf<'_>)) {
+    match &mut value.value {
+        Some(Value::StringValue(text)) if !text.is_empty() => each(Leaf::Text(text)),
+        Some(Value::BytesValue(bytes)) if !bytes.is_empty() => each(Leaf::Bytes(bytes)),
+        Some(number @ (Value::BoolValue(_) | Value::IntValue(_) | Value::DoubleValue(_))) if has_key => {
+            each(Leaf::Number(number));
+        }
+        Some(Value::ArrayValue(list)) => {
+            list.values.iter_mut().for_each(|value| each_leaf(value, has_key, each));
+        }
+        Some(Value::KvlistValue(list)) => {
+            for KeyValue { key, value, .. } in &mut list.values {
+                if !key.is_empty() {
+                    each(Leaf::Text(key));
+                }
+                value.iter_mut().for_each(|value| each_leaf(value, true, each));
+            }
+        }
+        _ => {}
+    }
 }
 
 impl Model<'_> {
@@ -82,7 +222,7 @@ impl Model<'_> {
             pairs.iter().filter(|pair| pair::is_name_name(pair.key.as_bytes())).flat_map(texts_of).collect();
         let is_known = |name: &&String| self.sanitizer.scanner().knows_key(name.as_bytes());
         let names: Vec<String> = names.iter().filter(is_known).cloned().collect();
-        self.attributes(pairs);
+        self.pairs(pairs);
         for name in names {
             for pair in pairs.iter_mut().filter(|pair| pair::is_value_name(pair.key.as_bytes())) {
                 if let Some(value) = &mut pair.value {
@@ -93,6 +233,67 @@ impl Model<'_> {
     }
 
     fn attributes(&mut self, attributes: &mut [KeyValue]) {
+        let keys: Vec<String> = attributes.iter().map(|pair| pair.key.clone()).collect();
+        self.pairs(attributes);
+        for (key, KeyValue { value, .. }) in keys.iter().zip(attributes) {
+            if let Some(value) = value {
+                self.composite(Some(key), value);
+            }
+        }
+    }
+
+    /// A value that holds values is also one line of JSON.
+    pub(crate) fn composite(&mut self, key: Option<&str>, value: &mut AnyValue) {
+        if !self.is_whole || !matches!(value.value, Some(Value::ArrayValue(_) | Value::KvlistValue(_))) {
+            return;
+        }
+        for look in 0..=4 {
+            let mut line = Line { text: Vec::new(), parts: Vec::new() };
+            match key.filter(|key| !key.is_empty()) {
+                Some(key) => {
+                    line.text.extend(format!("{{{}: ", serde_json::json!(key)).bytes());
+                    line.write(value, true);
+                    line.text.push(b'}');
+                }
+                None => drop(line.write(value, key.is_some())),
+            }
+            let findings = self.sanitizer.scanner().scan_keyed(b"", &line.text, &mut self.work).to_vec();
+            let (mut parts, mut has_changed) = (line.parts.into_iter(), false);
+            each_leaf(value, key.is_some(), &mut |leaf| {
+                let (part, written) = parts.next().expect("as many as were written");
+                let text = leaf.text();
+                let mut own: Vec<Finding> = Vec::new();
+                for found in &findings {
+                    let place = match look {
+                        4 => 0..text.len(),
+                        // Which bytes of the text that is.
+                        _ => {
+                            let (from, to) = (found.start.max(part.start), found.end.min(part.end));
+                            let at = |(at, len): &(usize, usize)| at + len > from && *at < to;
+                            let start = written.iter().position(at).unwrap_or(0);
+                            start..written.iter().rposition(at).map_or(start, |last| last + 1)
+                        }
+                    };
+                    let is_there = found.end > part.start && found.start < part.end;
+                    if is_there && !place.is_empty() && own.last().is_none_or(|last| last.end <= place.start)
+                    {
+                        own.push(Finding { start: place.start, end: place.end, ..*found });
+                    }
+                }
+                if !own.is_empty() {
+                    let mut new = Vec::new();
+                    self.sanitizer.write(&text, &own, &mut |bytes| new.extend_from_slice(bytes));
+                    has_changed |= new != text;
+                    leaf.replace(new);
+                }
+            });
+            if !has_changed {
+                break;
+            }
+        }
+    }
+
+    fn pairs(&mut self, attributes: &mut [KeyValue]) {
         for KeyValue { key, value, .. } in attributes {
             if let Some(value) = value {
                 self.value(Some(key), value);
@@ -171,6 +372,7 @@ impl Model<'_> {
                     self.attributes(&mut record.attributes);
                     if let Some(body) = &mut record.body {
                         self.value(None, body);
+                        self.composite(None, body);
                     }
                 }
             }

@@ -67,7 +67,7 @@ fn records_in_bodies() {
 #[test]
 fn records_below_keys_are_scrubbed_one_by_one() {
     let mut scrubber = scrubber();
-    let mut model = Model { sanitizer: &SANITIZER, work: Work::default() };
+    let mut model = Model { sanitizer: &SANITIZER, work: Work::default(), is_whole: true };
     let records = corpus::records(3, 1);
     for (at, some) in records.chunks(100).enumerate() {
         let keyed =

@@ -518,3 +518,49 @@ fn json_as_json() {
         assert!(matches!(result, Err(Refused::Malformed { .. })), "{wrong}: {result:?}");
     }
 }
+
+/// What was clean before makes nothing clean that may be secret by itself.
+#[test]
+fn a_number_that_was_learned_is_found_whatever_was_before() {
+    let sanitizer = Arc::new(crate::learned::spelling::with(
+        Ruleset::builtin().into_profile(Profile::Default, |_| true),
+        &[b"48151623421234"],
+        Action::Replace,
+        kasm_scrub::Format::default(),
+    ));
+    let mut scrubber = Scrubber::new(sanitizer, Policy::default());
+    let count = |number: u64| trace(&len(9, &pair("queue.count", &varint(3, number))));
+    for _ in 0..4 {
+        for number in 1..4 {
+            assert_eq!(
+                scrubber.scrub(Signal::Traces, Encoding::Protobuf, &count(number)),
+                Ok(Scrubbed::Clean)
+            );
+        }
+        let found = scrubber.scrub(Signal::Traces, Encoding::Protobuf, &count(48_151_623_421_234));
+        assert!(matches!(found, Ok(Scrubbed::Changed(_))), "{found:?}");
+    }
+}
+
+/// A kind of value that is not known here, below a key that is: whatever is in it goes.
+#[test]
+fn what_is_not_known_below_a_secret_key_goes() {
+    let secret = b"DeadBeef7712DeadBeef";
+    for unknown in [len(20, secret), len(20, &len(1, secret))] {
+        let attribute = |key: &str| [len(1, key.as_bytes()), len(2, &unknown)].concat();
+        assert!(!holds(&out(Signal::Traces, &trace(&len(9, &attribute("password")))), secret));
+        assert!(holds(&out(Signal::Traces, &trace(&len(9, &attribute("k8s.pod.name")))), secret));
+    }
+    for value in [
+        r#""value":{"newValue":"DeadBeef7712DeadBeef"}"#,
+        r#""value":{"newValue":{"text":"DeadBeef7712DeadBeef"}}"#,
+        r#""val":{"stringValue":"DeadBeef7712DeadBeef"}"#,
+    ] {
+        let request =
+            format!(r#"{{"resourceLogs":[{{"resource":{{"attributes":[{{{value},"key":"password"}}]}}}}]}}"#);
+        let got =
+            forwarded(&mut scrubber(), Signal::Logs, Encoding::Json, request.as_bytes()).expect("valid");
+        assert!(!holds(&got, secret), "{value}");
+        assert!(serde_json::from_slice::<serde_json::Value>(&got).is_ok());
+    }
+}

@@ -305,7 +305,7 @@ pub(crate) fn fields(name: &str, tape: &mut Tape<'_>, depth: usize, options: Opt
     let mut is_oneof_made = false;
     for known in &of.field {
         if known.oneof_index.is_some() && !known.proto3_optional() {
-            if options.is_plain && is_oneof_made {
+            if options.is_once() && is_oneof_made {
                 continue;
             }
             let is_leaf = known.r#type() != Type::Message;
@@ -318,7 +318,7 @@ pub(crate) fn fields(name: &str, tape: &mut Tape<'_>, depth: usize, options: Opt
             continue;
         }
         let is_repeated = known.label() == Label::Repeated;
-        let is_twice = !options.is_plain && known.name() != "key" && tape.next(8) == 7;
+        let is_twice = !options.is_once() && known.name() != "key" && tape.next(8) == 7;
         let count = if is_repeated { tape.next(3) } else { 1 + usize::from(is_twice) };
         for _ in 0..count {
             made.extend(holds(known, tape, depth, options).map(|holds| field(known, holds)));
@@ -352,6 +352,14 @@ pub(crate) fn fields(name: &str, tape: &mut Tape<'_>, depth: usize, options: Opt
 pub(crate) struct Options {
     /// Every field at most once, in order, and none that is not known.
     pub(crate) is_plain: bool,
+    /// Every field at most once, but in any order, and some that are not known.
+    pub(crate) is_once: bool,
+}
+
+impl Options {
+    fn is_once(self) -> bool {
+        self.is_plain || self.is_once
+    }
 }
 
 fn holds(of: &FieldDescriptorProto, tape: &mut Tape<'_>, depth: usize, options: Options) -> Option<Holds> {

@@ -17,6 +17,7 @@ use super::refused::{Malformed, Refused};
 use super::rewrite::Edits;
 use super::schema::{Kind, Message, NUMBERS, Role};
 use super::seen::Seen;
+use super::shapes::Shape;
 use super::wire::malformed;
 use token::{Bare, MOST_DEPTH, blanks, no_json};
 pub(super) use transcode::to_wire;
@@ -29,6 +30,8 @@ struct Frame {
     list: u32,
     /// Nothing of it has been read.
     is_new: bool,
+    /// It is noted as part of a value that holds others.
+    is_shape: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -67,11 +70,14 @@ pub(super) fn walk(
     while let Some(frame) = reader.stack.last_mut() {
         let is_new = std::mem::replace(&mut frame.is_new, false);
         let Frame { holds, pair, list, .. } = *frame;
-        portions.check(pair != NONE || list != NONE, reader.leaves, reader.seen)?;
+        let is_within = pair != NONE || list != NONE || reader.leaves.shapes.is_open();
+        portions.check(is_within, reader.leaves, reader.seen)?;
         let close = if let Holds::Fields(_) = holds { b'}' } else { b']' };
         at = blanks(body, at);
         if body.get(at) == Some(&close) {
-            reader.stack.pop();
+            if reader.stack.pop().is_some_and(|frame| frame.is_shape) {
+                reader.leaves.shapes.close();
+            }
             at += 1;
             continue;
         }
@@ -154,9 +160,19 @@ impl Reader<'_> {
                     Role::Pair => (self.leaves.new_pair(slot.list), NONE),
                     Role::Resource | Role::Scope => (NONE, NONE),
                     Role::List => (slot.pair, self.leaves.new_list()),
-                    Role::Plain | Role::Value => (slot.pair, NONE),
+                    Role::Plain | Role::Value | Role::Array => (slot.pair, NONE),
                 };
-                self.open(Frame { holds: Holds::Fields(message), pair, list, is_new: true })?;
+                let shape = match message.role {
+                    Role::Array => Some(Shape::Array),
+                    Role::List => Some(Shape::Object),
+                    Role::Pair if slot.list != NONE => Some(Shape::Pair),
+                    _ => None,
+                };
+                let is_shape = shape.is_some();
+                self.open(Frame { holds: Holds::Fields(message), pair, list, is_new: true, is_shape })?;
+                if let Some(shape) = shape {
+                    self.leaves.shapes.open(shape, slot.pair);
+                }
                 Ok(at + 1)
             }
             Some(b'[') => {
@@ -167,7 +183,7 @@ impl Reader<'_> {
                     return Err(malformed(at, Malformed::JsonKind));
                 }
                 let Slot { kind, pair, list, .. } = slot;
-                self.open(Frame { holds: Holds::Values(kind), pair, list, is_new: true })?;
+                self.open(Frame { holds: Holds::Values(kind), pair, list, is_new: true, is_shape: false })?;
                 Ok(at + 1)
             }
             _ => {

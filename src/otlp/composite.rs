@@ -1,0 +1,314 @@
+//! Values that hold values: what stands beside a secret may be what tells it, as in `["--password", "…"]` or
+//! `{"credentials": {"value": "…"}}`. So each such value is also looked at as a whole, as the line of JSON that it would be in
+//! a log, and what is found in the line is found in the leaves that it stands in.
+//!
+//! That is done with the leaves as they have been judged alone, and again until nothing is found: so twice is once.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::judge::write_number;
+use super::leaves::{Leaves, What};
+use super::shapes::{Shape, Shaped};
+use crate::finding::{Finding, RuleIndex};
+use crate::redact::Pseudonym;
+use crate::sanitize::Sanitizer;
+use crate::scan::Work;
+
+/// How often a value is looked at. What is found after that takes whole leaves.
+const MOST_LOOKS: usize = 4;
+
+/// Looks at values that hold values.
+#[derive(Default)]
+pub(super) struct Composites {
+    line: Vec<u8>,
+    /// Which leaf is where in the line, in order.
+    parts: Vec<(Range<usize>, u32)>,
+    /// The leaves that have changed, and what they are now.
+    texts: BTreeMap<u32, Vec<u8>>,
+    number: Vec<u8>,
+}
+
+/// Where is noted what was found.
+pub(super) struct Noted<'n> {
+    pub(super) found: &'n mut Vec<RuleIndex>,
+    pub(super) named: &'n mut Vec<(RuleIndex, Pseudonym)>,
+}
+
+impl Composites {
+    /// Looks at all of a portion; gives the leaves that change, in order, and their new texts. `judged`: what has become of a
+    /// leaf by itself, if it has changed.
+    pub(super) fn look<'j>(
+        &mut self,
+        sanitizer: &Sanitizer,
+        body: &[u8],
+        leaves: &Leaves,
+        judged: impl Fn(u32) -> Option<&'j [u8]>,
+        work: &mut Work,
+        noted: &mut Noted<'_>,
+    ) -> BTreeMap<u32, Vec<u8>> {
+        for &(first, pair) in &leaves.shapes.composites {
+            for look in 0..=MOST_LOOKS {
+                self.write_line(body, leaves, first as usize, pair, &judged);
+                let findings = sanitizer.scanner().scan_keyed(b"", &self.line, work);
+                let is_last = look == MOST_LOOKS;
+                if findings.is_empty()
+                    || !self.replace(sanitizer, body, leaves, findings, is_last, &judged, noted)
+                {
+                    break;
+                }
+            }
+        }
+        std::mem::take(&mut self.texts)
+    }
+
+    /// Gives back memory that only an unusual request has needed.
+    pub(super) fn shrink(&mut self, most: usize) {
+        self.line.clear();
+        self.line.shrink_to(most);
+        self.parts.clear();
+        self.parts.shrink_to(most);
+        self.number.shrink_to(most);
+    }
+
+    /// Writes a value as JSON, behind its key if it has one.
+    fn write_line<'j>(
+        &mut self,
+        body: &[u8],
+        leaves: &Leaves,
+        first: usize,
+        pair: u32,
+        judged: &impl Fn(u32) -> Option<&'j [u8]>,
+    ) {
+        self.line.clear();
+        self.parts.clear();
+        let key = leaves.keys_of(body, pair).next().filter(|key| !key.is_empty());
+        if let Some(key) = key {
+            self.line.extend_from_slice(b"{\"");
+            escape(key, &mut self.line);
+            self.line.extend_from_slice(b"\": ");
+        }
+        self.value(body, leaves, first, judged);
+        if key.is_some() {
+            self.line.push(b'}');
+        }
+    }
+
+    /// Writes what begins at a shape. As deep as the walk goes.
+    fn value<'j>(
+        &mut self,
+        body: &[u8],
+        leaves: &Leaves,
+        at: usize,
+        judged: &impl Fn(u32) -> Option<&'j [u8]>,
+    ) {
+        let Shaped { shape, end } = leaves.shapes.all[at];
+        let (open, close) = match shape {
+            Shape::Leaf(leaf) => return self.leaf(body, leaves, leaf, judged),
+            Shape::Pair => return self.pair(body, leaves, at, judged),
+            Shape::Array => (b'[', b']'),
+            Shape::Object => (b'{', b'}'),
+        };
+        self.line.push(open);
+        let mut inner = at + 1;
+        let mut is_first = true;
+        while inner < end as usize {
+            if !std::mem::take(&mut is_first) {
+                self.line.extend_from_slice(b", ");
+            }
+            self.value(body, leaves, inner, judged);
+            inner = leaves.shapes.all[inner].end as usize;
+        }
+        self.line.push(close);
+    }
+
+    /// A member of an object: its last key, which may stand behind its value, and all its values.
+    fn pair<'j>(
+        &mut self,
+        body: &[u8],
+        leaves: &Leaves,
+        at: usize,
+        judged: &impl Fn(u32) -> Option<&'j [u8]>,
+    ) {
+        let end = leaves.shapes.all[at].end as usize;
+        let is_key =
+            |shape: Shape| matches!(shape, Shape::Leaf(leaf) if leaves.list[leaf as usize].what == What::Key);
+        let mut values = Vec::new();
+        let mut key = None;
+        let mut inner = at + 1;
+        while inner < end {
+            let Shaped { shape, end } = leaves.shapes.all[inner];
+            if is_key(shape) {
+                key = Some(inner);
+            } else {
+                values.push(inner);
+            }
+            inner = end as usize;
+        }
+        match key {
+            Some(key) => self.value(body, leaves, key, judged),
+            None => self.line.extend_from_slice(b"\"\""),
+        }
+        self.line.extend_from_slice(b": ");
+        let [one] = values[..] else {
+            self.line.push(b'[');
+            for (i, &value) in values.iter().enumerate() {
+                if i > 0 {
+                    self.line.extend_from_slice(b", ");
+                }
+                self.value(body, leaves, value, judged);
+            }
+            self.line.push(b']');
+            return;
+        };
+        self.value(body, leaves, one, judged);
+    }
+
+    fn leaf<'j>(
+        &mut self,
+        body: &[u8],
+        leaves: &Leaves,
+        leaf: u32,
+        judged: &impl Fn(u32) -> Option<&'j [u8]>,
+    ) {
+        let what = leaves.list[leaf as usize].what;
+        let new = self.texts.get(&leaf).map(Vec::as_slice).or_else(|| judged(leaf));
+        let is_quoted = match what {
+            What::Number(_) => new.is_some(),
+            What::Text | What::Bytes | What::Hex | What::Key | What::Unknown | What::Member => true,
+        };
+        if is_quoted {
+            self.line.push(b'"');
+        }
+        let start = self.line.len();
+        match (what, new) {
+            (_, Some(new)) => escape(new, &mut self.line),
+            (What::Number(form), None) => {
+                write_number(form, leaves.text(body, leaves.list[leaf as usize].text), &mut self.line);
+            }
+            (_, None) => escape(leaves.text(body, leaves.list[leaf as usize].text), &mut self.line),
+        }
+        self.parts.push((start..self.line.len(), leaf));
+        if is_quoted {
+            self.line.push(b'"');
+        }
+    }
+
+    /// Replaces what was found in a line in the leaves that it stands in; whether it stands in any.
+    #[expect(clippy::too_many_arguments, reason = "all of it is what one look needs")]
+    fn replace<'j>(
+        &mut self,
+        sanitizer: &Sanitizer,
+        body: &[u8],
+        leaves: &Leaves,
+        findings: &[Finding],
+        is_last: bool,
+        judged: &impl Fn(u32) -> Option<&'j [u8]>,
+        noted: &mut Noted<'_>,
+    ) -> bool {
+        let mut has_changed = false;
+        let mut own = Vec::new();
+        for (part, leaf) in &self.parts {
+            let from = findings.partition_point(|found| found.end <= part.start);
+            let within = findings[from..].iter().take_while(|found| found.start < part.end);
+            let number = &mut self.number;
+            let text = match (self.texts.get(leaf), judged(*leaf)) {
+                (Some(text), _) => text.as_slice(),
+                (None, Some(text)) => text,
+                (None, None) => {
+                    let held = &leaves.list[*leaf as usize];
+                    let raw = leaves.text(body, held.text);
+                    if let What::Number(form) = held.what {
+                        number.clear();
+                        write_number(form, raw, number);
+                        number.as_slice()
+                    } else {
+                        raw
+                    }
+                }
+            };
+            own.clear();
+            for found in within {
+                let place = match is_last {
+                    true => 0..text.len(),
+                    false => unescaped(
+                        text,
+                        found.start.max(part.start) - part.start..found.end.min(part.end) - part.start,
+                    ),
+                };
+                if place.is_empty() || own.last().is_some_and(|last: &Finding| last.end > place.start) {
+                    continue;
+                }
+                own.push(Finding { start: place.start, end: place.end, ..*found });
+            }
+            if own.is_empty() {
+                continue;
+            }
+            let mut new = Vec::with_capacity(text.len());
+            let named = &mut *noted.named;
+            let note = &mut |rule, pseudonym| named.push((rule, pseudonym));
+            sanitizer.write_noting(text, &own, &mut |bytes| new.extend_from_slice(bytes), note);
+            has_changed |= new != text;
+            noted.found.extend(own.iter().map(|found| found.rule));
+            self.texts.insert(*leaf, new);
+        }
+        has_changed
+    }
+}
+
+/// Writes bytes as a string of JSON, without its quotes.
+fn escape(text: &[u8], out: &mut Vec<u8>) {
+    for &byte in text {
+        let (written, len) = escaped(byte);
+        out.extend_from_slice(&written[..len]);
+    }
+}
+
+/// A byte as it is written in a string of JSON, and in how many bytes.
+fn escaped(byte: u8) -> ([u8; 6], usize) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let short = |letter| ([b'\\', letter, 0, 0, 0, 0], 2);
+    match byte {
+        b'"' | b'\\' => short(byte),
+        b'\n' => short(b'n'),
+        b'\r' => short(b'r'),
+        b'\t' => short(b't'),
+        0..0x20 => {
+            let digit = |shift: u8| DIGITS[usize::from(byte >> shift & 15)];
+            ([b'\\', b'u', b'0', b'0', digit(4), digit(0)], 6)
+        }
+        _ => ([byte, 0, 0, 0, 0, 0], 1),
+    }
+}
+
+/// Which bytes of a text are in this range of it as it is escaped.
+fn unescaped(text: &[u8], range: Range<usize>) -> Range<usize> {
+    let (mut start, mut end, mut at) = (text.len(), 0, 0);
+    for (i, &byte) in text.iter().enumerate() {
+        let next = at + escaped(byte).1;
+        if next > range.start && at < range.end {
+            start = start.min(i);
+            end = i + 1;
+        }
+        at = next;
+    }
+    start.min(end)..end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_in_escaped_text() {
+        let text = b"a\n\"b\x01\xFF";
+        let mut line = Vec::new();
+        escape(text, &mut line);
+        assert_eq!(line, b"a\\n\\\"b\\u0001\xFF");
+        for (range, want) in
+            [(0..1, 0..1), (2..3, 1..2), (1..5, 1..3), (0..13, 0..6), (6..7, 4..5), (5..5, 0..0)]
+        {
+            assert_eq!(unescaped(text, range.clone()), want, "{range:?}");
+        }
+    }
+}
