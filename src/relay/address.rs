@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use hyper::Uri;
+use hyper::http::uri::Authority;
 
 /// A place to listen at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ impl std::error::Error for BadAddress {}
 
 const LISTEN: &str = "write HOST:PORT or unix:/PATH";
 const UPSTREAM: &str = "write http://HOST:PORT, https://HOST:PORT or unix:/PATH";
+const PORT: &str =
+    "the port of an upstream is a number from 1 to 65535; leave :PORT out for 80, or 443 with https";
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -88,6 +91,14 @@ pub struct Url {
     pub path: String,
 }
 
+/// The port that is named, or `usual` where none is. One that is no port must not pass for none: requests would go elsewhere.
+fn port(authority: &Authority, usual: u16) -> Result<u16, BadAddress> {
+    let behind_host = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+    let Some(digits) = behind_host.strip_prefix(':') else { return Ok(usual) };
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse().ok().filter(|&port| is_number && port > 0).ok_or(BadAddress(PORT))
+}
+
 impl FromStr for Url {
     type Err = BadAddress;
 
@@ -112,7 +123,7 @@ impl FromStr for Url {
         if host.is_empty() {
             return Err(BadAddress(UPSTREAM));
         }
-        let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
+        let port = port(authority, if tls { 443 } else { 80 })?;
         let path = uri.path().to_owned();
         Ok(Self { place: Place::Tcp { host, port, tls }, path })
     }
@@ -174,11 +185,16 @@ mod tests {
         check("http://gateway:4317", "http://gateway:4317", "/");
         check("https://gateway", "https://gateway:443", "/");
         check("http://[::1]:4318/otlp/", "http://[::1]:4318", "/otlp/");
+        check("http://[::1]", "http://[::1]:80", "/");
+        check("https://gateway:65535", "https://gateway:65535", "/");
         check("unix:///run/otlp.sock", "unix:/run/otlp.sock", "");
         for bad in
             ["", "gateway:4317", "ftp://gateway", "http://", "http://me:pw@gateway", "http://gateway/?a=b"]
         {
             assert!(bad.parse::<Url>().is_err(), "{bad}");
+        }
+        for bad in ["http://gateway:99999", "https://[::1]:65536", "http://gateway:0", "http://gateway:/"] {
+            assert_eq!(bad.parse::<Url>(), Err(BadAddress(PORT)), "{bad}");
         }
     }
 }

@@ -203,6 +203,11 @@ async fn it_does_not_start_with_what_is_wrong() {
             Sidecar::refuses(&["--upstream", upstream, "--otlp-grpc", "0.0.0.0:4319", "--admin", "none"]);
         assert!(code == Some(2) && said.contains("go round"), "{code:?} {said}");
     }
+    // A port that is none is not taken for the usual one.
+    for upstream in ["http://127.0.0.1:99999", "https://127.0.0.1:0"] {
+        let (code, said) = Sidecar::refuses(&["--upstream", upstream, "--otlp-grpc", "127.0.0.1:0"]);
+        assert!(code == Some(2) && said.contains("from 1 to 65535"), "{code:?} {said}");
+    }
     // A port that is taken.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let at = taken.local_addr().expect("an address").to_string();
