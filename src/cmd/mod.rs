@@ -134,7 +134,7 @@ impl<E: std::error::Error> From<E> for Refusal {
 
 /// Parses the process' arguments, runs the command, and says how it went.
 pub fn main() -> ExitCode {
-    std::panic::set_hook(Box::new(|panic| say(&panic_text(panic.location()))));
+    std::panic::set_hook(Box::new(|panic| say_why_it_ends(&panic_text(panic.location()))));
     let run = || {
         let Cli { command } = Cli::try_parse().unwrap_or_else(|error| without_arguments(error).exit());
         match command {
@@ -158,7 +158,7 @@ pub fn main() -> ExitCode {
     let exit = match std::panic::catch_unwind(run) {
         Ok(Ok(exit)) => exit,
         Ok(Err(Refusal(message))) => {
-            say(&message);
+            say_why_it_ends(&message);
             Exit::Unable
         }
         // The hook has said so.
@@ -224,12 +224,26 @@ fn panic_text(location: Option<&Location<'_>>) -> String {
     }
 }
 
-/// Tells the user something, on stderr or in our log, if there is one. A closed stderr is no reason to stop.
+/// Tells the user something, on stderr or in our log, if there is one.
 pub(crate) fn say(message: &str) {
     #[cfg(feature = "pod")]
     if logs::is_started() {
         return tracing::warn!("{message}");
     }
+    say_on_stderr(message);
+}
+
+/// The same of what ends the process, or would if nobody held it: it is said at every level of our log.
+fn say_why_it_ends(message: &str) {
+    #[cfg(feature = "pod")]
+    if logs::is_started() {
+        return tracing::error!("{message}");
+    }
+    say_on_stderr(message);
+}
+
+/// A closed stderr is no reason to stop.
+fn say_on_stderr(message: &str) {
     let message = scrubbed(message);
     let style = anstyle::Style::new().bold();
     let mut stderr = anstream::stderr().lock();

@@ -197,6 +197,17 @@ async fn it_does_not_start_with_what_is_wrong() {
         let (code, said) = Sidecar::refuses(&[&up[..], &options].concat());
         assert!(code == Some(2) && said.contains(want), "{options:?}: {code:?} {said}");
     }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let at = taken.local_addr().expect("an address").to_string();
+    // Why it ends is said, however little is to be told otherwise.
+    for (options, want) in
+        [(vec!["--bearer-tokens", &missing], "missing"), (vec!["--otlp-http", &at], "cannot listen")]
+    {
+        let all = [&up[..], &["--log-level", "error", "--log-format", "json"], &options].concat();
+        let (code, said) = Sidecar::refuses(&all);
+        let is_told = said.contains(want) && said.contains(r#""level":"ERROR""#);
+        assert!(code == Some(2) && is_told, "{options:?}: {code:?} {said}");
+    }
     // Its own port as the upstream: requests would go round.
     for upstream in ["http://localhost:4319", "http://127.0.0.1:4319", "http://[::1]:4319"] {
         let (code, said) =
@@ -209,8 +220,6 @@ async fn it_does_not_start_with_what_is_wrong() {
         assert!(code == Some(2) && said.contains("from 1 to 65535"), "{code:?} {said}");
     }
     // A port that is taken.
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let at = taken.local_addr().expect("an address").to_string();
     let (code, said) =
         Sidecar::refuses(&["--upstream", "http://127.0.0.1:1", "--otlp-grpc", &at, "--admin", "none"]);
     assert!(code == Some(2) && said.contains(&at), "{code:?} {said}");
