@@ -1,6 +1,7 @@
 //! From what an upstream answered to what the client gets: scrubbed, in the client's protocol, with the same meaning.
 //!
-//! Texts of backends quote what they were sent. What cannot be read for certain is left out; the status stays.
+//! Texts of backends quote what they were sent. What cannot be read for certain of a refusal is left out; the status stays.
+//! A success that cannot be read is none: it may say of records that they were not taken.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
@@ -88,8 +89,8 @@ pub(super) fn answer(
     };
     let (code, found) = (clean.code, clean.found);
     let response = match client {
-        Protocol::Grpc => to_grpc(clean),
-        Protocol::Http(encoding) => to_http(clean, encoding),
+        Protocol::Grpc => to_grpc(clean)?,
+        Protocol::Http(encoding) => to_http(clean, encoding)?,
     };
     Ok(Answered { response, code, found })
 }
@@ -154,7 +155,7 @@ fn from_grpc(engine: &Engine, incoming: Incoming, signal: Signal) -> Result<Clea
     if code == Code::OK {
         let (message, is_compressed) = grpc::message(&body).map_err(|_| Fault::BadAnswer)?;
         let message = if is_compressed { plain(message, headers.get(grpc::ENCODING))? } else { message };
-        clean.keep(engine, Answer::Export(signal), Encoding::Protobuf, message);
+        clean.take(engine, signal, Encoding::Protobuf, message)?;
     }
     if let Some((Answer::Status, _, status)) = &clean.message {
         clean.delay = otlp::retry_delay(status);
@@ -201,10 +202,13 @@ fn from_http(engine: &Engine, incoming: Incoming, signal: Signal) -> Result<Clea
     let mut clean = Clean::new(code, scrub_headers(engine, &headers));
     clean.status = Some(status);
     clean.delay = delay_of(&headers);
-    let kind = if code == Code::OK { Answer::Export(signal) } else { Answer::Status };
     match headers.get(CONTENT_TYPE).and_then(|value| http::encoding(value.as_bytes())) {
-        Some(encoding) => clean.keep(engine, kind, encoding, body),
-        None if body.is_empty() => {}
+        // Nothing is said but the status; of a success: everything was taken.
+        _ if body.is_empty() => {}
+        Some(encoding) if code == Code::OK => clean.take(engine, signal, encoding, body)?,
+        // The page of a login, say, in front of an upstream that has seen nothing.
+        None if code == Code::OK => return Err(Fault::BadAnswer),
+        Some(encoding) => clean.keep(engine, Answer::Status, encoding, body),
         None => {
             let scrubbed = engine.scrub_lines(&body);
             clean.found += usize::from(scrubbed != body);
@@ -243,17 +247,38 @@ impl Clean {
             None => self.found += 1,
         }
     }
+
+    /// Takes the response to a request, scrubbed; one that cannot be read must not pass for one that says nothing.
+    fn take(
+        &mut self,
+        engine: &Engine,
+        signal: Signal,
+        encoding: Encoding,
+        body: Bytes,
+    ) -> Result<(), Fault> {
+        let answer = Answer::Export(signal);
+        self.keep(engine, answer, encoding, body);
+        let is_read = match &self.message {
+            Some((Answer::Export(_), Encoding::Protobuf, _)) => true,
+            // Its shape is right; its values may be none.
+            Some((Answer::Export(_), Encoding::Json, body)) => otlp::answer_to_protobuf(answer, body).is_ok(),
+            _ => false,
+        };
+        if is_read { Ok(()) } else { Err(Fault::BadAnswer) }
+    }
 }
 
-fn to_grpc(clean: Clean) -> Response<Whole> {
+fn to_grpc(clean: Clean) -> Result<Response<Whole>, Fault> {
     let Clean { status: _, code, text, headers, message, other: _, delay, found: _ } = clean;
     let as_protobuf = |(answer, encoding, body): (Answer, Encoding, Bytes)| match encoding {
-        Encoding::Protobuf => Some(body),
-        Encoding::Json => otlp::answer_to_protobuf(answer, &body).ok().map(Bytes::from),
+        Encoding::Protobuf => Ok(body),
+        Encoding::Json => {
+            otlp::answer_to_protobuf(answer, &body).map(Bytes::from).map_err(|_| Fault::BadAnswer)
+        }
     };
     let mut response = match (code, message) {
         (Code::OK, message) => {
-            let body = message.and_then(as_protobuf).unwrap_or_default();
+            let body = message.map(as_protobuf).transpose()?.unwrap_or_default();
             let whole = Whole::new(grpc::prefix(body.len(), false), body);
             Response::new(whole.with_trailers(grpc::trailers(code, &text, None)))
         }
@@ -282,10 +307,10 @@ fn to_grpc(clean: Clean) -> Response<Whole> {
     }
     own.insert(CONTENT_TYPE, grpc::CONTENT_TYPE);
     own.insert(grpc::ACCEPT_ENCODING, HeaderValue::from_static(ACCEPTED));
-    response
+    Ok(response)
 }
 
-fn to_http(clean: Clean, encoding: Encoding) -> Response<Whole> {
+fn to_http(clean: Clean, encoding: Encoding) -> Result<Response<Whole>, Fault> {
     let Clean { status, code, text, headers, message, other, delay, found: _ } = clean;
     let own = http::content_type(encoding);
     let (content_type, body) = match (status, message, other) {
@@ -293,9 +318,10 @@ fn to_http(clean: Clean, encoding: Encoding) -> Response<Whole> {
         (Some(_), Some((_, encoding, body)), _) => (Some(http::content_type(encoding)), body),
         (Some(_), None, Some(body)) => (headers.get(CONTENT_TYPE).cloned(), body),
         (Some(_), None, None) => (headers.get(CONTENT_TYPE).cloned(), Bytes::new()),
+        (None, Some((_, _, body)), _) if encoding == Encoding::Protobuf => (Some(own), body),
         (None, Some((answer, _, body)), _) => {
-            let json = |body: &Bytes| otlp::answer_to_json(answer, body).map(Bytes::from).unwrap_or_default();
-            (Some(own), if encoding == Encoding::Json { json(&body) } else { body })
+            let json = otlp::answer_to_json(answer, &body).map_err(|_| Fault::BadAnswer)?;
+            (Some(own), json.into())
         }
         (None, None, _) => (Some(own), status_body(encoding, code, &String::from_utf8_lossy(&text), delay)),
     };
@@ -310,7 +336,7 @@ fn to_http(clean: Clean, encoding: Encoding) -> Response<Whole> {
     if let (None, Some(delay)) = (status, delay) {
         headers.insert(RETRY_AFTER, http::retry_after_value(delay));
     }
-    response
+    Ok(response)
 }
 
 /// A `google.rpc.Status`.

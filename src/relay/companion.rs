@@ -16,8 +16,9 @@ use super::answer;
 use super::budget::Budget;
 use super::compression;
 use super::engine::Engine;
+use super::fault::Fault;
 use super::message;
-use super::metrics::Metrics;
+use super::metrics::{Event, Metrics};
 use super::upstream::{Outgoing, Upstream};
 use crate::otlp::{Encoding, Signal};
 use crate::sanitize::Sanitizer;
@@ -227,7 +228,10 @@ impl LogsUpstream {
         let verdict = incoming.and_then(|incoming| {
             message::held(|| answer::verdict(&self.engine, incoming, self.upstream.protocol()))
         });
-        // Where the upstream has no answer, the request is still ours to keep.
+        if verdict.as_ref().err() == Some(&Fault::BadAnswer) {
+            self.metrics.event(Event::BadAnswer);
+        }
+        // Where the upstream has no answer, or one that cannot be read, the request is still ours to keep.
         verdict.unwrap_or_else(|fault| Verdict::Again { after: None, why: fault.message() })
     }
 }

@@ -97,8 +97,10 @@ impl Exchange {
                 (answered.response, outcome)
             }
             Err(fault) => {
-                if fault == Fault::Internal {
-                    self.metrics.event(Event::Panicked);
+                match fault {
+                    Fault::Internal => self.metrics.event(Event::Panicked),
+                    Fault::BadAnswer => self.metrics.event(Event::BadAnswer),
+                    _ => {}
                 }
                 self.metrics.refused(Some(head.signal), &fault);
                 tracing::debug!(reason = fault.reason(), "request not forwarded");

@@ -73,7 +73,7 @@ pub(super) enum Fault {
     UpstreamTimeout,
     /// The upstream sends clients elsewhere. Those would go there with what was not scrubbed.
     Redirected,
-    /// The upstream's answer is none of the protocol, or too large.
+    /// The upstream's answer is none of the protocol, or too large: what was taken of the request is not known.
     BadAnswer,
 }
 
@@ -134,10 +134,11 @@ impl Fault {
             | Self::Unaudited
             | Self::Unreachable
             | Self::UpstreamBroken
+            | Self::BadAnswer
             | Self::Redirected => Code::UNAVAILABLE,
             Self::ReadBroken => Code::CANCELLED,
             Self::ReadTimeout | Self::UpstreamTimeout | Self::Late => Code::DEADLINE_EXCEEDED,
-            Self::Internal | Self::BadAnswer => Code::INTERNAL,
+            Self::Internal => Code::INTERNAL,
         }
     }
 
@@ -151,12 +152,13 @@ impl Fault {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotGrpc => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
-            Self::Internal | Self::BadAnswer => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Overloaded
             | Self::Unaudited
             | Self::ReadTimeout
             | Self::Unreachable
-            | Self::UpstreamBroken => StatusCode::SERVICE_UNAVAILABLE,
+            | Self::UpstreamBroken
+            | Self::BadAnswer => StatusCode::SERVICE_UNAVAILABLE,
             Self::Redirected => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimeout | Self::Late => StatusCode::GATEWAY_TIMEOUT,
         }
@@ -211,7 +213,9 @@ impl Fault {
             Self::UpstreamBroken => "the upstream's connection broke; try again".to_owned(),
             Self::UpstreamTimeout => "the upstream did not answer in time; try again".to_owned(),
             Self::Redirected => "the upstream sends clients elsewhere; set --upstream to where it is".to_owned(),
-            Self::BadAnswer => "the upstream's answer cannot be read".to_owned(),
+            Self::BadAnswer => "the upstream's answer cannot be read, so what it has taken is not known; let --upstream \
+                 be where OTLP is taken, and try again"
+                .to_owned(),
         }
     }
 }
@@ -253,7 +257,6 @@ mod tests {
             Fault::Profiles,
             Fault::Unauthenticated,
             Fault::Internal,
-            Fault::BadAnswer,
         ] {
             assert_eq!(is_retryable(&fault), (false, false), "{fault:?}");
         }
@@ -266,6 +269,7 @@ mod tests {
             Fault::UpstreamBroken,
             Fault::UpstreamTimeout,
             Fault::Redirected,
+            Fault::BadAnswer,
         ] {
             assert_eq!(is_retryable(&fault), (true, true), "{fault:?}");
         }

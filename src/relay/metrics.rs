@@ -74,6 +74,8 @@ pub(super) enum Event {
     CanaryFailed,
     /// Scrubbing panicked.
     Panicked,
+    /// An upstream's answer could not be read.
+    BadAnswer,
 }
 
 impl Event {
@@ -86,10 +88,11 @@ impl Event {
             Self::CanaryScrubbed => "canary_scrubbed",
             Self::CanaryFailed => "canary_failed",
             Self::Panicked => "panicked",
+            Self::BadAnswer => "bad_answer",
         }
     }
 
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Reloaded,
         Self::ReloadFailed,
         Self::ConnectionRefused,
@@ -97,6 +100,7 @@ impl Event {
         Self::CanaryScrubbed,
         Self::CanaryFailed,
         Self::Panicked,
+        Self::BadAnswer,
     ];
 }
 

@@ -294,10 +294,12 @@ fn client(is_grpc: bool, connector: Connector) -> Client<Connector, Whole> {
 
 /// An answer's body without its compression.
 pub(super) fn plain(body: Bytes, compression: Option<&HeaderValue>) -> Result<Bytes, Fault> {
+    if body.is_empty() {
+        return Ok(body);
+    }
     let name = compression.map_or("", |value| value.to_str().unwrap_or("?")).to_ascii_lowercase();
     match Compression::by_name(name.trim()).ok_or(Fault::BadAnswer)? {
         Compression::None => Ok(body),
-        _ if body.is_empty() => Ok(body),
         how => {
             let mut share = Budget::new(3 * MOST_ANSWER).share();
             let plain = compression::decompress(how, &body, MOST_ANSWER, &mut share);

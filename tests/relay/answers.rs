@@ -2,7 +2,7 @@
 
 use kasm_scrub::otlp::{self, Signal};
 
-use super::client::{Answer, Ask, Wire};
+use super::client::{Answer, Ask, Wire, check};
 use super::replies::{Pieces, answering, grpc, grpc_message, http, response};
 use super::requests::{Pack, base64, clean, frame, partial, quoting_status, status};
 use super::stage::{Spoken, Stage, is_leak, secret};
@@ -226,6 +226,78 @@ async fn a_compressed_answer_is_read() {
     let stage = Stage::new(Spoken::Http, answering(answer), &[]).await;
     let answer = send(&stage, Wire::Protobuf, "").await;
     assert_eq!((answer.header("content-encoding"), &answer.body[..]), ("", &partial(7, "zone is full")[..]));
+    stage.close().await;
+}
+
+/// An answer that cannot be read may say that nothing was taken, so nothing is said to be.
+#[tokio::test]
+async fn a_success_that_cannot_be_read_is_none() {
+    let page = format!("<form>password={}</form>", secret(1)).into_bytes();
+    let answers: [(&str, Vec<u8>); 12] = [
+        ("text/html", page.clone()),
+        ("text/html; charset=utf-8", page.clone()),
+        ("", page.clone()),
+        ("text/plain", b"OK".to_vec()),
+        ("application/json", page.clone()),
+        ("application/json", br#"{"partialSuccess":{"rejectedLogRecords":"7""#.to_vec()),
+        ("application/json", br#"{"partialSuccess":{"rejectedLogRecords":"seven"}}"#.to_vec()),
+        ("application/json", br#"{"partialSuccess":7}"#.to_vec()),
+        ("application/json", b"[]".to_vec()),
+        ("application/json", partial(7, "zone is full")),
+        ("application/x-protobuf", page),
+        ("application/x-protobuf", partial(7, "zone is full")[..9].to_vec()),
+    ];
+    for (content_type, body) in answers {
+        let what = format!("{content_type} {}", body.escape_ascii());
+        let answer = move |_: &Seen| Ok(http(200, content_type, &body));
+        is_not_taken(&what, Stage::new(Spoken::Http, answering(answer), &[]).await).await;
+    }
+    for message in
+        [&b"\x0a\xff"[..], b"\x08\x01", b"\x0a\x02\x0a\x00", b"\x0a\x07\x08\x01\x12\x7fzon", b"\x0b"]
+    {
+        let what = format!("{}", message.escape_ascii());
+        let answer = move |_: &Seen| Ok(grpc_message(message));
+        is_not_taken(&what, Stage::new(Spoken::Grpc, answering(answer), &[]).await).await;
+    }
+}
+
+/// Clients of each protocol are told, in it, to send again.
+async fn is_not_taken(what: &str, stage: Stage) {
+    for wire in Wire::ALL {
+        let answer = send(&stage, wire, "").await;
+        check(what, wire, &answer, (14, 503));
+        assert!(holds(&answer.all(), b"answer cannot be read"), "{what}: {answer:?}");
+        assert!(!is_leak(&answer.all()), "{what}: {answer:?}");
+        let content_type = answer.header("content-type");
+        let own = ["application/grpc", "application/x-protobuf", "application/json"];
+        assert_eq!(content_type, own[Wire::ALL.iter().position(|own| *own == wire).expect("one of all")]);
+    }
+    assert_eq!(stage.sidecar.count("kasm_scrub_events_total{what=\"bad_answer\"}").await, 3, "{what}");
+    assert_eq!(
+        stage.sidecar.count("kasm_scrub_refused_total{signal=\"logs\",reason=\"bad_answer\"}").await,
+        3
+    );
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_success_without_a_body_is_one() {
+    for (status, content_type) in
+        [(200, "application/x-protobuf"), (200, "application/json"), (200, "text/html"), (202, ""), (204, "")]
+    {
+        let stage =
+            Stage::new(Spoken::Http, answering(move |_| Ok(http(status, content_type, b""))), &[]).await;
+        for wire in Wire::ALL {
+            let answer = send(&stage, wire, "").await;
+            check(content_type, wire, &answer, (0, u32::from(status)));
+        }
+        assert_eq!(stage.sidecar.count("kasm_scrub_events_total{what=\"bad_answer\"}").await, 0);
+        stage.close().await;
+    }
+    // Compressed by what is not known here.
+    let answer = |_: &Seen| Ok(response(200, &[("content-encoding", "br")], Pieces::default()));
+    let stage = Stage::new(Spoken::Http, answering(answer), &[]).await;
+    assert!(send(&stage, Wire::Protobuf, "").await.is_taken(Wire::Protobuf));
     stage.close().await;
 }
 

@@ -231,7 +231,7 @@ async fn an_answer_that_is_too_large_is_none() {
     )
     .await;
     for wire in Wire::BOTH {
-        check("too large", wire, &stage.send(&ask(wire)).await, (13, 500));
+        check("too large", wire, &stage.send(&ask(wire)).await, (14, 503));
     }
     stage.close().await;
 }

@@ -103,7 +103,7 @@ async fn a_message_that_cannot_be_read_is_not_taken() {
     };
     let stage = Stage::new(Spoken::Grpc, answering(packed), &[]).await;
     for wire in Wire::ALL {
-        check("br", wire, &send(&stage, wire).await, (13, 500));
+        check("br", wire, &send(&stage, wire).await, (14, 503));
     }
     stage.close().await;
 }
