@@ -25,6 +25,7 @@ mod companion;
 mod compression;
 mod connect;
 mod crew;
+mod early;
 mod engine;
 mod exchange;
 mod fault;

@@ -10,6 +10,7 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use super::early::Early;
 use super::stall::Stall;
 
 /// A stream whose first bytes must be there in time (which version of HTTP it speaks is told by them), and whose other
@@ -20,6 +21,8 @@ pub(super) struct Punctual<S> {
     missing: usize,
     until: Option<Pin<Box<Sleep>>>,
     stall: Stall,
+    /// Of an upstream's stream.
+    early: Option<Early>,
 }
 
 /// The length of HTTP/2's preface.
@@ -29,12 +32,22 @@ impl<S> Punctual<S> {
     /// A client's stream: its first bytes are waited for so long, and writes that make no progress.
     pub(super) fn downward(stream: S, within: Duration, stall: Duration) -> Self {
         let until = Some(Box::pin(sleep(within)));
-        Self { stream, missing: PREFACE, until, stall: Stall::new(stall) }
+        Self { stream, missing: PREFACE, until, stall: Stall::new(stall), early: None }
     }
 
-    /// An upstream's stream: it says nothing before it is asked.
+    /// An upstream's stream: it says nothing before it is asked, but maybe before it has heard all.
     pub(super) fn upward(stream: S, stall: Duration) -> Self {
-        Self { stream, missing: 0, until: None, stall: Stall::new(stall) }
+        let early = Some(Early::default());
+        Self { stream, missing: 0, until: None, stall: Stall::new(stall), early }
+    }
+
+    /// What a write or flush gave, or what is made of it.
+    fn watch<T>(&mut self, context: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        let polled = self.stall.watch(context, polled);
+        match &mut self.early {
+            Some(early) => early.hold_back(context, polled),
+            None => polled,
+        }
     }
 }
 
@@ -70,12 +83,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Punctual<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.stall.watch(context, polled)
+        self.watch(context, polled)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_flush(context);
-        self.stall.watch(context, polled)
+        self.watch(context, polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -93,6 +106,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Punctual<S> {
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write_vectored(context, pieces);
-        self.stall.watch(context, polled)
+        self.watch(context, polled)
     }
 }

@@ -210,8 +210,10 @@ impl Upstream {
         // Answers are few bytes and bounded each: they are not counted with requests.
         let read = match body::read(body, bounds, &mut Budget::new(2 * MOST_ANSWER).share()).await {
             Ok(read) => read,
-            // The status counts also where there is too much of a body.
-            Err(Unread::TooLarge | Unread::NoRoom) if !parts.status.is_success() => body::Read::default(),
+            // The status counts also where there is too much of a body, or the end of it is missing.
+            Err(Unread::TooLarge | Unread::NoRoom | Unread::Broken) if !parts.status.is_success() => {
+                body::Read::default()
+            }
             Err(Unread::TooLarge | Unread::NoRoom) => return Err(Fault::BadAnswer),
             Err(Unread::Late) => return Err(Fault::UpstreamTimeout),
             Err(Unread::Broken) => return Err(Fault::UpstreamBroken),

@@ -12,7 +12,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::client::{Ask, Wire, check, open};
 use super::replies::{Broken, Pieces, answering, grpc_message, http, never, response, taken, taking};
-use super::requests::{Pack, clean, dirty, frame};
+use super::requests::{Pack, clean, dirty, frame, sized};
 use super::stage::{Spoken, Stage, secret};
 use super::upstream::{Seen, Upstream};
 use super::{holds, until};
@@ -171,6 +171,26 @@ async fn a_connection_that_is_closed_is_no_answer() {
         let stage = Stage::with(Upstream::start_raw(b"").await, spoken, &[]).await;
         for wire in Wire::BOTH {
             check("closed", wire, &stage.send(&ask(wire)).await, (14, 503));
+        }
+        stage.close().await;
+    }
+}
+
+/// It has answered, though it has not heard all: what it says is no worse for that.
+#[tokio::test]
+async fn an_upstream_may_answer_and_close_before_it_has_read_all() {
+    for answer in [
+        &b"HTTP/1.1 413 Payload Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"[..],
+        b"HTTP/1.1 413 Payload Too Large\r\ncontent-type: text/plain\r\ncontent-length: 12\r\n\r\nzone is full",
+        // Its end is that of the connection, which is reset.
+        b"HTTP/1.1 413 Payload Too Large\r\ncontent-type: text/plain\r\n\r\nzone is full",
+    ] {
+        let stage = Stage::with(Upstream::start_hasty(answer).await, Spoken::Http, &[]).await;
+        let message = sized(4 << 20);
+        for number in 0..40 {
+            let wire = Wire::BOTH[number % 2];
+            let told = stage.send(&Ask::new(wire, Signal::Logs, Pack::None, &message)).await;
+            check(&format!("{number} {}", answer.escape_ascii()), wire, &told, (8, 413));
         }
         stage.close().await;
     }

@@ -116,6 +116,15 @@ impl Upstream {
         .await
     }
 
+    /// One that reads a little of each connection, writes these bytes, and closes whatever else there is to read.
+    pub(crate) async fn start_hasty(answer: &'static [u8]) -> Self {
+        Self::start_by(move |mut stream| async move {
+            let _ = stream.read(&mut [0; 1024]).await;
+            let _ = stream.write_all(answer).await;
+        })
+        .await
+    }
+
     /// One that takes connections and never reads.
     pub(crate) async fn start_deaf() -> Self {
         Self::start_by(|stream| async move {
