@@ -122,13 +122,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 16384, value_parser = clap::value_parser!(u32).range(1..=1 << 20),
         help_heading = "Operation")]
     max_connections: u32,
-    /// How long a TLS handshake, the first bytes of a connection or a piece of a body may take
+    /// How long a TLS handshake, the first bytes of a connection, a head of HTTP/1.1 or a piece of a body may take
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s", help_heading = "Operation")]
     head_timeout: Duration,
     /// How long a whole request may take to arrive
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "60s", help_heading = "Operation")]
     read_timeout: Duration,
-    /// How long a connection of HTTP/1.1 may stay without a whole head of a request
+    /// How long a connection of HTTP/1.1 may stay without a request
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "180s", help_heading = "Operation")]
     idle_timeout: Duration,
     /// How often a silent client is asked whether it is still there

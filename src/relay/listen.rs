@@ -24,6 +24,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::address::Address;
 use super::body::Whole;
+use super::headtime::HeadTime;
 use super::metrics::{Event, Metrics};
 use super::punctual::Punctual;
 use super::settings::Limits;
@@ -183,7 +184,9 @@ impl Listener {
     pub(super) async fn serve(&self, stream: impl Stream) {
         let Limits { head, read, idle, keep_alive, streams, .. } = self.limits;
         let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(idle).max_buf_size(HEAD);
+        let head_time = HeadTime::new(head);
+        // Of these, it is the timer that tells a head that has begun from an idle connection.
+        builder.http1().timer(head_time.clone()).header_read_timeout(idle).max_buf_size(HEAD);
         builder
             .http2()
             .timer(TokioTimer::new())
@@ -195,10 +198,11 @@ impl Listener {
             .initial_connection_window_size(WINDOW)
             .max_frame_size(FRAME);
         let service = service_fn(|request| {
+            head_time.is_whole();
             let answer = (self.handler)(request);
             async { Ok::<_, Infallible>(answer.await) }
         });
-        let io = TokioIo::new(Punctual::downward(stream, head, read));
+        let io = TokioIo::new(Punctual::downward(stream, head, read, head_time.clone()));
         let mut connection = pin!(builder.serve_connection(io, service));
         let mut draining = self.draining.clone();
         // How a connection ends is its client's affair; requests have their own counts.

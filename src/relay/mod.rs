@@ -31,6 +31,7 @@ mod exchange;
 mod fault;
 mod grpc;
 mod head;
+mod headtime;
 mod http;
 mod listen;
 mod message;

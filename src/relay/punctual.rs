@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 use super::early::Early;
+use super::headtime::HeadTime;
 use super::stall::Stall;
 
 /// A stream whose first bytes must be there in time (which version of HTTP it speaks is told by them), and whose other
@@ -21,6 +22,8 @@ pub(super) struct Punctual<S> {
     missing: usize,
     until: Option<Pin<Box<Sleep>>>,
     stall: Stall,
+    /// Who is told that bytes have come.
+    head: Option<HeadTime>,
     /// Of an upstream's stream.
     early: Option<Early>,
 }
@@ -30,15 +33,15 @@ const PREFACE: usize = 24;
 
 impl<S> Punctual<S> {
     /// A client's stream: its first bytes are waited for so long, and writes that make no progress.
-    pub(super) fn downward(stream: S, within: Duration, stall: Duration) -> Self {
+    pub(super) fn downward(stream: S, within: Duration, stall: Duration, head: HeadTime) -> Self {
         let until = Some(Box::pin(sleep(within)));
-        Self { stream, missing: PREFACE, until, stall: Stall::new(stall), early: None }
+        Self { stream, missing: PREFACE, until, stall: Stall::new(stall), head: Some(head), early: None }
     }
 
     /// An upstream's stream: it says nothing before it is asked, but maybe before it has heard all.
     pub(super) fn upward(stream: S, stall: Duration) -> Self {
         let early = Some(Early::default());
-        Self { stream, missing: 0, until: None, stall: Stall::new(stall), early }
+        Self { stream, missing: 0, until: None, stall: Stall::new(stall), head: None, early }
     }
 
     /// What a write or flush gave, or what is made of it.
@@ -65,8 +68,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Punctual<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let came = buffer.filled().len() - before;
+        if let Some(head) = self.head.as_ref().filter(|_| came > 0) {
+            head.came();
+        }
         if self.missing > 0 {
-            self.missing = self.missing.saturating_sub(buffer.filled().len() - before);
+            self.missing = self.missing.saturating_sub(came);
             let is_late = |until: &mut Pin<Box<Sleep>>| until.as_mut().poll(context).is_ready();
             if self.missing > 0 && polled.is_pending() && self.until.as_mut().is_some_and(is_late) {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));

@@ -216,11 +216,11 @@ pub struct Limits {
     pub connections: usize,
     /// Requests on one connection of HTTP/2.
     pub streams: u32,
-    /// How long a TLS handshake, the first bytes of a connection or a piece of a body may take.
+    /// How long a TLS handshake, the first bytes of a connection, a head of HTTP/1.1 or a piece of a body may take.
     pub head: Duration,
     /// How long a whole request may take to arrive.
     pub read: Duration,
-    /// How long a connection of HTTP/1.1 may have no request, or only a part of the next one's head.
+    /// How long a connection of HTTP/1.1 may have no request, and nothing of the next one.
     pub idle: Duration,
     /// After how long without a word a connection is asked whether it is still there.
     pub keep_alive: Duration,

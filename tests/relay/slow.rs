@@ -108,6 +108,46 @@ async fn slow_heads() {
     stage.close().await;
 }
 
+/// A connection may have nothing to say for long, but not half a head.
+#[tokio::test]
+async fn slow_heads_are_not_idle_connections() {
+    let options = ["--head-timeout", "1s", "--idle-timeout", "1h"];
+    let stage = Stage::new(Spoken::Http, taking(), &options).await;
+    let mut slow = JoinSet::new();
+    for (first, drip) in [(HALF, &b""[..]), (HALF, b"x"), (b"", HALF)] {
+        let at = stage.sidecar.http.clone();
+        slow.spawn(async move { drop(written(at, first, drip).await) });
+    }
+    let ask = ask(Wire::Protobuf);
+    let head = format!(
+        "POST /v1/logs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-protobuf\r\ncontent-length: {}\r\n\r\n",
+        ask.body.len()
+    );
+    let whole = [head.as_bytes(), &ask.body].concat();
+    let mut stream = open(&stage.sidecar.http).await.expect("a connection");
+    for _ in 0..3 {
+        stream.write_all(&whole).await.expect("it is open");
+        let mut said = Vec::new();
+        while !said.ends_with(b"\r\n\r\n") {
+            said.push(stream.read_u8().await.expect("an answer"));
+        }
+        assert!(said.starts_with(b"HTTP/1.1 200"), "{}", said.escape_ascii());
+        sleep(Duration::from_secs(2)).await;
+    }
+    let mut said = Vec::new();
+    for half in HALF.chunks(HALF.len() / 2) {
+        stream.write_all(half).await.expect("it is open");
+        sleep(DRIP).await;
+    }
+    let ended = timeout(SOON, stream.read_to_end(&mut said)).await;
+    assert!(ended.is_ok() && !said.starts_with(b"HTTP/1.1 200"), "{}", said.escape_ascii());
+    assert_eq!(stage.upstream.begun(), 3);
+    while let Some(ended) = slow.join_next().await {
+        ended.expect("no panic");
+    }
+    stage.close().await;
+}
+
 #[tokio::test]
 async fn connections_that_have_nothing_more_to_say() {
     let stage = Stage::new(Spoken::Http, taking(), &QUICK).await;
