@@ -89,8 +89,9 @@ pub(super) struct Read {
     pub(super) trailers: Option<HeaderMap>,
 }
 
-/// The most room that is made for a body before its bytes are there: what a header says costs the sender nothing.
-const AHEAD: usize = 1 << 20;
+/// The room that is made for a body before its bytes are there, or as much as has come: what a header says of its length costs
+/// the sender nothing.
+const AHEAD: usize = 16 << 10;
 
 /// Reads a body to its end. Room for it is taken of `share`.
 pub(super) async fn read<B>(mut body: B, bounds: Bounds, share: &mut Share) -> Result<Read, Unread>
@@ -137,7 +138,9 @@ where
             continue;
         }
         if all.capacity() < len {
-            let wanted = len.max(expected.min(AHEAD)).max(2 * all.len()).min(most);
+            let more = len.max(AHEAD);
+            let ahead = if expected >= len { (len + more).min(expected) } else { len.max(2 * all.len()) };
+            let wanted = ahead.min(most);
             if !share.grow(wanted - all.capacity()) {
                 return Err(Unread::NoRoom);
             }

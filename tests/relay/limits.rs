@@ -72,6 +72,37 @@ async fn what_a_head_says_is_too_large_is_not_read() {
 }
 
 #[tokio::test]
+async fn what_heads_announce_takes_no_memory() {
+    let stage = Stage::new(Spoken::Http, taking(), &[]).await;
+    let head = "POST /v1/logs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-protobuf\r\ncontent-length: 60000000\r\n\r\n\n";
+    let mut streams = Vec::new();
+    for _ in 0..400 {
+        let mut stream = open(&stage.sidecar.http).await.expect("a connection");
+        stream.write_all(head.as_bytes()).await.expect("a head and a byte");
+        streams.push(stream);
+    }
+    let under_way = async || stage.sidecar.count("kasm_scrub_requests_in_flight").await;
+    until("all are under way", async || under_way().await == 400).await;
+    let held = async || stage.sidecar.count("kasm_scrub_in_flight_bytes").await;
+    let before = held().await;
+    for stream in &mut streams {
+        stream.write_all(b"\n").await.expect("a byte more");
+    }
+    until("what came is held", async || held().await > before).await;
+    for wire in Wire::ALL {
+        let message = clean(wire, Signal::Logs, "image is present");
+        let answer = stage.send(&Ask::new(wire, Signal::Logs, Pack::None, &message)).await;
+        assert!(answer.is_taken(wire), "{answer:?}");
+    }
+    let large = Ask::new(Wire::Protobuf, Signal::Logs, Pack::None, &sized(16 * MIB));
+    let answer = stage.send(&large).await;
+    assert!(answer.is_taken(Wire::Protobuf), "{answer:?}");
+    let each = held().await / 400;
+    assert!(under_way().await == 400 && each < 32 << 10, "{each}");
+    stage.close().await;
+}
+
+#[tokio::test]
 async fn bombs_are_refused_early() {
     let stage = Stage::new(Spoken::Grpc, taking(), &["--max-request", "1"]).await;
     let before = stage.sidecar.resident();
