@@ -17,7 +17,7 @@ use super::auth::Tokens;
 use super::body::{self, Bounds, SaidLen, Unread, Whole};
 use super::budget::{Budget, Share};
 use super::compression::Compression;
-use super::crew::Crew;
+use super::crew::{Crew, Kind};
 use super::engine::Engine;
 use super::fault::{Code, Fault};
 use super::grpc;
@@ -193,7 +193,7 @@ impl Exchange {
         let work = move || {
             message::held(|| answer::answer(&exchange.engine, incoming, spoken, head.signal, head.protocol))
         };
-        if is_large { self.crew.work(work).await.ok_or(Fault::Internal)? } else { work() }
+        if is_large { self.crew.work(Kind::Answer, work).await.ok_or(Fault::Internal)? } else { work() }
     }
 
     async fn read(
@@ -248,7 +248,7 @@ impl Exchange {
                 message::scrub(head, opened, engine, metrics, audit.as_deref(), &upstream, &mut share)?;
             Ok((message, share))
         };
-        self.crew.work(work).await.ok_or(Fault::Internal)?
+        self.crew.work(Kind::Request, work).await.ok_or(Fault::Internal)?
     }
 }
 

@@ -102,6 +102,43 @@ async fn what_heads_announce_takes_no_memory() {
     stage.close().await;
 }
 
+/// Work of which nobody waits for the result is not done; what waits for it is.
+#[tokio::test]
+async fn what_nobody_waits_for_is_not_scrubbed() {
+    let stage = Stage::new(Spoken::Http, taking(), &["--max-memory", "1024"]).await;
+    let send = async |message: &[u8]| {
+        let ask = Ask::new(Wire::Protobuf, Signal::Logs, Pack::None, message);
+        let mut client = stage.connect(Wire::Protobuf).await;
+        tokio::spawn(async move { client.send(&ask).await.expect("an answer") })
+    };
+    let under_way = async || stage.sidecar.count("kasm_scrub_requests_in_flight").await;
+    let (large, small) = (sized(24 * MIB), sized(MIB / 4));
+    let (mut busy, mut leaving) = (Vec::new(), Vec::new());
+    for _ in 0..6 {
+        busy.push(send(&large).await);
+    }
+    let read = "kasm_scrub_received_bytes_total{signal=\"logs\"}";
+    until("the large ones are read", async || stage.sidecar.count(read).await >= 6 * 24 * MIB as u64).await;
+    for _ in 0..12 {
+        leaving.push(send(&small).await);
+    }
+    let all = (6 * 24 * MIB + 12 * MIB / 4) as u64;
+    until("the others are read", async || stage.sidecar.count(read).await >= all).await;
+    let scrubs = "kasm_scrub_scrub_duration_seconds_count{signal=\"logs\"}";
+    let done = stage.sidecar.count(scrubs).await;
+    assert!(done < 6, "there is other work: {done}");
+    leaving.iter().for_each(tokio::task::JoinHandle::abort);
+    until("they are gone", async || under_way().await <= 6).await;
+    for sent in busy {
+        assert!(sent.await.expect("no panic").is_taken(Wire::Protobuf));
+    }
+    assert_eq!(stage.sidecar.count(scrubs).await, 6);
+    assert_eq!(stage.upstream.begun(), 6);
+    until("memory is given back", async || stage.sidecar.count("kasm_scrub_in_flight_bytes").await == 0)
+        .await;
+    stage.close().await;
+}
+
 #[tokio::test]
 async fn bombs_are_refused_early() {
     let stage = Stage::new(Spoken::Grpc, taking(), &["--max-request", "1"]).await;
