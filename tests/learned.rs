@@ -10,6 +10,6 @@ mod otlp;
 #[path = "learned/properties.rs"]
 mod properties;
 #[path = "learned/spelling.rs"]
-mod spelling;
+pub(crate) mod spelling;
 #[path = "learned/text.rs"]
 mod text;

@@ -200,11 +200,11 @@ pub(super) struct Values {
 }
 
 impl Values {
-    /// What goes on of a value. `None`: it cannot be told.
-    pub(super) fn scrub(&mut self, value: &[u8]) -> Option<Vec<u8>> {
+    /// What goes on of a value that has this name. `None`: it cannot be told.
+    pub(super) fn scrub(&mut self, name: &[u8], value: &[u8]) -> Option<Vec<u8>> {
         let Self { sanitizer, work, .. } = self;
         let scrub = || {
-            let findings = sanitizer.scanner().scan_keyed(b"", value, work);
+            let findings = sanitizer.scanner().scan_keyed(name, value, work);
             let rules: Vec<RuleIndex> = findings.iter().map(|finding| finding.rule).collect();
             let (mut out, mut named) = (Vec::with_capacity(value.len()), Vec::new());
             sanitizer.write_noting(

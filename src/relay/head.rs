@@ -1,9 +1,8 @@
 //! The head of a request: what it is, and which of its headers go on.
 
 use hyper::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE,
-    EXPECT, FORWARDED, HOST, HeaderName, HeaderValue, ORIGIN, REFERER, TE, TRAILER, TRANSFER_ENCODING,
-    UPGRADE, USER_AGENT,
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST,
+    HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Version};
@@ -78,8 +77,8 @@ pub(super) fn read(port: Port, parts: &Parts) -> Result<Head, Fault> {
 }
 
 /// The headers of a client that go on: all but those of this one connection and those that are made anew. A token for us
-/// (`has_tokens`) is not for the upstream. Those that carry what an application says are scrubbed; the others are the
-/// sender's credentials and tenant, and go as they came.
+/// (`has_tokens`) is not for the upstream. Those that name the sender's credentials and tenant go as they came; all others are
+/// scrubbed, each as the value of its name.
 pub(super) fn forwarded(headers: &HeaderMap, has_tokens: bool, values: &mut Values) -> HeaderMap {
     let mut forwarded = HeaderMap::with_capacity(headers.len());
     let named = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
@@ -92,13 +91,17 @@ pub(super) fn forwarded(headers: &HeaderMap, has_tokens: bool, values: &mut Valu
         if is_own {
             continue;
         }
-        let is_said = SAID.contains(name) || CARRIED.iter().any(|with| name.as_str().starts_with(with));
-        if !is_said {
+        let carried = CARRIED.iter().find_map(|with| name.as_str().strip_prefix(with));
+        if carried.is_none() && is_credential(name.as_str()) {
             forwarded.append(name, value.clone());
             continue;
         }
+        // Bytes in base64, in which nothing can be seen; but those of a trace are ids.
+        if name.as_str().ends_with("-bin") && name != "grpc-trace-bin" {
+            continue;
+        }
         // What cannot be scrubbed does not go on.
-        let scrubbed = values.scrub(value.as_bytes());
+        let scrubbed = values.scrub(carried.unwrap_or(name.as_str()).as_bytes(), value.as_bytes());
         if let Some(value) = scrubbed.and_then(|scrubbed| HeaderValue::from_bytes(&scrubbed).ok()) {
             forwarded.append(name, value);
         }
@@ -106,24 +109,35 @@ pub(super) fn forwarded(headers: &HeaderMap, has_tokens: bool, values: &mut Valu
     forwarded
 }
 
-/// Headers with what an application says: what it carries along, and which pages it was asked for.
-const SAID: [HeaderName; 13] = [
-    COOKIE,
-    FORWARDED,
-    ORIGIN,
-    REFERER,
-    USER_AGENT,
-    HeaderName::from_static("baggage"),
-    HeaderName::from_static("tracestate"),
-    HeaderName::from_static("correlation-context"),
-    HeaderName::from_static("x-original-uri"),
-    HeaderName::from_static("x-original-url"),
-    HeaderName::from_static("x-forwarded-uri"),
-    HeaderName::from_static("x-forwarded-path"),
-    HeaderName::from_static("x-rewrite-url"),
+/// Words in names of headers that say who sends: backends and their proxies know clients by these.
+const CREDENTIALS: [&str; 19] = [
+    "account",
+    "api",
+    "apikey",
+    "auth",
+    "authorization",
+    "credential",
+    "credentials",
+    "customer",
+    "dataset",
+    "key",
+    "license",
+    "org",
+    "orgid",
+    "project",
+    "secret",
+    "team",
+    "tenant",
+    "tenantid",
+    "token",
 ];
 
-/// How the names of what it carries along begin with other tracers.
+/// Whether the name of a header says that it holds the sender's credentials or tenant: `x-api-key`, `x-scope-orgid`.
+fn is_credential(name: &str) -> bool {
+    name.split(['-', '_', '.']).any(|word| CREDENTIALS.contains(&word))
+}
+
+/// How the names begin of what an application carries along, with other tracers; the rest is the name of the value.
 const CARRIED: [&str; 3] = ["baggage-", "ot-baggage-", "uberctx-"];
 
 /// Headers of one connection, and those that are made anew.

@@ -22,13 +22,21 @@ async fn what_an_application_says_is_scrubbed() {
                 ("baggage", format!("zone=default,password={secret},tenant=kasm"), "zone=default"),
                 ("tracestate", format!("kasm=t61rcWkgMzE,password={secret}"), "kasm=t61rcWkgMzE"),
                 ("referer", format!("https://kasm.example.com/zones?token={secret}"), "kasm.example.com"),
-                ("cookie", format!("theme=dark; session_token={secret}"), "theme=dark"),
+                ("cookie", format!("theme=dark; session_token={secret}"), "theme="),
                 ("user-agent", format!("agent/1.27 (password={secret})"), "agent/1.27"),
                 ("x-forwarded-uri", format!("/zones?token={secret}"), "/zones"),
                 ("x-original-url", format!("https://kasm.example.com/zones?token={secret}"), "/zones"),
                 ("forwarded", format!("for=192.0.2.60;proto=http;by=\"password={secret}\""), "192.0.2.60"),
                 ("ot-baggage-note", format!("zone=default,password={secret}"), "zone=default"),
                 ("uberctx-note", format!("zone=default,password={secret}"), "zone=default"),
+                // By its name alone, and where nobody knows the name.
+                ("baggage-password", secret.clone(), ""),
+                ("ot-baggage-password", secret.clone(), ""),
+                ("uberctx-api_key", secret.clone(), ""),
+                ("cookie", format!("session={secret}"), ""),
+                ("jaeger-baggage", format!("zone=default,password={secret}"), "zone=default"),
+                ("x-envoy-original-path", format!("/zones?token={secret}"), "/zones"),
+                ("x-anything", format!("/zones?password={secret}"), "/zones"),
             ]
         };
         for wire in Wire::ALL {
@@ -78,6 +86,10 @@ async fn what_is_clean_goes_as_it_came() {
         ("authorization", "Bearer DeadDeadDeadDeadDeadDead"),
         ("x-tenant", "password=DeadDeadDead"),
         ("x-api-key", "DeadDeadDeadDeadDead"),
+        ("x-scope-orgid", "password=DeadDeadDead"),
+        ("dd-api-key", "DeadDeadDeadDeadDead"),
+        ("x-honeycomb-team", "DeadDeadDeadDeadDead"),
+        ("x-otlp-version", "1.11"),
         ("traceparent", "00-5b8efff798038103d269b633813fc60c-eee19b7ec3c1b174-01"),
         ("tracestate", "kasm=t61rcWkgMzE,other=00f067aa0ba902b7"),
         ("baggage", "zone=default,user.tier=gold"),
