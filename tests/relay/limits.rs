@@ -7,7 +7,7 @@ use kasm_scrub::otlp::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
 
-use super::client::{Answer, Ask, Wire, check, open};
+use super::client::{Answer, Ask, Client, Wire, check, open};
 use super::replies::{taking, waiting};
 use super::requests::{Pack, clean, sized};
 use super::stage::{Spoken, Stage};
@@ -106,21 +106,24 @@ async fn what_heads_announce_takes_no_memory() {
 #[tokio::test]
 async fn what_nobody_waits_for_is_not_scrubbed() {
     let stage = Stage::new(Spoken::Http, taking(), &["--max-memory", "1024"]).await;
-    let send = async |message: &[u8]| {
+    let send = |message: &[u8]| {
         let ask = Ask::new(Wire::Protobuf, Signal::Logs, Pack::None, message);
-        let mut client = stage.connect(Wire::Protobuf).await;
-        tokio::spawn(async move { client.send(&ask).await.expect("an answer") })
+        let at = stage.sidecar.http.clone();
+        tokio::spawn(async move {
+            let mut client = Client::connect(Wire::Protobuf, &at).await.expect("a connection");
+            client.send(&ask).await.expect("an answer")
+        })
     };
     let under_way = async || stage.sidecar.count("kasm_scrub_requests_in_flight").await;
     let (large, small) = (sized(24 * MIB), sized(MIB / 4));
     let (mut busy, mut leaving) = (Vec::new(), Vec::new());
     for _ in 0..6 {
-        busy.push(send(&large).await);
+        busy.push(send(&large));
     }
     let read = "kasm_scrub_received_bytes_total{signal=\"logs\"}";
     until("the large ones are read", async || stage.sidecar.count(read).await >= 6 * 24 * MIB as u64).await;
     for _ in 0..12 {
-        leaving.push(send(&small).await);
+        leaving.push(send(&small));
     }
     let all = (6 * 24 * MIB + 12 * MIB / 4) as u64;
     until("the others are read", async || stage.sidecar.count(read).await >= all).await;
