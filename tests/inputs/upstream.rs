@@ -14,7 +14,9 @@ use rustix::process::Signal;
 
 use super::lines::{clean, line};
 use super::process::{Process, Start, records, until};
-use crate::relay::replies::{self, Broken, Pieces, answering, grpc, http, response, taken, taking};
+use crate::relay::replies::{
+    self, Broken, Pieces, answering, grpc, grpc_message, http, response, taken, taking,
+};
 use crate::relay::requests::{partial, status};
 use crate::relay::stage::is_leak;
 use crate::relay::upstream::{Behaviour, Seen, Upstream};
@@ -120,8 +122,18 @@ fn records_arrive_by_both_protocols() {
 fn what_is_not_taken_now_is_sent_again_until_it_is() {
     let delay = status(8, "busy", Some(0));
     let answers: [(&'static str, Vec<Reply>); 2] = [
-        ("grpc", vec![|| grpc(14, "away", b""), || grpc(4, "late", b""), || grpc(16, "no token", b"")]),
-        ("http/protobuf", vec![|| http(503, "", b""), || http(429, "", b""), || http(401, "", b"")]),
+        (
+            "grpc",
+            vec![|| grpc(14, "away", b""), || grpc(4, "late", b""), || grpc(16, "no token", b""), || {
+                grpc_message(b"\x0a\xff")
+            }],
+        ),
+        (
+            "http/protobuf",
+            vec![|| http(503, "", b""), || http(429, "", b""), || http(401, "", b""), || {
+                http(200, "text/html", b"<form>")
+            }],
+        ),
     ];
     type Reply = fn() -> hyper::Response<replies::Pieces>;
     for (protocol, refusals) in answers {
@@ -143,6 +155,7 @@ fn what_is_not_taken_now_is_sent_again_until_it_is() {
         until("it is taken", || stage.seen().len() == tries);
         process.says("the upstream takes records again");
         process.counts("kasm_scrub_input_events_total{what=\"output_retried\"}", tries as u64 - 1);
+        process.counts("kasm_scrub_events_total{what=\"bad_answer\"}", 1);
         assert_eq!(process.log().matches("the upstream does not take records").count(), 1);
         process.end(0);
         let texts = stage.texts();
