@@ -202,9 +202,12 @@ fn from_http(engine: &Engine, incoming: Incoming, signal: Signal) -> Result<Clea
     let mut clean = Clean::new(code, scrub_headers(engine, &headers));
     clean.status = Some(status);
     clean.delay = delay_of(&headers);
-    match headers.get(CONTENT_TYPE).and_then(|value| http::encoding(value.as_bytes())) {
+    let content_type = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    match http::answer_encoding(content_type) {
         // Nothing is said but the status; of a success: everything was taken.
         _ if body.is_empty() => {}
+        // Some backends say it in words.
+        None if code == Code::OK && http::is_plain_text(content_type) => {}
         Some(encoding) if code == Code::OK => clean.take(engine, signal, encoding, body)?,
         // The page of a login, say, in front of an upstream that has seen nothing.
         None if code == Code::OK => return Err(Fault::BadAnswer),

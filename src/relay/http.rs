@@ -25,14 +25,29 @@ pub(super) fn signal(of: &str) -> Option<Signal> {
 
 /// The encoding that a content type names.
 pub(super) fn encoding(value: &[u8]) -> Option<Encoding> {
-    let name = value.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
-    if name.eq_ignore_ascii_case(b"application/x-protobuf") {
+    if is_named(value, b"application/x-protobuf") {
         Some(Encoding::Protobuf)
-    } else if name.eq_ignore_ascii_case(b"application/json") {
+    } else if is_named(value, b"application/json") {
         Some(Encoding::Json)
     } else {
         None
     }
+}
+
+/// The encoding that the content type of an answer names: some backends leave out the `x-`.
+pub(super) fn answer_encoding(value: &[u8]) -> Option<Encoding> {
+    if is_named(value, b"application/protobuf") { Some(Encoding::Protobuf) } else { encoding(value) }
+}
+
+/// Whether a content type is that of plain text.
+pub(super) fn is_plain_text(value: &[u8]) -> bool {
+    is_named(value, b"text/plain")
+}
+
+/// Whether this is the name of a content type, whatever parameters it has.
+fn is_named(value: &[u8], name: &[u8]) -> bool {
+    let own = value.split(|&byte| byte == b';').next().unwrap_or_default();
+    own.trim_ascii().eq_ignore_ascii_case(name)
 }
 
 /// The content type of an encoding.

@@ -31,7 +31,7 @@ fn any(value: &Value) -> AnyValue {
             Some(Any::KvlistValue(KeyValueList { values: members.iter().map(pair).collect() }))
         }
     };
-    AnyValue { value, ..AnyValue::default() }
+    AnyValue { value }
 }
 
 /// The same in OTLP's JSON.

@@ -39,8 +39,10 @@ fn texts_of(pair: &KeyValue) -> Vec<String> {
 struct Line {
     text: Vec<u8>,
     /// Of each leaf: where it stands, and where each of its bytes does and in how many.
-    parts: Vec<(Range<usize>, Vec<(usize, usize)>)>,
+    parts: Vec<Part>,
 }
+
+type Part = (Range<usize>, Vec<(usize, usize)>);
 
 impl Line {
     /// Whether there is anything of it. Numbers matter below keys only.
