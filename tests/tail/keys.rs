@@ -119,6 +119,32 @@ fn the_beginning_of_a_key_of_a_container_is_gone() {
     check_rest(&stage, sink, || stage.write("0.log", lines(&rest(6))));
 }
 
+/// Half a secret has no shape to be known by.
+#[test]
+fn the_beginning_of_a_record_of_a_container_is_gone() {
+    let stage = Stage::of("0.log", Format::Cri);
+    let line =
+        |stream: &str, tag: &str, text: &str| format!("2024-02-29T10:15:00.5Z {stream} {tag} {text}\n");
+    stage.write("0.log", line("stdout", "F", "before") + &line("stdout", "P", "https://me:hunter"));
+    let tail = stage.start();
+    tail.sink.wait_for(1);
+    let sink = tail.cut_off();
+    File::create(stage.path("0.log")).unwrap();
+    let tail = stage.start_with(sink);
+    for (stream, tag, text) in [
+        ("stderr", "F", "another stream"),
+        ("stdout", "P", "DeadBeef"),
+        ("stdout", "F", "42@db/ here"),
+        ("stdout", "F", "next"),
+    ] {
+        stage.write("0.log", line(stream, tag, text));
+    }
+    tail.sink.wait_for_text("next");
+    let sink = tail.stop();
+    assert_eq!(sink.texts(), ["before", "another stream", "[REDACTED:undecided]", "next"]);
+    assert!(sink.events().contains(&"record_cut"));
+}
+
 #[test]
 fn nothing_is_open_where_nothing_was_lost() {
     let stage = Stage::new("*.log");

@@ -12,9 +12,12 @@ use super::line::{self, Stream};
 use crate::pod::batch::{Batch, Origin};
 use crate::pod::house::House;
 use crate::sanitize::Sanitizer;
+use crate::stream::UNDECIDED;
 
 /// Streams of one file, in the order of [`Stream`].
 const STREAMS: usize = 3;
+/// Where the bits begin of the streams in which a record has begun, behind those in which something is open.
+const BEGUN: usize = 4;
 
 /// What is known of a container's file between two lines.
 #[derive(Debug)]
@@ -35,6 +38,8 @@ struct Channel {
     begun: Option<Option<u64>>,
     /// Its last piece has said that there is more.
     goes_on: bool,
+    /// The beginning of its record is gone: the rest of it may be half a secret.
+    is_headless: bool,
 }
 
 #[derive(Debug, Default)]
@@ -62,8 +67,12 @@ impl Cri {
     pub(super) fn follow(&mut self, house: &House) {
         let sanitizer = house.sanitizer();
         if !Arc::ptr_eq(&sanitizer, &self.sanitizer) && self.is_settled() {
-            self.channels = [const { None }; STREAMS];
             self.sanitizer = sanitizer;
+            for slot in &mut self.channels {
+                if slot.take().is_some_and(|old| old.is_headless) {
+                    channel(slot, &self.sanitizer).is_headless = true;
+                }
+            }
         }
     }
 
@@ -110,6 +119,16 @@ impl Cri {
             self.run.stream = Some(stream);
         }
         let channel = channel(&mut self.channels[stream as usize], &self.sanitizer);
+        let mut rest = text;
+        if channel.is_headless && !text.is_empty() {
+            channel.begun.get_or_insert(time);
+            let Some(newline) = memchr::memchr(b'\n', text) else { return };
+            channel.is_headless = false;
+            self.run.text.extend_from_slice(UNDECIDED);
+            rest = &text[newline..];
+            house.event("record_cut");
+        }
+        let text = rest;
         for piece in text.split_inclusive(|&byte| byte == b'\n') {
             let begun = *channel.begun.get_or_insert(time);
             if piece.ends_with(b"\n") {
@@ -154,21 +173,27 @@ impl Cri {
         }
     }
 
-    /// What came before is gone, and these streams, a bit each, had something open there.
+    /// What came before is gone, and these streams, a bit each, had something open there, or a record that had begun.
     pub(super) fn begin_unknown(&mut self, streams: u8, origin: &Arc<Origin>, house: &House) {
         for (at, slot) in self.channels.iter_mut().enumerate() {
             if streams & 1 << at != 0 {
                 channel(slot, &self.sanitizer).text.lines.begin_unknown(origin, house);
             }
+            if streams & 1 << (at + BEGUN) != 0 {
+                channel(slot, &self.sanitizer).is_headless = true;
+            }
         }
     }
 
-    /// The streams that have something open, a bit each.
+    /// The streams that have something open, a bit each, and those in which a record has begun.
     pub(super) fn open(&self) -> u8 {
-        let is_open = |slot: &Option<Channel>| {
-            slot.as_ref().is_some_and(|channel| channel.begun.is_some() || !channel.text.is_settled())
+        let bits = |(at, channel): (usize, &Channel)| {
+            let is_begun = channel.begun.is_some() || channel.is_headless;
+            let is_open = is_begun || !channel.text.is_settled();
+            u8::from(is_open) << at | u8::from(is_begun) << (at + BEGUN)
         };
-        self.channels.iter().enumerate().map(|(at, slot)| u8::from(is_open(slot)) << at).sum()
+        let channels = self.channels.iter().enumerate().filter_map(|(at, slot)| Some((at, slot.as_ref()?)));
+        channels.map(bits).sum()
     }
 
     fn is_begun(&self, stream: Stream) -> bool {
@@ -183,13 +208,20 @@ impl Cri {
         [Stream::Out, Stream::Err].into_iter().any(|stream| self.is_begun(stream))
     }
 
+    /// A stream of which nothing has come whose record had begun holds nothing up.
     pub(super) fn is_settled(&self) -> bool {
-        !self.is_within_line && self.open() == 0
+        let is_settled = |channel: &Channel| channel.begun.is_none() && channel.text.is_settled();
+        !self.is_within_line && self.channels.iter().flatten().all(is_settled)
     }
 }
 
 fn channel<'c>(slot: &'c mut Option<Channel>, sanitizer: &Arc<Sanitizer>) -> &'c mut Channel {
-    slot.get_or_insert_with(|| Channel { text: Text::by(sanitizer.clone()), begun: None, goes_on: false })
+    slot.get_or_insert_with(|| Channel {
+        text: Text::by(sanitizer.clone()),
+        begun: None,
+        goes_on: false,
+        is_headless: false,
+    })
 }
 
 fn label(stream: Stream) -> (Cow<'static, str>, String) {

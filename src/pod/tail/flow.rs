@@ -121,7 +121,12 @@ impl Flow {
         }
     }
 
-    /// Whether reading could as well start here.
+    /// Whether it is as good as a new one.
+    pub(super) fn is_as_new(&self) -> bool {
+        self.is_settled() && self.open() == 0
+    }
+
+    /// Whether reading could as well start here, with what is known of it.
     pub(super) fn is_settled(&self) -> bool {
         match &self.form {
             Form::Lines(text) => text.is_settled(),

@@ -157,7 +157,7 @@ impl Reading {
                 source.generations.iter_mut().for_each(Generation::rewind);
             }
         }
-        if let Some(flow) = source.flow.take_if(|flow| flow.is_settled()) {
+        if let Some(flow) = source.flow.take_if(|flow| flow.is_as_new()) {
             self.spare = Some(flow);
         }
         Ok(if is_within && !is_over { Turn::Waits } else { Turn::Idle })
