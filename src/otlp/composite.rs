@@ -111,9 +111,8 @@ impl Composites {
         };
         self.line.push(open);
         let mut inner = at + 1;
-        let mut is_first = true;
         while inner < end as usize {
-            if !std::mem::take(&mut is_first) {
+            if inner > at + 1 {
                 self.line.extend_from_slice(b", ");
             }
             self.value(body, leaves, inner, judged);
@@ -171,27 +170,21 @@ impl Composites {
         leaf: u32,
         judged: &impl Fn(u32) -> Option<&'j [u8]>,
     ) {
-        let what = leaves.list[leaf as usize].what;
+        let held = &leaves.list[leaf as usize];
+        let raw = leaves.text(body, held.text);
         let new = self.texts.get(&leaf).map(Vec::as_slice).or_else(|| judged(leaf));
-        let is_quoted = match what {
-            What::Number(_) => new.is_some(),
-            What::Text | What::Bytes | What::Hex | What::Key | What::Unknown | What::Member => true,
-        };
-        if is_quoted {
-            self.line.push(b'"');
+        // A number stays one unless it has changed.
+        if let (What::Number(form), None) = (held.what, new) {
+            let start = self.line.len();
+            write_number(form, raw, &mut self.line);
+            self.parts.push((start..self.line.len(), leaf));
+            return;
         }
+        self.line.push(b'"');
         let start = self.line.len();
-        match (what, new) {
-            (_, Some(new)) => escape(new, &mut self.line),
-            (What::Number(form), None) => {
-                write_number(form, leaves.text(body, leaves.list[leaf as usize].text), &mut self.line);
-            }
-            (_, None) => escape(leaves.text(body, leaves.list[leaf as usize].text), &mut self.line),
-        }
+        escape(new.unwrap_or(raw), &mut self.line);
         self.parts.push((start..self.line.len(), leaf));
-        if is_quoted {
-            self.line.push(b'"');
-        }
+        self.line.push(b'"');
     }
 
     /// Replaces what was found in a line in the leaves that it stands in; whether it stands in any.
@@ -210,7 +203,10 @@ impl Composites {
         let mut own = Vec::new();
         for (part, leaf) in &self.parts {
             let from = findings.partition_point(|found| found.end <= part.start);
-            let within = findings[from..].iter().take_while(|found| found.start < part.end);
+            let mut within = findings[from..].iter().take_while(|found| found.start < part.end).peekable();
+            if within.peek().is_none() {
+                continue;
+            }
             let number = &mut self.number;
             let text = match (self.texts.get(leaf), judged(*leaf)) {
                 (Some(text), _) => text.as_slice(),

@@ -1,5 +1,7 @@
 //! What values that hold values are made of, in the order of the request: which leaves stand beside which.
 
+use super::schema::Role;
+
 /// Entries that room is kept for.
 const KEPT: usize = 4 << 10;
 
@@ -14,6 +16,18 @@ pub(super) enum Shape {
     Pair,
     /// A leaf.
     Leaf(u32),
+}
+
+impl Shape {
+    /// What a message of this role is. `in_list`: a pair is in a list of pairs.
+    pub(super) fn of(role: Role, in_list: bool) -> Option<Self> {
+        match role {
+            Role::Array => Some(Self::Array),
+            Role::List => Some(Self::Object),
+            Role::Pair if in_list => Some(Self::Pair),
+            Role::Plain | Role::Value | Role::Resource | Role::Scope | Role::Pair => None,
+        }
+    }
 }
 
 /// A shape, and where what is in it ends among the shapes; what is in it follows.

@@ -215,26 +215,25 @@ fn enter(
     leaves: &mut Leaves,
 ) -> Option<Frame> {
     let Frame { pair, unit, .. } = *outer;
-    let mut frame = Frame { message, end: range.end, pair, unit, list: NONE, is_shape: false };
+    let shape = Shape::of(message.role, outer.list != NONE);
+    let is_shape = shape.is_some();
+    let mut frame = Frame { message, end: range.end, pair, unit, list: NONE, is_shape };
+    let open = |leaves: &mut Leaves| shape.into_iter().for_each(|shape| leaves.shapes.open(shape, pair));
     let kind = match message.role {
-        Role::Plain | Role::Value => return Some(frame),
-        Role::Array => {
-            frame.is_shape = true;
-            leaves.shapes.open(Shape::Array, pair);
+        Role::Plain | Role::Value | Role::Array => {
+            open(leaves);
             return Some(frame);
         }
         // Its neighbours may name it.
         Role::Pair if outer.list != NONE => {
+            open(leaves);
             frame.pair = leaves.new_pair(outer.list);
-            frame.is_shape = true;
-            leaves.shapes.open(Shape::Pair, pair);
             return Some(frame);
         }
         // What is around it counts: it is not by itself what it was elsewhere.
         Role::List if pair != NONE || leaves.shapes.is_open() => {
+            open(leaves);
             frame.list = leaves.new_list();
-            frame.is_shape = true;
-            leaves.shapes.open(Shape::Object, pair);
             return Some(frame);
         }
         Role::Pair => As::Pair,
@@ -260,14 +259,11 @@ fn enter(
         parent: outer.unit,
         is_changed: false,
     });
+    open(leaves);
     frame.unit = leaves.units.len() as u32 - 1;
     match message.role {
         Role::Pair => frame.pair = leaves.new_pair(NONE),
-        Role::List => {
-            frame.list = leaves.new_list();
-            frame.is_shape = true;
-            leaves.shapes.open(Shape::Object, NONE);
-        }
+        Role::List => frame.list = leaves.new_list(),
         _ => frame.pair = NONE,
     }
     Some(frame)

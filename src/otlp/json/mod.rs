@@ -162,12 +162,7 @@ impl Reader<'_> {
                     Role::List => (slot.pair, self.leaves.new_list()),
                     Role::Plain | Role::Value | Role::Array => (slot.pair, NONE),
                 };
-                let shape = match message.role {
-                    Role::Array => Some(Shape::Array),
-                    Role::List => Some(Shape::Object),
-                    Role::Pair if slot.list != NONE => Some(Shape::Pair),
-                    _ => None,
-                };
+                let shape = Shape::of(message.role, slot.list != NONE);
                 let is_shape = shape.is_some();
                 self.open(Frame { holds: Holds::Fields(message), pair, list, is_new: true, is_shape })?;
                 if let Some(shape) = shape {
