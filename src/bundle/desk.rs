@@ -11,9 +11,10 @@ use std::io::{self, Cursor, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use flate2::{Compression, GzBuilder};
+use flate2::GzBuilder;
 
 use super::account::Account;
+use super::blocks::{BlockWriter, Press};
 use super::cleaner::Cleaner;
 use super::counts::Counts;
 use super::fault::{Stop, Why};
@@ -21,7 +22,7 @@ use super::form::{self, Form, HEAD};
 use super::limits::{Counted, Limits, Metered};
 use super::mixture::Verdict;
 use super::names::{self, Names};
-use super::packed::{FrameWriter, Frames, Members};
+use super::packed::{Frames, Members};
 use super::spool::Spool;
 use super::tarball::{self, About, Kind};
 use super::utf16::{Decoded, Encoded};
@@ -34,8 +35,6 @@ pub(super) const MOST_ENTRIES: usize = 1 << 20;
 const MOST_HELD: u64 = 256 << 20;
 /// The longest comment of an archive.
 const MOST_COMMENT: usize = u16::MAX as usize;
-/// How hard gzip tries: logs become a tenth larger than with 6, in half the time.
-pub(super) const GZIP: Compression = Compression::new(3);
 
 /// What all desks are given.
 #[derive(Clone, Copy)]
@@ -280,7 +279,7 @@ impl<'r> Desk<'r> {
             }
         }
         self.account.note(place.label, "header", self.cleaner.take_found());
-        let mut packed = builder.write(out, GZIP);
+        let mut packed = BlockWriter::new(out, Press::Gzip, self.threads).with_header(builder);
         let mut metered = Metered::new(members, self.limits.clone(), read);
         self.content(inside, &mut metered, None, &mut packed)?;
         packed.finish().map(|_| ()).map_err(Stop::Write)
@@ -295,7 +294,7 @@ impl<'r> Desk<'r> {
         let inside = self.inside(place, true)?;
         let (counted, read) = Counted::new(input);
         let mut metered = Metered::new(Frames::new(counted), self.limits.clone(), read);
-        let mut packed = FrameWriter::new(out);
+        let mut packed = BlockWriter::new(out, Press::Zstd, self.threads);
         self.content(inside, &mut metered, None, &mut packed)?;
         packed.finish().map(|_| ()).map_err(Stop::Write)
     }

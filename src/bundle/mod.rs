@@ -18,6 +18,7 @@
 )]
 
 mod account;
+mod blocks;
 mod cleaner;
 mod counts;
 mod crew;
@@ -49,6 +50,7 @@ pub use account::Account;
 pub use fault::{Fault, Why};
 
 use crate::sanitize::Sanitizer;
+use blocks::{BlockWriter, Press};
 use desk::{Desk, Place, Shop};
 use fault::Stop;
 use place::{Folder, Packer, Shape};
@@ -142,7 +144,8 @@ pub fn make(
     let work = Bundle { shop, items: &items, out, beside: &beside };
     account.written = match shape {
         Shape::Folder => work.folder(&mut account),
-        Shape::File => work.file(&mut account),
+        Shape::File => work.file(None, &mut account),
+        Shape::Compressed(press) => work.file(Some(press), &mut account),
         Shape::Pack(pack) => work.pack(pack, &mut account),
     }?;
     Ok(account)
@@ -163,7 +166,15 @@ fn target(inputs: &[PathBuf], out: &Path, options: &Options) -> Result<(PathBuf,
         // An archive that stays what it is.
         Some(pack) if is_one_file && place::pack_by_name(&inputs[0]) == Some(pack) => Shape::File,
         Some(pack) => Shape::Pack(pack),
-        None if is_one_file => Shape::File,
+        None if is_one_file => match (place::press_by_name(&inputs[0]), place::press_by_name(out)) {
+            (None, Some(press)) => Shape::Compressed(press),
+            (Some(is), Some(asked)) if is != asked => {
+                return Err(Fault::Refused(format!(
+                    "{shown} asks for another compression than that of the input, which stays as it is; name it like that"
+                )));
+            }
+            _ => Shape::File,
+        },
         None => Shape::Folder,
     };
     match fs::symlink_metadata(beside.join(name)) {
@@ -280,7 +291,8 @@ impl Bundle<'_> {
         }
     }
 
-    fn file(&self, account: &mut Account) -> Result<bool, Fault> {
+    /// Makes one file of one, compressed if that is wanted.
+    fn file(&self, press: Option<Press>, account: &mut Account) -> Result<bool, Fault> {
         let Some(item) = self.files().next() else {
             return Ok(false);
         };
@@ -289,7 +301,14 @@ impl Bundle<'_> {
             return self.settle(item, self.scrub(item, threads, &mut io::sink()), account).map(|_| false);
         }
         let mut file = place::new_file(self.out, self.beside)?;
-        let made = self.scrub(item, threads, file.as_file_mut());
+        let made = match press {
+            None => self.scrub(item, threads, file.as_file_mut()),
+            Some(press) => {
+                let mut packed = BlockWriter::new(file.as_file_mut(), press, threads);
+                let made = self.scrub(item, threads, &mut packed);
+                made.and_then(|made| packed.finish().map(|_| made).map_err(Stop::Write))
+            }
+        };
         let is_made = self.settle(item, made, account)?;
         if !self.is_wanted(account) {
             return Ok(false);
@@ -319,7 +338,7 @@ impl Bundle<'_> {
     }
 
     fn pack_to<W: Write + Seek>(&self, pack: place::Pack, out: W, account: &mut Account) -> Result<W, Fault> {
-        let mut packer = Packer::new(pack, out);
+        let mut packer = Packer::new(pack, out, self.shop.options.threads);
         let items: Vec<&Item> = self.items.iter().collect();
         let make = |item: &Item, threads| {
             let mut spool = Spool::new(self.shop.folder);

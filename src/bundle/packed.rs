@@ -3,18 +3,15 @@
 //! What follows the last member or frame and is neither one nor padding is damage: it would be lost otherwise, or would
 //! go on unseen. What comes out is one member, or frames of a fixed size: no more than that is held.
 
-use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 
 use flate2::bufread::GzDecoder;
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
-use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
 use super::form;
 
 /// The most that a decoder of zstd looks back: what the zstd program takes without being asked to.
 const WINDOW: u64 = 128 << 20;
-/// How much becomes one frame.
-const FRAME: usize = 4 << 20;
 
 /// All members of a gzip file, one behind the other.
 pub(super) struct Members<R: Read> {
@@ -151,49 +148,5 @@ impl<R: Read> Read for Frames<R> {
                 }
             }
         }
-    }
-}
-
-/// Writes zstd, frame by frame.
-pub(super) struct FrameWriter<W: Write> {
-    out: W,
-    held: Vec<u8>,
-    /// No frame has been written.
-    is_new: bool,
-}
-
-impl<W: Write> FrameWriter<W> {
-    pub(super) fn new(out: W) -> Self {
-        Self { out, held: Vec::new(), is_new: true }
-    }
-
-    /// Writes what is left. What is empty is one empty frame.
-    pub(super) fn finish(mut self) -> io::Result<W> {
-        if !self.held.is_empty() || self.is_new {
-            self.write_frame()?;
-        }
-        Ok(self.out)
-    }
-
-    fn write_frame(&mut self) -> io::Result<()> {
-        self.is_new = false;
-        self.out.write_all(&compress_to_vec(&self.held[..], CompressionLevel::Fastest))?;
-        self.held.clear();
-        Ok(())
-    }
-}
-
-impl<W: Write> Write for FrameWriter<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let len = bytes.len().min(FRAME - self.held.len());
-        self.held.extend_from_slice(&bytes[..len]);
-        if self.held.len() == FRAME {
-            self.write_frame()?;
-        }
-        Ok(len)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

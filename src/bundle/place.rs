@@ -9,15 +9,13 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use flate2::write::GzEncoder;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use tempfile::{NamedTempFile, TempDir};
 use zip::{CompressionMethod, DateTime};
 
-use super::desk::GZIP;
+use super::blocks::{BlockWriter, Press};
 use super::fault::{Fault, Stop};
-use super::packed::FrameWriter;
 use super::spool::Spool;
 use super::walk::{Item, Kind};
 use super::zipped::EntryOptions;
@@ -38,6 +36,8 @@ pub(super) enum Shape {
     Folder,
     /// The one input, which is a file.
     File,
+    /// The one input, compressed.
+    Compressed(Press),
     Pack(Pack),
 }
 
@@ -54,6 +54,16 @@ pub(super) fn pack_by_name(path: &Path) -> Option<Pack> {
     ]
     .into_iter()
     .find_map(|(end, pack)| ends(end).then_some(pack))
+}
+
+/// What the name of a file says of its compression.
+pub(super) fn press_by_name(path: &Path) -> Option<Press> {
+    let extension = path.extension()?.as_bytes().to_ascii_lowercase();
+    match &extension[..] {
+        b"gz" | b"tgz" => Some(Press::Gzip),
+        b"zst" => Some(Press::Zstd),
+        _ => None,
+    }
 }
 
 /// The name that one begins with until it is whole.
@@ -168,18 +178,21 @@ pub(super) fn finish_file(file: NamedTempFile, out: &Path, force: bool) -> Resul
 /// An archive of all. Nothing is written of it if it goes to nowhere.
 pub(super) enum Packer<W: Write + io::Seek> {
     Tar(tarball::Writer<BufWriter<W>>),
-    TarGzip(tarball::Writer<GzEncoder<BufWriter<W>>>),
-    TarZstd(tarball::Writer<FrameWriter<BufWriter<W>>>),
+    TarPacked(tarball::Writer<BlockWriter<BufWriter<W>>>),
     Zip(Box<zipped::Writer<W>>),
 }
 
 impl<W: Write + io::Seek> Packer<W> {
-    pub(super) fn new(pack: Pack, out: W) -> Self {
+    /// An archive; what is compressed is so by this many threads.
+    pub(super) fn new(pack: Pack, out: W, threads: usize) -> Self {
         let buffered = |out| BufWriter::with_capacity(256 << 10, out);
+        let packed = |press, out| {
+            Self::TarPacked(tarball::Writer::new(BlockWriter::new(buffered(out), press, threads)))
+        };
         match pack {
             Pack::Tar => Self::Tar(tarball::Writer::new(buffered(out))),
-            Pack::TarGzip => Self::TarGzip(tarball::Writer::new(GzEncoder::new(buffered(out), GZIP))),
-            Pack::TarZstd => Self::TarZstd(tarball::Writer::new(FrameWriter::new(buffered(out)))),
+            Pack::TarGzip => packed(Press::Gzip, out),
+            Pack::TarZstd => packed(Press::Zstd, out),
             Pack::Zip => Self::Zip(Box::new(zipped::Writer::new(out))),
         }
     }
@@ -188,8 +201,7 @@ impl<W: Write + io::Seek> Packer<W> {
     pub(super) fn add(&mut self, item: &Item, spool: &mut Spool) -> Result<(), Stop> {
         match self {
             Self::Tar(writer) => to_tar(writer, item, spool).map_err(Stop::Write),
-            Self::TarGzip(writer) => to_tar(writer, item, spool).map_err(Stop::Write),
-            Self::TarZstd(writer) => to_tar(writer, item, spool).map_err(Stop::Write),
+            Self::TarPacked(writer) => to_tar(writer, item, spool).map_err(Stop::Write),
             Self::Zip(writer) => to_zip(writer, item, spool),
         }
     }
@@ -198,8 +210,7 @@ impl<W: Write + io::Seek> Packer<W> {
         let unbuffered = |out: BufWriter<W>| out.into_inner().map_err(io::IntoInnerError::into_error);
         match self {
             Self::Tar(writer) => writer.finish().and_then(unbuffered),
-            Self::TarGzip(writer) => writer.finish().and_then(GzEncoder::finish).and_then(unbuffered),
-            Self::TarZstd(writer) => writer.finish().and_then(FrameWriter::finish).and_then(unbuffered),
+            Self::TarPacked(writer) => writer.finish().and_then(BlockWriter::finish).and_then(unbuffered),
             Self::Zip(writer) => writer.0.finish().map_err(io::Error::from),
         }
     }

@@ -3,13 +3,15 @@
 //! Only what is scrubbed gets here, or what the user wants unscrubbed. The file is in the output's folder, which is where
 //! there must be room for it anyway, and is gone when it is closed, however that happens.
 
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use tempfile::SpooledTempFile;
 
 /// How much is held in memory.
 const HELD: usize = 1 << 20;
+/// How much is copied at once.
+const PIECE: usize = 256 << 10;
 
 /// Some bytes.
 #[derive(Debug)]
@@ -39,10 +41,15 @@ impl Spool {
     /// Writes all of it to `out`: as many bytes as there are, also where none are kept.
     pub(super) fn write_to(&mut self, out: &mut dyn Write) -> io::Result<()> {
         match self {
-            Self::Kept(file) => io::copy(file, out).map(|_| ()),
-            Self::Counted { len, .. } => io::copy(&mut io::repeat(0).take(*len), out).map(|_| ()),
+            Self::Kept(file) => copy(file, out),
+            Self::Counted { len, .. } => copy(&mut io::repeat(0).take(*len), out),
         }
     }
+}
+
+/// Copies all of it, in pieces as large as writing is quick with.
+fn copy(from: &mut dyn Read, out: &mut dyn Write) -> io::Result<()> {
+    io::copy(&mut BufReader::with_capacity(PIECE, from), out).map(|_| ())
 }
 
 impl Write for Spool {

@@ -49,6 +49,23 @@ fn one_file_stays_what_it_is() {
 }
 
 #[test]
+fn one_file_is_compressed_where_its_name_says_so() {
+    let stage = Stage::new();
+    stage.put("a.log", log("a"));
+    stage.put("b.log.gz", gz(&log("b")));
+    for out in ["a.log.gz", "A.LOG.ZST"] {
+        stage.done(&["a.log", "-o", out]);
+        assert_eq!(stage.unpacked(out)["!"].1, clean_log("a"), "{out}");
+    }
+    // What is compressed already stays so.
+    stage.done(&["b.log.gz", "-o", "c.log.gz"]);
+    assert_eq!(stage.unpacked("c.log.gz")["!"].1, clean_log("b"));
+    let refused = stage.run(&["b.log.gz", "-o", "c.log.zst"]);
+    assert_eq!((refused.code, stage.path("c.log.zst").exists()), (Some(2), false), "{}", refused.err);
+    assert!(refused.err.contains("asks for another compression"), "{}", refused.err);
+}
+
+#[test]
 fn threads_do_not_show() {
     let stage = Stage::new();
     tree(&stage);
