@@ -129,6 +129,30 @@ fn a_piece_without_an_end_goes_on_after_a_restart() {
 }
 
 #[test]
+fn a_piece_without_an_end_does_not_wait_while_another_stream_goes_on() {
+    let stage = Stage::of("0.log", Format::Cri);
+    let tail = stage.start();
+    let begun = format!("{} password=Dead", "begun ".repeat(20));
+    stage.write("0.log", cri("stdout", "P", &begun));
+    let line = cri("stderr", "F", &"x".repeat(1000));
+    // More than a file of a runtime holds, in files that are rotated.
+    for number in 0..20 {
+        stage.write("0.log", line.repeat(1000));
+        tail.sink.wait_for(1000 * (number + 1));
+        stage.rename("0.log", &format!("0.log.2024022{}-10{number:02}00", 1 + number / 10));
+    }
+    tail.sink.wait_for(20_001);
+    stage.write("0.log", cri("stdout", "F", "Beef42! rest") + &cri("stdout", "F", "next"));
+    tail.sink.wait_for(20_003);
+    let got = short(&tail.stop().records());
+    let got: Vec<_> = got.into_iter().filter(|(label, _)| label.contains("stdout")).collect();
+    let texts: Vec<_> = got.iter().map(|(_, text)| &**text).collect();
+    assert!(texts[0].starts_with("begun begun ") && texts[0].ends_with("[REDACTED:undecided]"), "{texts:?}");
+    assert_eq!(texts[1..], ["[REDACTED:undecided]", "next"]);
+    assert!(got[0].0.contains("log.line.continues=true"), "{got:?}");
+}
+
+#[test]
 fn a_piece_without_an_end_is_delivered_when_nothing_comes_for_long() {
     let mut stage = Stage::of("0.log", Format::Cri);
     stage.settings.unfinished = Duration::from_millis(300);

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::flow::Text;
+use super::flow::{CUT, Text};
 use super::line::{self, Stream};
 use crate::pod::batch::{Batch, Origin};
 use crate::pod::house::House;
@@ -18,6 +18,10 @@ use crate::stream::UNDECIDED;
 const STREAMS: usize = 3;
 /// Where the bits begin of the streams in which a record has begun, behind those in which something is open.
 const BEGUN: usize = 4;
+
+/// What other streams of a file may say while a record of one waits for its next piece, in bytes: more than runtimes let a
+/// file hold. Runtimes write the pieces of a line one soon after the other; files are kept for one that does not come.
+const MOST_BETWEEN: usize = 16 << 20;
 
 /// What is known of a container's file between two lines.
 #[derive(Debug)]
@@ -40,6 +44,8 @@ struct Channel {
     goes_on: bool,
     /// The beginning of its record is gone: the rest of it may be half a secret.
     is_headless: bool,
+    /// What other streams have said since its last piece.
+    between: usize,
 }
 
 #[derive(Debug, Default)]
@@ -114,6 +120,7 @@ impl Cri {
 
     /// A stream goes on.
     fn say(&mut self, stream: Stream, time: Option<u64>, text: &[u8], batch: &mut Batch, house: &House) {
+        self.pass_over(stream, text.len(), batch, house);
         if self.run.stream != Some(stream) {
             self.flush(batch, house);
             self.run.stream = Some(stream);
@@ -137,6 +144,39 @@ impl Cri {
             }
         }
         self.run.text.extend_from_slice(text);
+    }
+
+    /// A stream says so many bytes. A record of another that has waited for too long is cut, and its rest is not told.
+    fn pass_over(&mut self, stream: Stream, len: usize, batch: &mut Batch, house: &House) {
+        for other in [Stream::Out, Stream::Err] {
+            let Some(channel) = &mut self.channels[other as usize] else { continue };
+            channel.between = if other == stream { 0 } else { channel.between.saturating_add(len) };
+            if channel.begun.is_none() || channel.between < MOST_BETWEEN {
+                continue;
+            }
+            channel.between = 0;
+            if std::mem::replace(&mut channel.is_headless, true) {
+                channel.begun = None;
+                continue;
+            }
+            self.flush(batch, house);
+            let before = batch.count();
+            self.cut_record(other, batch, house);
+            batch
+                .details_mut(before)
+                .for_each(|details| details.labels.push((CUT.0.into(), CUT.1.to_owned())));
+            house.event("record_cut");
+        }
+    }
+
+    /// Ends a record of which there may be more.
+    fn cut_record(&mut self, stream: Stream, batch: &mut Batch, house: &House) {
+        let Some(channel) = &mut self.channels[stream as usize] else { return };
+        channel.text.lines.cut(batch, house);
+        self.run.stream = Some(stream);
+        self.run.times.extend(channel.begun.take());
+        self.run.text.push(b'\n');
+        self.flush(batch, house);
     }
 
     /// Scrubs what one stream has said, and writes what is known of its records.
@@ -221,6 +261,7 @@ fn channel<'c>(slot: &'c mut Option<Channel>, sanitizer: &Arc<Sanitizer>) -> &'c
         begun: None,
         goes_on: false,
         is_headless: false,
+        between: 0,
     })
 }
 
