@@ -38,6 +38,34 @@ fn a_checkpoint_that_is_none_is_put_aside() {
 }
 
 #[test]
+fn a_checkpoint_of_before_is_gone_on_from() {
+    let stage = Stage::new("*.log");
+    stage.write("a.log", numbered(0, 10));
+    let tail = stage.start();
+    tail.sink.wait_for(10);
+    let sink = tail.stop();
+    // What has come to be in checkpoints since they are written is not in those of before.
+    let text = fs::read(&stage.settings.checkpoint).unwrap();
+    let mut whole: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    let least = |entry: &mut serde_json::Value, kept: &[&str]| {
+        entry.as_object_mut().unwrap().retain(|key, _| kept.contains(&&**key));
+    };
+    for source in whole["sources"].as_array_mut().unwrap() {
+        least(source, &["name", "files"]);
+        for file in source["files"].as_array_mut().unwrap() {
+            least(file, &["path", "device", "inode", "head_length", "head", "offset", "delivered"]);
+        }
+    }
+    fs::write(&stage.settings.checkpoint, whole.to_string()).unwrap();
+    stage.write("a.log", numbered(10, 20));
+    let tail = stage.start_with(sink);
+    tail.sink.wait_for(20);
+    let sink = tail.stop();
+    check_numbered(&sink, 20);
+    assert!(!sink.events().contains(&"checkpoint_unreadable"));
+}
+
+#[test]
 fn a_checkpoint_that_cannot_be_written_holds_nothing_up() {
     let stage = Stage::new("*.log");
     stage.write("a.log", numbered(0, 10));

@@ -1,10 +1,10 @@
 //! Sockets for syslog, as the system has them: bound, read without waiting, and asked for what was dropped.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, Metadata, Permissions};
 use std::io::{self, Read};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -45,14 +45,24 @@ pub(super) enum Streams {
     Unix { listener: UnixListener, _bound: Bound },
 }
 
-/// The path of a socket; it is removed with it.
+/// The path of a socket, which is removed with it, and the file that it is there: another process may have put its own in its
+/// place meanwhile.
 #[derive(Debug)]
-pub(super) struct Bound(PathBuf);
+pub(super) struct Bound {
+    path: PathBuf,
+    file: (u64, u64),
+}
+
+fn id(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
+}
 
 impl Drop for Bound {
     fn drop(&mut self) {
-        // Somebody may have been quicker.
-        let _ = fs::remove_file(&self.0);
+        if fs::symlink_metadata(&self.path).is_ok_and(|there| id(&there) == self.file) {
+            // Somebody may have been quicker.
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -159,15 +169,15 @@ fn remove_left(path: &Path, connect: impl FnOnce(&Path) -> io::Result<()>) -> io
 
 /// Whoever reaches the folder may send: containers of a pod have users of their own.
 fn bound(path: &Path) -> io::Result<Bound> {
-    let bound = Bound(path.to_owned());
     // By name, a link that an app has put in its place would be followed to a file of ours.
     let socket = fs::File::from(rustix::fs::open(path, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty())?);
-    if !socket.metadata()?.file_type().is_socket() {
+    let metadata = socket.metadata()?;
+    if !metadata.file_type().is_socket() {
         return Err(io::Error::other("somebody has put something else in its place"));
     }
     let same = format!("/proc/self/fd/{}", socket.as_raw_fd());
     fs::set_permissions(same, Permissions::from_mode(0o666))?;
-    Ok(bound)
+    Ok(Bound { path: path.to_owned(), file: id(&metadata) })
 }
 
 impl Datagrams {
@@ -283,6 +293,25 @@ fn dropped(table: &str, inode: u64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_socket_that_another_has_put_in_its_place_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("log");
+        for stream in [false, true] {
+            let address = || match stream {
+                false => SyslogAddress::Unix(path.clone()),
+                true => SyslogAddress::UnixStream(path.clone()),
+            };
+            let ours = Socket::bind(&address()).expect("a socket");
+            fs::remove_file(&path).expect("it is there");
+            let theirs = Socket::bind(&address()).expect("a socket");
+            drop(ours);
+            assert!(path.exists(), "theirs stays");
+            drop(theirs);
+            assert!(!path.exists(), "and is removed by whose it is");
+        }
+    }
 
     #[test]
     fn the_table_of_sockets_is_read() {
