@@ -36,6 +36,8 @@ mod limits;
 mod memory;
 #[path = "relay/operations.rs"]
 mod operations;
+#[path = "relay/patience.rs"]
+mod patience;
 #[path = "relay/redirects.rs"]
 mod redirects;
 #[path = "relay/refusals.rs"]

@@ -128,6 +128,9 @@ pub(super) struct Args {
     /// How long a whole request may take to arrive
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "60s", help_heading = "Operation")]
     read_timeout: Duration,
+    /// How much of a processor's time the scrubbing of one request may take; beyond it the request is refused for good
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s", help_heading = "Operation")]
+    scrub_timeout: Duration,
     /// How long a connection of HTTP/1.1 may stay without a request
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "180s", help_heading = "Operation")]
     idle_timeout: Duration,
@@ -266,6 +269,7 @@ fn settings(args: &Args, variables: &Variables) -> Result<(Settings, Option<pod:
         connections: args.max_connections as usize,
         head: args.head_timeout,
         read: args.read_timeout,
+        scrub: args.scrub_timeout,
         idle: args.idle_timeout,
         keep_alive: args.keep_alive,
         ..Limits::default()

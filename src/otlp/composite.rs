@@ -49,6 +49,9 @@ impl Composites {
     ) -> BTreeMap<u32, Vec<u8>> {
         for &(first, pair) in &leaves.shapes.composites {
             for look in 0..=MOST_LOOKS {
+                if work.is_stopped() {
+                    break;
+                }
                 self.write_line(body, leaves, first as usize, pair, &judged);
                 let findings = sanitizer.scanner().scan_keyed(b"", &self.line, work);
                 let is_last = look == MOST_LOOKS;

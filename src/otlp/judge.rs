@@ -9,13 +9,14 @@ use std::ops::Range;
 use super::composite::{Composites, Noted};
 use super::leaves::{Form, Fresh, Leaf, Leaves, NONE, What};
 use super::opaque;
+use super::refused::Refused;
 use super::seen::{As, Hash, Seen};
 use super::wire;
 use crate::finding::{Finding, RuleIndex};
 use crate::learned::Learned;
 use crate::redact::Pseudonym;
 use crate::sanitize::Sanitizer;
-use crate::scan::{LineStarts, Scanner, Work};
+use crate::scan::{Ask, LineStarts, Scanner, Work};
 
 /// How much of the batch is passed over at once.
 const BATCH: usize = 64 << 10;
@@ -60,7 +61,14 @@ impl std::fmt::Debug for Judge {
 }
 
 impl Judge {
+    /// Ends early from now on once `ask` says so; `None`: not.
+    pub(super) fn stop_when(&mut self, ask: Option<Ask>) {
+        self.work.stop_when(ask);
+    }
+
     /// Decides about all leaves of a portion. `strict`: unknown fields go, whatever is in them.
+    /// # Errors
+    /// It was stopped: nothing is decided, and nothing is remembered as clean.
     pub(super) fn judge(
         &mut self,
         sanitizer: &Sanitizer,
@@ -69,9 +77,12 @@ impl Judge {
         body: &[u8],
         leaves: &mut Leaves,
         seen: &mut Seen,
-    ) {
+    ) -> Result<(), Refused> {
         self.verdicts.clear();
         self.written.clear();
+        if self.work.should_stop() {
+            return Err(Refused::Stopped);
+        }
         let scanner = sanitizer.scanner();
         self.keys(scanner, starts, body, leaves, seen);
         self.lines(scanner, starts, body, leaves, seen);
@@ -80,6 +91,9 @@ impl Judge {
         suspects.sort_unstable();
         suspects.dedup();
         for &suspect in &suspects {
+            if self.work.is_stopped() {
+                break;
+            }
             self.scan(sanitizer, strict, body, leaves, suspect);
         }
         suspects.clear();
@@ -87,7 +101,12 @@ impl Judge {
         if !leaves.shapes.composites.is_empty() {
             self.look_at_composites(sanitizer, body, leaves);
         }
+        // Something was not looked at to its end; which leaves are clean is not known.
+        if self.work.is_stopped() {
+            return Err(Refused::Stopped);
+        }
         self.remember(body, leaves, seen);
+        Ok(())
     }
 
     /// Passes over the batch; its leaves with a hit are suspects.

@@ -47,7 +47,7 @@ use crate::finding::RuleIndex;
 use crate::learned::Learned;
 use crate::redact::Pseudonym;
 use crate::sanitize::Sanitizer;
-use crate::scan::LineStarts;
+use crate::scan::{Ask, LineStarts};
 
 pub use answer::{Answer, answer_to_json, answer_to_protobuf, partial_success};
 pub use records::{LogRecord, Records, severity_text};
@@ -181,6 +181,23 @@ impl Scrubber {
         self.scrub_message(root, encoding, self.policy.unknown, body)
     }
 
+    /// As [`scrub`](Self::scrub), but it is stopped once `stop` says so. That is asked often, within long texts as well, so it
+    /// has to answer soon. Nothing is kept of a request that was stopped.
+    /// # Errors
+    /// As [`scrub`](Self::scrub), and [`Refused::Stopped`].
+    pub fn scrub_until(
+        &mut self,
+        signal: Signal,
+        encoding: Encoding,
+        body: &[u8],
+        stop: Ask,
+    ) -> Result<Scrubbed, Refused> {
+        self.judge.stop_when(Some(stop));
+        let outcome = self.scrub(signal, encoding, body);
+        self.judge.stop_when(None);
+        outcome
+    }
+
     /// Scrubs what is a message of this kind.
     fn scrub_message(
         &mut self,
@@ -210,7 +227,7 @@ impl Scrubber {
         let Self { sanitizer, starts, stack, seen, leaves, judge, portion, .. } = self;
         let mut edits = Edits::default();
         let mut decide = |leaves: &mut Leaves, seen: &mut Seen| {
-            judge.judge(sanitizer, starts, strict, body, leaves, seen);
+            judge.judge(sanitizer, starts, strict, body, leaves, seen)?;
             match encoding {
                 Encoding::Protobuf => rewrite::note(leaves, judge, &mut edits),
                 Encoding::Json => json::note(body, leaves, judge, &mut edits),

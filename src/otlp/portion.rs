@@ -41,6 +41,7 @@ impl Portions<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{Arc, LazyLock};
 
     use proptest::prelude::*;
@@ -125,6 +126,38 @@ mod tests {
             &format!(r#"{{{gone},{gone},"schemaUrl":"x",{gone}}}, {{"schemaUrl":"x", {gone}, {gone}}}"#),
             5,
         );
+    }
+
+    #[test]
+    fn what_was_stopped_is_neither_clean_nor_remembered_as_clean() {
+        let pair = |number: usize, value: &str| {
+            format!(r#"{{"key":"note.{number}","value":{{"stringValue":"{value}"}}}}"#)
+        };
+        let long = "password=hunter2 ".repeat(400);
+        let pairs: Vec<String> = (0..40).map(|i| pair(i, ["x", "password=hunter2", "y"][i % 3])).collect();
+        let record = format!(r#"{{"body":{{"stringValue":"{long}"}},"attributes":[{}]}}"#, pairs.join(","));
+        let json = format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{record}]}}]}}]}}"#);
+        let wire = crate::otlp::to_protobuf(Signal::Logs, json.as_bytes()).expect("OTLP");
+        for (encoding, body) in [(Encoding::Json, json.as_bytes()), (Encoding::Protobuf, &wire)] {
+            let want = outcome(3, Signal::Logs, encoding, body);
+            assert!(matches!(&want, Ok(Scrubbed::Changed(changed)) if changed.findings.len() == 413));
+            let mut stopped = 0;
+            for most in 0.. {
+                let mut scrubber = Scrubber::new(SANITIZER.clone(), Policy::default());
+                scrubber.portion = 3;
+                let asked = AtomicUsize::new(0);
+                let stop = Arc::new(move || asked.fetch_add(1, Ordering::Relaxed) >= most);
+                let outcome = scrubber.scrub_until(Signal::Logs, encoding, body, stop);
+                assert_eq!(scrubber.scrub(Signal::Logs, encoding, body), want, "nothing is left of it");
+                if outcome == want {
+                    break;
+                }
+                assert_eq!(outcome, Err(Refused::Stopped));
+                stopped += 1;
+            }
+            // Between portions, and within the long text.
+            assert!(stopped > 10, "{stopped}");
+        }
     }
 
     proptest! {

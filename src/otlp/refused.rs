@@ -4,7 +4,8 @@
 
 use std::fmt;
 
-/// Why a request cannot be scrubbed. None of the reasons goes away when the same bytes are sent again.
+/// Why a request cannot be scrubbed. None of the reasons goes away when the same bytes are sent again, but
+/// for that it was stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// It is not what its encoding asks for.
@@ -29,6 +30,8 @@ pub enum Refused {
         /// How many there may be.
         most: usize,
     },
+    /// It was stopped before its end.
+    Stopped,
     /// Requests of this signal are not scrubbed.
     Profiles,
 }
@@ -81,6 +84,9 @@ impl fmt::Display for Refused {
                 "one attribute holds over {most} values, or so many are to be replaced; set limits for attributes, or \
                  let the exporter send smaller batches"
             ),
+            Self::Stopped => {
+                f.write_str("scrubbing was stopped before its end; let the exporter send smaller batches")
+            }
             Self::Profiles => {
                 f.write_str("profiles are not scrubbed and so not taken; send traces, logs or metrics")
             }

@@ -47,6 +47,20 @@ impl Share {
     }
 }
 
+impl Share {
+    /// How much it is.
+    pub(super) fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Gives back what it is over this.
+    pub(super) fn give_back_to(&mut self, held: usize) {
+        let over = self.held.saturating_sub(held);
+        self.budget.taken.fetch_sub(over, Ordering::Relaxed);
+        self.held -= over;
+    }
+}
+
 /// Bytes that hold a share for as long as any part of them is there.
 struct Held {
     bytes: Bytes,
@@ -81,6 +95,12 @@ mod tests {
         let budget = Budget::new(10);
         let (mut one, mut two) = (budget.share(), budget.share());
         assert!(one.grow(6) && !two.grow(5) && two.grow(4) && !one.grow(1));
+        assert_eq!(two.held(), 4);
+        two.give_back_to(1);
+        two.give_back_to(3);
+        assert!(two.held() == 1 && one.grow(3));
+        one.give_back_to(6);
+        assert!(two.grow(3));
         drop(one);
         assert!(two.grow(6) && !two.grow(usize::MAX));
         drop(two);

@@ -12,7 +12,7 @@ use crate::audit::{Found, Trail};
 use crate::finding::RuleIndex;
 use crate::otlp::{Answer, Encoding, Policy, Scrubbed, Scrubber, Signal};
 use crate::sanitize::{Key, Sanitizer};
-use crate::scan::Work;
+use crate::scan::{Ask, Work};
 use crate::stream;
 
 /// Scrubbers that are kept for the next requests.
@@ -101,8 +101,20 @@ impl Engine {
         self.policy.most_bytes
     }
 
-    /// Scrubs the message of a request.
+    /// Scrubs a message of ours.
     pub(super) fn scrub(&self, signal: Signal, encoding: Encoding, body: &[u8]) -> Result<Outcome, Fault> {
+        let never: Ask = Arc::new(|| false);
+        self.scrub_until(signal, encoding, body, &never)
+    }
+
+    /// Scrubs the message of a request, unless it is stopped.
+    pub(super) fn scrub_until(
+        &self,
+        signal: Signal,
+        encoding: Encoding,
+        body: &[u8],
+        stop: &Ask,
+    ) -> Result<Outcome, Fault> {
         let generation = self.current();
         let sanitizer = generation.sanitizer.clone();
         let clean =
@@ -110,7 +122,8 @@ impl Engine {
         if self.scrubbing == Scrubbing::OffForMeasuring {
             return Ok(clean);
         }
-        match self.with_scrubber(&generation, |scrubber| scrubber.scrub(signal, encoding, body))?? {
+        let scrub = |scrubber: &mut Scrubber| scrubber.scrub_until(signal, encoding, body, stop.clone());
+        match self.with_scrubber(&generation, scrub)?? {
             Scrubbed::Clean => Ok(clean),
             Scrubbed::Changed(mut changed) => {
                 let found = Found::of(&changed.findings, &changed.pseudonyms);

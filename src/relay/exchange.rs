@@ -23,10 +23,12 @@ use super::fault::{Code, Fault};
 use super::grpc;
 use super::head::{self, Head, Port};
 use super::message::{self, Message};
-use super::metrics::{Event, Metrics};
+use super::metrics::{Event, Metrics, signal_name};
+use super::patience::{LONG, Patience, SHORT};
 use super::settings::{Limits, PerSignal, UpstreamProtocol};
 use super::upstream::{self, Outgoing, Upstream};
 use crate::audit::{Held, Trail};
+use crate::otlp::Refused;
 
 /// Messages from this size on are scrubbed on a thread of their own, so that others need not wait for them.
 const LARGE: usize = 128 << 10;
@@ -53,8 +55,10 @@ pub(super) struct Exchange {
     pub(super) budget: Budget,
     /// Places for requests that were read.
     pub(super) in_flight: Arc<Semaphore>,
-    /// Who scrubs large messages.
+    /// Who scrubs large messages,
     pub(super) crew: Crew,
+    /// and those that take longer than large ones do.
+    pub(super) slow: Crew,
 }
 
 impl Exchange {
@@ -100,6 +104,11 @@ impl Exchange {
                 match fault {
                     Fault::Internal => self.metrics.event(Event::Panicked),
                     Fault::BadAnswer => self.metrics.event(Event::BadAnswer),
+                    Fault::Refused(Refused::Stopped) => tracing::warn!(
+                        signal = signal_name(head.signal),
+                        "scrubbing a request took too long, so it was refused for good; if it is one of yours, let \
+                         --scrub-timeout be longer or batches smaller"
+                    ),
                     _ => {}
                 }
                 self.metrics.refused(Some(head.signal), &fault);
@@ -223,7 +232,7 @@ impl Exchange {
         })
     }
 
-    /// Scrubs a message, a large one on a thread of its own.
+    /// Scrubs a message, a large or slow one on a thread of its own.
     async fn scrub(
         self: &Arc<Self>,
         head: Head,
@@ -231,24 +240,53 @@ impl Exchange {
         upstream: &Arc<Upstream>,
         mut share: Share,
     ) -> Result<(Message, Share), Fault> {
+        let (most, held) = (self.limits.scrub, share.held());
         if bytes.len() < LARGE
-            && let Some(opened) = message::open(head, &bytes, LARGE, &mut share)?
+            && let Some(opened) =
+                message::open(head, &bytes, LARGE, &Patience::new(most.min(SHORT)), &mut share)?
         {
             let Self { engine, metrics, audit, .. } = &**self;
-            let message =
-                message::scrub(head, opened, engine, metrics, audit.as_deref(), upstream, &mut share)?;
-            return Ok((message, share));
+            match message::scrub(head, opened, engine, metrics, audit.as_deref(), upstream, &mut share) {
+                // It takes longer than its size tells.
+                Err(Fault::Refused(Refused::Stopped)) => {}
+                scrubbed => return Ok((scrubbed?, share)),
+            }
         }
-        let (exchange, upstream) = (self.clone(), upstream.clone());
+        share.give_back_to(held);
+        let first = (&self.crew, most.min(LONG));
+        let (scrubbed, mut share) = self.hand_over(first, head, &bytes, upstream, share).await?;
+        match scrubbed {
+            // One that is slow makes way for others, and waits for those that are slow as well.
+            Err(Fault::Refused(Refused::Stopped)) if most > LONG => {}
+            scrubbed => return Ok((scrubbed?, share)),
+        }
+        share.give_back_to(held);
+        let (scrubbed, share) = self.hand_over((&self.slow, most), head, &bytes, upstream, share).await?;
+        Ok((scrubbed?, share))
+    }
+
+    /// Has a message scrubbed on another thread, for so long at most.
+    async fn hand_over(
+        self: &Arc<Self>,
+        (crew, most): (&Crew, Duration),
+        head: Head,
+        bytes: &Bytes,
+        upstream: &Arc<Upstream>,
+        mut share: Share,
+    ) -> Result<(Result<Message, Fault>, Share), Fault> {
+        let (patience, _waiting) = Patience::while_waiting(most);
+        let (exchange, bytes, upstream) = (self.clone(), bytes.clone(), upstream.clone());
         let work = move || {
-            let most = exchange.engine.most_bytes();
-            let opened = message::open(head, &bytes, most, &mut share)?.ok_or(Fault::TooLarge { most })?;
             let Exchange { engine, metrics, audit, .. } = &*exchange;
-            let message =
-                message::scrub(head, opened, engine, metrics, audit.as_deref(), &upstream, &mut share)?;
-            Ok((message, share))
+            let most = engine.most_bytes();
+            let opened = message::open(head, &bytes, most, &patience, &mut share)
+                .and_then(|opened| opened.ok_or(Fault::TooLarge { most }));
+            let scrubbed = opened.and_then(|opened| {
+                message::scrub(head, opened, engine, metrics, audit.as_deref(), &upstream, &mut share)
+            });
+            (scrubbed, share)
         };
-        self.crew.work(Kind::Request, work).await.ok_or(Fault::Internal)?
+        crew.work(Kind::Request, work).await.ok_or(Fault::Internal)
     }
 }
 

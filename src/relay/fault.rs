@@ -82,9 +82,10 @@ const BUSY: Duration = Duration::from_secs(1);
 
 impl Fault {
     /// The words for counters of faults that say something of the relay or its upstream.
-    pub(super) const OFTEN: [&'static str; 9] = [
+    pub(super) const OFTEN: [&'static str; 10] = [
         "malformed",
         "too_large",
+        "too_slow",
         "overloaded",
         "internal",
         "unreachable",
@@ -101,6 +102,7 @@ impl Fault {
             Self::Refused(Refused::TooDeep { .. }) => "too_deep",
             Self::Refused(Refused::TooLarge { .. }) | Self::TooLarge { .. } => "too_large",
             Self::Refused(Refused::TooMany { .. }) => "too_many",
+            Self::Refused(Refused::Stopped) => "too_slow",
             Self::Refused(Refused::Profiles) | Self::Profiles => "profiles",
             Self::Compression => "compression",
             Self::ContentType => "content_type",
@@ -184,6 +186,9 @@ impl Fault {
     /// What the client is told.
     pub(super) fn message(&self) -> String {
         match self {
+            Self::Refused(Refused::Stopped) => "scrubbing the request took too long; do not send it again, let the exporter \
+                 send smaller batches"
+                .to_owned(),
             Self::Refused(refused) => refused.to_string(),
             Self::TooLarge { most } => Refused::TooLarge { most: *most }.to_string(),
             Self::Malformed(what) => format!("{what}; do not send it again, look at what made it"),
@@ -245,6 +250,8 @@ mod tests {
             Fault::Refused(malformed),
             Fault::Refused(Refused::TooDeep { most: 1 }),
             Fault::Refused(Refused::TooMany { most: 1 }),
+            // It would take as long again.
+            Fault::Refused(Refused::Stopped),
             Fault::Refused(Refused::TooLarge { most: 1 }),
             Fault::Refused(Refused::Profiles),
             Fault::TooLarge { most: 1 },

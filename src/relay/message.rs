@@ -14,10 +14,12 @@ use super::fault::Fault;
 use super::grpc;
 use super::head::Head;
 use super::metrics::Metrics;
+use super::patience::Patience;
 use super::settings::UpstreamProtocol;
 use super::upstream::Upstream;
 use crate::audit::Trail;
-use crate::otlp::{self, Encoding, Signal};
+use crate::otlp::{self, Encoding, Refused, Signal};
+use crate::scan::Ask;
 
 /// A message that may go on.
 #[derive(Debug)]
@@ -31,23 +33,26 @@ pub(super) struct Message {
 }
 
 /// A message that may not go on yet.
-#[derive(Debug)]
 pub(super) struct Opened {
     body: Bytes,
     came: Bytes,
     compression: Compression,
     plain: Option<Plain>,
+    stop: Ask,
 }
 
 const WINDOW: &str = "the window of zstd is over 8 MiB; let the exporter take a smaller one or gzip";
 
-/// Takes a message out of its frame and its compression, if it has no more than `most` bytes then. `None`: it has.
+/// Takes a message out of its frame and its compression, if it has no more than `most` bytes then. `None`: it has. From now
+/// on its time counts.
 pub(super) fn open(
     head: Head,
     body: &Bytes,
     most: usize,
+    patience: &Patience,
     share: &mut Share,
 ) -> Result<Option<Opened>, Fault> {
+    let stop = patience.ask();
     held(|| {
         let (came, is_compressed) = match head.protocol {
             Protocol::Grpc => grpc::message(body)?,
@@ -68,7 +73,7 @@ pub(super) fn open(
                 Err(Undone::NoRoom) => return Err(Fault::Overloaded),
             },
         };
-        Ok(Some(Opened { body: body.clone(), came, compression, plain }))
+        Ok(Some(Opened { body: body.clone(), came, compression, plain, stop }))
     })
 }
 
@@ -84,7 +89,10 @@ pub(super) fn scrub(
 ) -> Result<Message, Fault> {
     let start = Instant::now();
     let message = held(|| scrub_opened(head, opened, engine, metrics, audit, upstream, share));
-    metrics.scrubbed(head.signal, start.elapsed());
+    // What was stopped is refused, or begun anew elsewhere.
+    if !matches!(message, Err(Fault::Refused(Refused::Stopped))) {
+        metrics.scrubbed(head.signal, start.elapsed());
+    }
     message
 }
 
@@ -97,7 +105,7 @@ fn scrub_opened(
     upstream: &Upstream,
     share: &mut Share,
 ) -> Result<Message, Fault> {
-    let Opened { body, came, compression, plain } = opened;
+    let Opened { body, came, compression, plain, stop } = opened;
     let mut encoding = head.protocol.encoding();
     let needs_protobuf = upstream.protocol() == UpstreamProtocol::Grpc && encoding == Encoding::Json;
     let mut text = plain.as_ref().map_or(&came[..], |plain| &plain.bytes);
@@ -108,7 +116,7 @@ fn scrub_opened(
         take(share, protobuf.len())?;
         (encoding, text) = (Encoding::Protobuf, &protobuf);
     }
-    let mut outcome = engine.scrub(head.signal, encoding, text)?;
+    let mut outcome = engine.scrub_until(head.signal, encoding, text, &stop)?;
     if let Some(trail) = audit {
         outcome.note(trail, source(head.signal));
     }

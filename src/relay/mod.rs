@@ -36,6 +36,7 @@ mod http;
 mod listen;
 mod message;
 mod metrics;
+mod patience;
 mod punctual;
 mod reload;
 mod settings;
@@ -277,6 +278,7 @@ async fn serve(
             budget,
             in_flight: Arc::new(Semaphore::new(settings.limits.in_flight)),
             crew: Crew::start(settings.threads.max(1)).map_err(CannotStart::System)?,
+            slow: Crew::start(1).map_err(CannotStart::System)?,
         });
         for &(port, name, address) in &ports {
             let handler = handler(exchange.clone(), port);
@@ -443,6 +445,7 @@ fn canary(
         budget: Budget::new(1 << 20),
         in_flight: Arc::new(Semaphore::new(1)),
         crew: exchange.crew.clone(),
+        slow: exchange.slow.clone(),
     });
     let (alive, _) = mpsc::channel(1);
     let (never, always) = watch::channel(false);

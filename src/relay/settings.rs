@@ -220,6 +220,8 @@ pub struct Limits {
     pub head: Duration,
     /// How long a whole request may take to arrive.
     pub read: Duration,
+    /// How much of the processor's time the scrubbing of one request may take. Beyond it the request is refused for good.
+    pub scrub: Duration,
     /// How long a connection of HTTP/1.1 may have no request, and nothing of the next one.
     pub idle: Duration,
     /// After how long without a word a connection is asked whether it is still there.
@@ -235,6 +237,8 @@ impl Default for Limits {
             streams: 128,
             head: Duration::from_secs(10),
             read: Duration::from_secs(60),
+            // Some times what the largest takes of which half is secrets.
+            scrub: Duration::from_secs(10),
             // Longer than what exporters wait from one export to the next: 60 s, most often.
             idle: Duration::from_secs(180),
             keep_alive: Duration::from_secs(20),

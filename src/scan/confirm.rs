@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::open::{Name, Open};
+use super::stop::Stop;
 use super::{Buffers, Costs, Hit, Owner, Scanner, pem};
 use crate::carrier::escape::{self, Percent, ends_before, sequence_end};
 use crate::carrier::key::{self, Key};
@@ -42,9 +43,10 @@ impl Looker<'_> {
     /// what the line leaves open.
     pub(super) fn look(self, line: &[u8], base: usize, hits: &[Hit], found: &mut Vec<Finding>) -> Open {
         let Self { scanner, buffers, left } = self;
-        let Buffers { candidates, rules, view, view_hits, is_over_marker, costs } = buffers;
+        let Buffers { candidates, rules, view, view_hits, is_over_marker, costs, stop } = buffers;
         *is_over_marker = false;
-        let mut lane = Lane { scanner, candidates, rules, opened: Open::default(), is_over_marker, costs };
+        let mut lane =
+            Lane { scanner, candidates, rules, opened: Open::default(), is_over_marker, costs, stop };
         let before = found.len();
         let escapes = lane.look(line, base, hits, found, left);
         if escapes.line && memchr::memchr(0x1B, line).is_some() {
@@ -157,6 +159,7 @@ struct Lane<'s> {
     opened: Open,
     is_over_marker: &'s mut bool,
     costs: &'s mut Option<Costs>,
+    stop: &'s mut Stop,
 }
 
 impl Lane<'_> {
@@ -176,6 +179,9 @@ impl Lane<'_> {
         for hit in hits {
             // An anchor that began in the line before reaches over its end: no match does.
             let Some(at) = hit.at.checked_sub(base) else { continue };
+            if self.stop.is_told() {
+                break;
+            }
             for &owner in scanner.owners.of(hit.anchor) {
                 match owner {
                     Owner::Prefix(rule, offset) => {
@@ -220,9 +226,9 @@ impl Lane<'_> {
             rest = others;
             own.iter().for_each(|_| Costs::hit(self.costs, rule));
             if let Detect::Regex { pattern, anchors, by_keyword } = &scanner.rules[rule].detect {
-                let is_over_marker = &mut *self.is_over_marker;
+                let (is_over_marker, stop) = (&mut *self.is_over_marker, &mut *self.stop);
                 let mut confirm =
-                    Confirm { scanner, line: &text, rule, pattern, found, left, is_over_marker };
+                    Confirm { scanner, line: &text, rule, pattern, found, left, is_over_marker, stop };
                 Costs::confirm(self.costs, rule, || {
                     if !confirm.has_keyword() {
                         return;
@@ -397,6 +403,7 @@ struct Confirm<'a> {
     found: &'a mut Vec<Finding>,
     left: &'a mut dyn FnMut(Left),
     is_over_marker: &'a mut bool,
+    stop: &'a mut Stop,
 }
 
 impl Confirm<'_> {
@@ -413,6 +420,9 @@ impl Confirm<'_> {
         for &(_, start, _) in candidates {
             if start < done {
                 continue;
+            }
+            if self.stop.is_told() {
+                return;
             }
             let is_first = ends_before(self.line, start);
             // Each try may read to the end of the line. After some, all that is left is searched at once.
@@ -462,6 +472,7 @@ impl Confirm<'_> {
     fn within(&mut self, window: Range<usize>) {
         let mut from = window.start;
         while from < window.end
+            && !self.stop.is_told()
             && let Some(m) = self.pattern.find(self.line, from, window.end)
         {
             from = self.after(m).max(from + 1);

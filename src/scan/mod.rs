@@ -16,6 +16,7 @@ mod open;
 mod pem;
 mod prefilter;
 mod resolve;
+mod stop;
 mod structure;
 mod wanted;
 
@@ -35,6 +36,7 @@ use crate::rules::{Detect, Rule, Ruleset};
 pub use cost::{Cost, Costs};
 pub use keyed::LineStarts;
 pub use prefilter::{Hit, Prefilter};
+pub use stop::Ask;
 use wanted::{Owners, Wanted};
 
 /// What records are taken to be.
@@ -134,6 +136,7 @@ struct Buffers {
     /// A match was refused because something in it had been cleaned before.
     is_over_marker: bool,
     costs: Option<Costs>,
+    stop: stop::Stop,
 }
 
 impl Work {
@@ -185,7 +188,7 @@ impl Work {
     pub fn shrink(&mut self, most: usize) {
         let Self { hits, findings, line, open: _, left: _, learned, joined, apart } = self;
         let LineWork { found, hits: line_hits, buffers, pieces, again } = line;
-        let Buffers { candidates, rules, view, view_hits, is_over_marker: _, costs: _ } = buffers;
+        let Buffers { candidates, rules, view, view_hits, is_over_marker: _, costs: _, stop: _ } = buffers;
         for hits in [hits, line_hits, view_hits] {
             hits.clear();
             hits.shrink_to(most);
@@ -302,7 +305,7 @@ impl Scanner {
         let known = self.find_learned(block, &mut work.learned);
         let (mut next_hit, mut next_known) = (0, 0);
         let mut at = 0;
-        while at < block.len() {
+        while at < block.len() && !work.line.buffers.stop.is_told() {
             // What is open or a rule without anchors must see every line; else the next line with a hit is next.
             if work.open.is_nothing() && self.everywhere.is_empty() {
                 let hit = hits.get(next_hit);
