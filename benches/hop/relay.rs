@@ -59,6 +59,7 @@ pub(crate) fn child(told: Told) {
         grpc,
         http,
         admin: None,
+        socket_mode: kasm_scrub::relay::SOCKET_MODE,
         tls: None,
         tokens: None,
         upstreams: Some(

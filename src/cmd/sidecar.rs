@@ -17,7 +17,7 @@ use crate::otlp::{Policy, Signal, Unknown};
 use crate::pod::{self, Inputs, output};
 use crate::relay::{
     self, Address, ClientTls, Companion, Compression, End, Limits, PerSignal, Place, Reloaded, Rules,
-    Scrubbing, ServerTls, Settings, Upstream, UpstreamCompression, UpstreamProtocol, Url,
+    SOCKET_MODE, Scrubbing, ServerTls, Settings, Upstream, UpstreamCompression, UpstreamProtocol, Url,
 };
 
 const EXAMPLES: &str = "\
@@ -64,6 +64,10 @@ pub(super) struct Args {
     /// input is given: 127.0.0.1:4318]
     #[arg(long, value_name = "ADDR", help_heading = "Clients")]
     otlp_http: Vec<Address>,
+    /// Who may connect to the Unix sockets of OTLP and of --admin: the mode of a file in octal [default: 0666, whoever
+    /// reaches the folder]
+    #[arg(long, value_name = "MODE", value_parser = mode, help_heading = "Clients")]
+    socket_mode: Option<u32>,
     /// The certificate chain of the ports above (PEM); with it they speak TLS only
     #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "Clients")]
     tls_cert: Option<PathBuf>,
@@ -295,6 +299,7 @@ fn settings(args: &Args, variables: &Variables) -> Result<(Settings, Option<pod:
         grpc,
         http,
         admin,
+        socket_mode: args.socket_mode.unwrap_or(SOCKET_MODE),
         tls,
         tokens: args.bearer_tokens.clone(),
         upstreams,
@@ -307,6 +312,12 @@ fn settings(args: &Args, variables: &Variables) -> Result<(Settings, Option<pod:
         scrubbing: Scrubbing::On,
     };
     Ok((settings, inputs))
+}
+
+/// The mode of a socket.
+fn mode(text: &str) -> Result<u32, String> {
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
+    mode.ok_or_else(|| "write a mode in octal: 0660".to_owned())
 }
 
 /// The upstream of a signal: what options say, else the configuration, else variables.
@@ -390,6 +401,7 @@ mod tests {
         let logs = told.upstreams.expect("upstreams").logs;
         assert_eq!((logs.protocol, logs.timeout), (UpstreamProtocol::Grpc, Duration::from_secs(10)));
         assert_eq!(told.scrubbing, Scrubbing::On);
+        assert_eq!(told.socket_mode, 0o666);
     }
 
     #[test]
@@ -465,6 +477,8 @@ mod tests {
             &[],
             "are for TLS, which http://a:80 does not speak",
         );
+        check("--upstream http://a --socket-mode rw", &[], "write a mode in octal");
+        check("--upstream http://a --socket-mode 1666", &[], "write a mode in octal");
         check("--upstream http://a --canary 1x", &[], "write a number and s");
         let headers = ("OTEL_EXPORTER_OTLP_HEADERS", "hunter2hunter2");
         check("--upstream http://a", &[headers], "OTEL_EXPORTER_OTLP_HEADERS: write name=value");

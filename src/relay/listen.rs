@@ -1,11 +1,8 @@
-//! Sockets that clients come to, and their connections: TLS, HTTP/1.1 and HTTP/2, limits, and the end of it all.
+//! Connections of clients: TLS, HTTP/1.1 and HTTP/2, limits, and the end of it all.
 
 use std::convert::Infallible;
-use std::fs::Permissions;
 use std::future::Future;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,92 +14,21 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::address::Address;
 use super::body::Whole;
 use super::headtime::HeadTime;
 use super::metrics::{Event, Metrics};
 use super::punctual::Punctual;
 use super::settings::Limits;
+use super::socket::Socket;
 use super::tls::Reread;
 
 /// What answers requests.
 pub(super) type Handler =
     Arc<dyn Fn(Request<Incoming>) -> Pin<Box<dyn Future<Output = Response<Whole>> + Send>> + Send + Sync>;
-
-/// A socket that is listened at.
-#[derive(Debug)]
-pub(super) enum Socket {
-    Tcp(TcpListener),
-    Unix(UnixListener, PathBuf),
-}
-
-impl Socket {
-    /// Listens at an address.
-    pub(super) async fn bind(address: &Address) -> io::Result<Self> {
-        match address {
-            Address::Tcp(text) => TcpListener::bind(text).await.map(Self::Tcp),
-            Address::Unix(path) => {
-                // A socket that nobody listens at any more was left by one that was killed.
-                let is_socket =
-                    std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
-                if is_socket {
-                    let asked = timeout(Duration::from_secs(1), UnixStream::connect(path)).await;
-                    let is_left = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-                    if asked.is_ok_and(|connected| connected.is_err_and(is_left)) {
-                        std::fs::remove_file(path)?;
-                    }
-                }
-                let listener = UnixListener::bind(path)?;
-                // Whoever reaches the folder may connect: containers of a pod have users of their own.
-                std::fs::set_permissions(path, Permissions::from_mode(0o666))?;
-                Ok(Self::Unix(listener, path.clone()))
-            }
-        }
-    }
-
-    /// Where it is; with the port that the system has chosen.
-    pub(super) fn address(&self) -> io::Result<Address> {
-        Ok(match self {
-            Self::Tcp(listener) => Address::Tcp(listener.local_addr()?.to_string()),
-            Self::Unix(_, path) => Address::Unix(path.clone()),
-        })
-    }
-
-    async fn accept(&self, keep_alive: Duration) -> io::Result<Box<dyn Stream>> {
-        match self {
-            Self::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
-                // A connection that cannot be set up so works all the same.
-                let _ = stream.set_nodelay(true);
-                ask_if_alive(&stream, keep_alive);
-                Ok(Box::new(stream))
-            }
-            Self::Unix(listener, _) => Ok(Box::new(listener.accept().await?.0)),
-        }
-    }
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        if let Self::Unix(_, path) = self {
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
-/// Lets the system ask whether the other side is still there: one that lost its power says nothing.
-fn ask_if_alive(stream: &TcpStream, every: Duration) {
-    use rustix::net::sockopt;
-    let _ = sockopt::set_socket_keepalive(stream, true);
-    let _ = sockopt::set_tcp_keepidle(stream, every);
-    let _ = sockopt::set_tcp_keepintvl(stream, every);
-    let _ = sockopt::set_tcp_keepcnt(stream, 3);
-}
 
 /// Bytes both ways.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}

@@ -41,6 +41,7 @@ mod punctual;
 mod reload;
 mod settings;
 mod sink;
+mod socket;
 mod stall;
 mod tls;
 mod upstream;
@@ -66,6 +67,9 @@ pub use reload::{Watch, watch_files};
 pub use settings::{
     ClientTls, Limits, PerSignal, ServerTls, Settings, Upstream, UpstreamCompression, UpstreamProtocol,
 };
+pub use socket::SOCKET_MODE;
+#[cfg(feature = "pod")]
+pub(crate) use socket::Bound;
 pub use tls::BadTls;
 
 use crate::sanitize::Sanitizer;
@@ -78,10 +82,11 @@ use crew::Crew;
 use engine::Engine;
 use exchange::Exchange;
 use head::Port;
-use listen::{Handler, Listener, Socket};
+use listen::{Handler, Listener};
 use metrics::Metrics;
 use reload::Reload;
 use sink::Sink;
+use socket::Socket;
 use tls::Reread;
 use upstream::BadUpstream;
 
@@ -263,7 +268,7 @@ async fn serve(
     // Held here, so that the admin port stays open while others drain: it has to say so.
     let (_never, always) = watch::channel(false);
     if let Some(address) = &settings.admin {
-        admin_of(&listener, always).open(address).await?;
+        admin_of(&listener, always).open(address, settings.socket_mode).await?;
     }
     let ports = ports(&settings);
     let mut canary = None;
@@ -282,7 +287,8 @@ async fn serve(
         });
         for &(port, name, address) in &ports {
             let handler = handler(exchange.clone(), port);
-            Listener { name, handler, tls: tls.clone(), ..listener.clone() }.open(address).await?;
+            let listener = Listener { name, handler, tls: tls.clone(), ..listener.clone() };
+            listener.open(address, settings.socket_mode).await?;
         }
         if let Some(every) = settings.canary {
             canary = Some((self::canary(&ports, &exchange, &readiness, &listener)?, every));
@@ -404,9 +410,9 @@ fn handler(exchange: Arc<Exchange>, port: Port) -> Handler {
 
 impl Listener {
     /// Listens at an address, and says so.
-    async fn open(self, address: &Address) -> Result<(), CannotStart> {
+    async fn open(self, address: &Address, mode: u32) -> Result<(), CannotStart> {
         let cannot = |error| CannotStart::Listen(address.clone(), error);
-        let socket = Socket::bind(address).await.map_err(cannot)?;
+        let socket = Socket::bind(address, mode).await.map_err(cannot)?;
         let at = socket.address().map_err(cannot)?;
         tracing::info!(listener = self.name, address = %at, tls = self.tls.is_some(), "listening");
         tokio::spawn(self.run(socket));

@@ -22,6 +22,8 @@ pub struct Settings {
     pub http: Vec<Address>,
     /// Where `/livez`, `/readyz` and `/metrics` are; none: nowhere.
     pub admin: Option<Address>,
+    /// Who may connect to Unix sockets of these, as the mode of a file.
+    pub socket_mode: u32,
     /// Certificate and key of the listeners for OTLP; none: no TLS.
     pub tls: Option<ServerTls>,
     /// A file with the bearer tokens that are taken, one a line; none: anyone may send.

@@ -1,5 +1,7 @@
 //! From every protocol to every other, over TCP and Unix sockets.
 
+use std::os::unix::fs::PermissionsExt;
+
 use kasm_scrub::otlp::Signal;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use prost::Message;
@@ -102,6 +104,26 @@ async fn unix_sockets_on_both_sides() {
         assert_eq!(sidecar.ended().await, Some(0), "{}", sidecar.log());
         assert!(!folder.path().join("grpc").exists() && !folder.path().join("http").exists());
         Stage { upstream, sidecar }.close_ended();
+    }
+}
+
+#[tokio::test]
+async fn who_may_connect_to_a_socket_can_be_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| format!("unix:{}", folder.path().join(name).display());
+    for (more, want) in [(&[][..], 0o666), (&["--socket-mode", "0660"], 0o660)] {
+        let (grpc, admin) = (at("grpc"), at("admin"));
+        let options = [&["--otlp-grpc", &grpc, "--admin", &admin][..], more].concat();
+        let stage = Stage::new(Spoken::Grpc, taking(), &options).await;
+        for name in ["grpc", "admin"] {
+            let file = std::fs::symlink_metadata(folder.path().join(name)).expect("a socket");
+            assert_eq!(file.permissions().mode() & 0o7777, want, "{name}");
+        }
+        let message = clean(Wire::Grpc, Signal::Logs, "session is created");
+        let ask = Ask::new(Wire::Grpc, Signal::Logs, Pack::None, &message);
+        assert!(stage.send(&ask).await.is_taken(Wire::Grpc));
+        stage.close().await;
+        // Killed: the next takes its place.
     }
 }
 

@@ -1,21 +1,21 @@
 //! Sockets for syslog, as the system has them: bound, read without waiting, and asked for what was dropped.
 
-use std::fs::{self, Metadata, Permissions};
+use std::fs;
 use std::io::{self, Read};
 use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::sockopt;
 
 use super::SyslogAddress;
 use crate::pod::house::House;
+use crate::relay::{Bound, SOCKET_MODE};
 
 /// Room for the largest datagram of UDP, and for more than Unix sockets usually take.
 pub(super) const MOST_DATAGRAM: usize = 256 << 10;
@@ -43,27 +43,6 @@ pub(super) enum Datagrams {
 pub(super) enum Streams {
     Tcp(TcpListener),
     Unix { listener: UnixListener, _bound: Bound },
-}
-
-/// The path of a socket, which is removed with it, and the file that it is there: another process may have put its own in its
-/// place meanwhile.
-#[derive(Debug)]
-pub(super) struct Bound {
-    path: PathBuf,
-    file: (u64, u64),
-}
-
-fn id(file: &Metadata) -> (u64, u64) {
-    (file.dev(), file.ino())
-}
-
-impl Drop for Bound {
-    fn drop(&mut self) {
-        if fs::symlink_metadata(&self.path).is_ok_and(|there| id(&there) == self.file) {
-            // Somebody may have been quicker.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
 }
 
 /// A connection's stream.
@@ -132,13 +111,13 @@ impl Socket {
                 let socket = UnixDatagram::bind(path)?;
                 socket.set_nonblocking(true)?;
                 let _ = sockopt::set_socket_recv_buffer_size(&socket, BUFFER);
-                Self::Datagrams(Datagrams::Unix { socket, _bound: bound(path)? })
+                Self::Datagrams(Datagrams::Unix { socket, _bound: Bound::of(path, SOCKET_MODE)? })
             }
             SyslogAddress::UnixStream(path) => {
                 remove_left(path, |path| UnixStream::connect(path).map(drop))?;
                 let listener = UnixListener::bind(path)?;
                 listener.set_nonblocking(true)?;
-                Self::Streams(Streams::Unix { listener, _bound: bound(path)? })
+                Self::Streams(Streams::Unix { listener, _bound: Bound::of(path, SOCKET_MODE)? })
             }
         })
     }
@@ -165,19 +144,6 @@ fn remove_left(path: &Path, connect: impl FnOnce(&Path) -> io::Result<()>) -> io
         fs::remove_file(path)?;
     }
     Ok(())
-}
-
-/// Whoever reaches the folder may send: containers of a pod have users of their own.
-fn bound(path: &Path) -> io::Result<Bound> {
-    // By name, a link that an app has put in its place would be followed to a file of ours.
-    let socket = fs::File::from(rustix::fs::open(path, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty())?);
-    let metadata = socket.metadata()?;
-    if !metadata.file_type().is_socket() {
-        return Err(io::Error::other("somebody has put something else in its place"));
-    }
-    let same = format!("/proc/self/fd/{}", socket.as_raw_fd());
-    fs::set_permissions(same, Permissions::from_mode(0o666))?;
-    Ok(Bound { path: path.to_owned(), file: id(&metadata) })
 }
 
 impl Datagrams {
