@@ -26,6 +26,7 @@ use super::head::Port;
 use super::listen::Listener;
 use super::metrics::{Event, Metrics};
 use super::sink::{MARK, Sink};
+use super::tls::Replaced;
 use super::{grpc, http};
 use crate::otlp::{self, Encoding, Signal};
 
@@ -212,7 +213,7 @@ impl Canary {
     ) -> Result<(), &'static str> {
         let (ours, theirs) = duplex(64 << 10);
         let listener = listener.clone();
-        let server = tokio::spawn(async move { listener.serve(theirs).await });
+        let server = tokio::spawn(async move { listener.serve(theirs, Replaced::never()).await });
         let broken = "its connection broke";
         let io = TokioIo::new(ours);
         let status = match protocol {

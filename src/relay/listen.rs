@@ -12,7 +12,6 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
@@ -24,7 +23,7 @@ use super::metrics::{Event, Metrics};
 use super::punctual::Punctual;
 use super::settings::Limits;
 use super::socket::Socket;
-use super::tls::Reread;
+use super::tls::{Listeners, Replaced};
 
 /// What answers requests.
 pub(super) type Handler =
@@ -41,7 +40,7 @@ pub(super) struct Listener {
     /// What it is called in our log.
     pub(super) name: &'static str,
     pub(super) handler: Handler,
-    pub(super) tls: Option<Arc<Reread<ServerConfig>>>,
+    pub(super) tls: Option<Arc<Listeners>>,
     pub(super) limits: Limits,
     pub(super) metrics: Arc<Metrics>,
     /// Places for connections.
@@ -98,16 +97,17 @@ impl Listener {
     }
 
     async fn connection(&self, stream: Box<dyn Stream>) {
-        let Some(tls) = &self.tls else { return self.serve(stream).await };
-        let accepted = timeout(self.limits.head, TlsAcceptor::from(tls.get()).accept(stream)).await;
+        let Some(tls) = &self.tls else { return self.serve(stream, Replaced::never()).await };
+        let (config, replaced) = tls.get();
+        let accepted = timeout(self.limits.head, TlsAcceptor::from(config).accept(stream)).await;
         match accepted {
-            Ok(Ok(stream)) => self.serve(stream).await,
+            Ok(Ok(stream)) => self.serve(stream, replaced).await,
             Ok(Err(_)) | Err(_) => self.metrics.event(Event::HandshakeFailed),
         }
     }
 
-    /// Serves one connection to its end.
-    pub(super) async fn serve(&self, stream: impl Stream) {
+    /// Serves one connection to its end: its client's, or ours, or that of the certificates that it was let in by.
+    pub(super) async fn serve(&self, stream: impl Stream, replaced: Replaced) {
         let Limits { head, read, idle, keep_alive, streams, .. } = self.limits;
         let mut builder = auto::Builder::new(TokioExecutor::new());
         let head_time = HeadTime::new(head);
@@ -135,7 +135,9 @@ impl Listener {
         tokio::select! {
             _ = connection.as_mut() => return,
             _ = draining.wait_for(|draining| *draining) => {}
+            () = replaced.wait() => {}
         }
+        // What is under way is answered; what is next comes on another connection.
         connection.as_mut().graceful_shutdown();
         let _ = connection.await;
     }

@@ -87,7 +87,7 @@ use metrics::Metrics;
 use reload::Reload;
 use sink::Sink;
 use socket::Socket;
-use tls::Reread;
+use tls::Listeners;
 use upstream::BadUpstream;
 
 /// Where rules come from.
@@ -248,7 +248,7 @@ async fn serve(
     let engine = Arc::new(Engine::new(sanitizer, settings.policy, settings.scrubbing));
     let tokens = settings.tokens.as_deref().map(Tokens::read).transpose().map_err(CannotStart::Tokens)?;
     let tokens = tokens.map(Arc::new);
-    let tls = settings.tls.clone().map(|files| Reread::new(move || tls::server(&files, &["h2", "http/1.1"])));
+    let tls = settings.tls.as_ref().map(|told| Listeners::new(told, &["h2", "http/1.1"]));
     let tls = tls.transpose()?.map(Arc::new);
     let upstreams = settings.upstreams.as_ref().map(upstreams).transpose()?;
     let budget = Budget::new(settings.limits.memory);

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode};
 use notify::{Config, Event, EventKind, PollWatcher, RecommendedWatcher, RecursiveMode, Watcher};
-use rustls::ServerConfig;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
@@ -19,7 +18,7 @@ use super::companion::Companion;
 use super::engine::Engine;
 use super::metrics::{self, Metrics};
 use super::settings::PerSignal;
-use super::tls::Reread;
+use super::tls::Listeners;
 use super::upstream::Upstream;
 use super::{Reloaded, Rules};
 
@@ -29,7 +28,7 @@ pub(super) struct Reload {
     /// Files beside those of the rules.
     pub(super) others: Vec<PathBuf>,
     pub(super) engine: Arc<Engine>,
-    pub(super) tls: Option<Arc<Reread<ServerConfig>>>,
+    pub(super) tls: Option<Arc<Listeners>>,
     pub(super) tokens: Option<Arc<Tokens>>,
     pub(super) upstreams: Option<PerSignal<Arc<Upstream>>>,
     pub(super) metrics: Arc<Metrics>,

@@ -3,13 +3,16 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+use zeroize::Zeroizing;
 
 use super::settings::{ClientTls, ServerTls};
 
@@ -71,7 +74,7 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
 }
 
 /// What a listener does with connections.
-pub(super) fn server(files: &ServerTls, protocols: &[&str]) -> Result<Arc<ServerConfig>, BadTls> {
+fn server(files: &ServerTls, protocols: &[&str]) -> Result<Arc<ServerConfig>, BadTls> {
     let ServerTls { cert, key: key_file, client_ca } = files;
     let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -119,6 +122,79 @@ pub(super) fn client(files: &ClientTls, protocols: &[&str]) -> Result<Arc<Client
     };
     config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
     Ok(Arc::new(config))
+}
+
+/// What listeners do with connections, read from files that can be read again; tells connections that are open when other
+/// files are in use than those that they were let in by.
+#[derive(Debug)]
+pub(super) struct Listeners {
+    files: Vec<PathBuf>,
+    config: Reread<ServerConfig>,
+    /// What the files held when they were last used.
+    print: Mutex<[u8; 32]>,
+    replaced: watch::Sender<()>,
+}
+
+impl Listeners {
+    pub(super) fn new(told: &ServerTls, protocols: &'static [&'static str]) -> Result<Self, BadTls> {
+        let ServerTls { cert, key, client_ca } = told;
+        let files: Vec<PathBuf> = [cert, key].into_iter().chain(client_ca).cloned().collect();
+        // First: what changes meanwhile is a change.
+        let print = Mutex::new(print(&files));
+        let told = told.clone();
+        let config = Reread::new(move || server(&told, protocols))?;
+        Ok(Self { files, config, print, replaced: watch::Sender::new(()) })
+    }
+
+    /// What a connection is let in by, and who tells it when something else is used.
+    pub(super) fn get(&self) -> (Arc<ServerConfig>, Replaced) {
+        let replaced = Replaced(Some(self.replaced.subscribe()));
+        (self.config.get(), replaced)
+    }
+
+    /// Reads the files again. What is wrong with them leaves the old ones in use.
+    pub(super) fn reread(&self) -> Result<(), BadTls> {
+        let print = print(&self.files);
+        self.config.reread()?;
+        let old = std::mem::replace(&mut *self.print.lock().unwrap_or_else(PoisonError::into_inner), print);
+        if old != print {
+            self.replaced.send_replace(());
+        }
+        Ok(())
+    }
+}
+
+/// Tells when a connection was let in by what is not used any more.
+#[derive(Debug)]
+pub(super) struct Replaced(Option<watch::Receiver<()>>);
+
+impl Replaced {
+    /// Of a connection that no file let in.
+    pub(super) fn never() -> Self {
+        Self(None)
+    }
+
+    /// Waits for it.
+    pub(super) async fn wait(mut self) {
+        let told = match &mut self.0 {
+            Some(replaced) => replaced.changed().await.is_ok(),
+            None => false,
+        };
+        if !told {
+            std::future::pending().await
+        }
+    }
+}
+
+/// What files hold, in 32 bytes; one that cannot be read holds nothing.
+fn print(files: &[PathBuf]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for file in files {
+        let bytes = Zeroizing::new(std::fs::read(file).unwrap_or_default());
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(&bytes[..]);
+    }
+    hash.finalize().into()
 }
 
 /// Something that is read from files, and can be read again.

@@ -7,12 +7,13 @@ use kasm_scrub::otlp::Signal;
 use rustls::ClientConfig;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tempfile::TempDir;
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::certificates::{Authority, write};
 use super::client::{Answer, Ask, Client, Stream, Wire, check, open};
-use super::replies::taking;
+use super::replies::{taking, waiting};
 use super::requests::{Pack, clean, dirty};
 use super::stage::{Spoken, Stage, secret};
 use super::until;
@@ -146,10 +147,7 @@ async fn certificates_change_while_it_runs() {
     assert_eq!(shown(&stage, &config).await, first.der());
     second.write(folder.path(), "server");
     until("the new one is shown", async || shown(&stage, &config).await == second.der()).await;
-    assert!(
-        old.send(&ask(Wire::Grpc)).await.expect("an answer").is_taken(Wire::Grpc),
-        "who is there already stays"
-    );
+    until("who is there already comes anew", async || old.send(&ask(Wire::Grpc)).await.is_err()).await;
     // What is wrong leaves the old one in use.
     let failed = "kasm_scrub_events_total{what=\"reload_failed\"}";
     let before = stage.sidecar.count(failed).await;
@@ -183,6 +181,67 @@ async fn who_signs_certificates_of_clients_changes_while_it_runs() {
         async |identity| send(&stage, Wire::Grpc, authority.client(Some(identity), "h2")).await.is_some();
     until("the new one is let in", async || is_in(&new).await).await;
     assert!(!is_in(&old).await);
+    stage.close().await;
+}
+
+/// Who was let in by an authority that is not trusted any more: what is under way is answered, and nothing more is taken.
+#[tokio::test]
+async fn open_connections_end_when_certificates_change() {
+    let (authority, next, folder) = (Authority::new("ours"), Authority::new("next"), folder());
+    let [cert, key] = authority.issue().write(folder.path(), "server");
+    let ca = write(folder.path(), "ca.crt", &authority.pem());
+    let options = ["--tls-cert", &cert, "--tls-key", &key, "--tls-client-ca", &ca];
+    let gate = Arc::new(Semaphore::new(0));
+    let stage = Stage::new(Spoken::Grpc, waiting(gate.clone()), &options).await;
+    let (old, new) = (authority.issue(), next.issue());
+    let mut clients = Vec::new();
+    for wire in Wire::BOTH {
+        // One that has nothing under way, and one that has.
+        for _ in 0..2 {
+            let stream = handshake(&stage, wire, authority.client(Some(&old), protocol(wire))).await;
+            clients.push((wire, Client::over(wire, stream.expect("TLS")).await.expect("a connection")));
+        }
+    }
+    gate.add_permits(2 * clients.len());
+    let reloaded = "kasm_scrub_events_total{what=\"reloaded\"}";
+    stage.sidecar.signal(rustix::process::Signal::HUP);
+    stage.sidecar.counts(reloaded, 1).await;
+    for (wire, client) in &mut clients {
+        for _ in 0..2 {
+            let answer = client.send(&ask(*wire)).await.expect("it is open: nothing has changed");
+            assert!(answer.is_taken(*wire), "{answer:?}");
+        }
+    }
+    let (mut idle, mut busy) = (Vec::new(), Vec::new());
+    for (number, (wire, mut client)) in clients.into_iter().enumerate() {
+        if number % 2 == 0 {
+            idle.push((wire, client));
+        } else {
+            busy.push(tokio::spawn(async move {
+                let answer = client.send(&ask(wire)).await.expect("an answer");
+                assert!(answer.is_taken(wire), "{answer:?}");
+                (wire, client)
+            }));
+        }
+    }
+    let taken = stage.upstream.seen().len();
+    until("they are under way", async || stage.upstream.begun() == taken + busy.len()).await;
+    std::fs::write(&ca, next.pem()).expect("a file");
+    stage.sidecar.counts(reloaded, 2).await;
+    let connections = "kasm_scrub_connections";
+    let left = busy.len() as u64;
+    until("the others are closed", async || stage.sidecar.count(connections).await == left).await;
+    gate.add_permits(busy.len());
+    for busy in busy {
+        idle.push(busy.await.expect("no panic"));
+    }
+    until("all are closed", async || stage.sidecar.count(connections).await == 0).await;
+    for (wire, mut client) in idle {
+        assert!(client.send(&ask(wire)).await.is_err());
+        gate.add_permits(1);
+        assert!(send(&stage, wire, authority.client(Some(&old), protocol(wire))).await.is_none());
+        assert!(send(&stage, wire, authority.client(Some(&new), protocol(wire))).await.is_some());
+    }
     stage.close().await;
 }
 
