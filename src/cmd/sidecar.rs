@@ -138,7 +138,8 @@ pub(super) struct Args {
     /// How long a connection of HTTP/1.1 may stay without a request
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "180s", help_heading = "Operation")]
     idle_timeout: Duration,
-    /// How often a silent client is asked whether it is still there
+    /// How often a silent client is asked whether it is still there. One of HTTP/2 that does not answer for as long again is
+    /// cut off, and so is one that takes longer for a head or another frame
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "20s", help_heading = "Operation")]
     keep_alive: Duration,
     /// How long requests under way may take after SIGTERM

@@ -148,6 +148,33 @@ async fn slow_heads_are_not_idle_connections() {
     stage.close().await;
 }
 
+/// Within a head of HTTP/2, nothing else may be sent: not even an answer to the question whether the client is there.
+#[tokio::test]
+async fn slow_heads_of_http2() {
+    let options = ["--head-timeout", "1h", "--idle-timeout", "1h", "--keep-alive", "1s"];
+    let stage = Stage::new(Spoken::Http, taking(), &options).await;
+    let before = [PREFACE, SETTINGS].concat();
+    // A head of one frame, and one of two. Neither is the last, and most of it is still to come: fields of the static table.
+    let one = [&before[..], b"\0\x40\0\x01\0\0\0\0\x01\x83"].concat();
+    let two = [&before[..], b"\0\0\x01\x01\0\0\0\0\x01\x83", b"\0\x40\0\x09\0\0\0\0\x01"].concat();
+    // Frames of one field each.
+    let many = [&before[..], b"\0\0\x01\x01\0\0\0\0\x01\x83"].concat();
+    let mut slow = JoinSet::new();
+    for at in [&stage.sidecar.grpc, &stage.sidecar.http] {
+        for (first, drip) in [
+            (&one, &b"\x86"[..]),
+            (&two, b"\x86"),
+            (&many, b"\0\0\x01\x09\0\0\0\0\x01\x86"),
+            (&before, b"\0"),
+        ] {
+            let (at, first) = (at.clone(), first.clone());
+            slow.spawn(async move { drop(written(at, &first, drip).await) });
+        }
+    }
+    meanwhile(&stage, slow).await;
+    stage.close().await;
+}
+
 #[tokio::test]
 async fn connections_that_have_nothing_more_to_say() {
     let stage = Stage::new(Spoken::Http, taking(), &QUICK).await;
