@@ -212,6 +212,11 @@ fn from_http(engine: &Engine, incoming: Incoming, signal: Signal) -> Result<Clea
         // The page of a login, say, in front of an upstream that has seen nothing.
         None if code == Code::OK => return Err(Fault::BadAnswer),
         Some(encoding) => clean.keep(engine, Answer::Status, encoding, body),
+        None if !http::is_readable(content_type, &body) => {
+            clean.found += 1;
+            clean.other = Some(text_of(status).into());
+            clean.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        }
         None => {
             let scrubbed = engine.scrub_lines(&body);
             clean.found += usize::from(scrubbed != body);

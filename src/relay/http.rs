@@ -44,6 +44,26 @@ pub(super) fn is_plain_text(value: &[u8]) -> bool {
     is_named(value, b"text/plain")
 }
 
+/// Whether what this content type and body say can be read as it stands there: in another character set a text hides what it
+/// quotes.
+pub(super) fn is_readable(content_type: &[u8], body: &[u8]) -> bool {
+    // UTF-16 of ASCII is valid UTF-8, with zeros.
+    let is_text = std::str::from_utf8(body).is_ok() && !body.contains(&0);
+    let charset = content_type.split(|&byte| byte == b';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_at_checked(parameter.iter().position(|&byte| byte == b'=')?)?;
+        let is_charset = name.trim_ascii().eq_ignore_ascii_case(b"charset");
+        is_charset.then(|| value[1..].trim_ascii().to_ascii_lowercase())
+    });
+    let charset = charset.unwrap_or_default();
+    is_text
+        && match charset.strip_prefix(b"\"").and_then(|name| name.strip_suffix(b"\"")).unwrap_or(&charset) {
+            b"" | b"utf-8" | b"utf8" | b"us-ascii" | b"ascii" => true,
+            // Supersets of ASCII; of the rest of them nothing is known.
+            b"iso-8859-1" | b"latin1" | b"iso-8859-15" | b"windows-1252" => body.is_ascii(),
+            _ => false,
+        }
+}
+
 /// Whether this is the name of a content type, whatever parameters it has.
 fn is_named(value: &[u8], name: &[u8]) -> bool {
     let own = value.split(|&byte| byte == b';').next().unwrap_or_default();
@@ -136,6 +156,31 @@ mod tests {
         assert_eq!(encoding(b"Application/X-Protobuf"), Some(Encoding::Protobuf));
         assert_eq!(encoding(b"application/protobuf"), None);
         assert_eq!(encoding(b""), None);
+    }
+
+    #[test]
+    fn texts() {
+        let check = |content_type: &str, body: &[u8], want: bool| {
+            assert_eq!(
+                is_readable(content_type.as_bytes(), body),
+                want,
+                "{content_type} {}",
+                body.escape_ascii()
+            );
+        };
+        for readable in
+            ["", "text/html", "text/html; charset=UTF-8", "text/html;boundary=x; Charset = \"utf-8\""]
+        {
+            check(readable, "no entry: zone \u{fc}ber".as_bytes(), true);
+        }
+        check("text/html;charset=iso-8859-1", b"no entry", true);
+        check("text/html;charset=iso-8859-1", "\u{fc}ber".as_bytes(), false);
+        check("text/html", b"\xfcber", false);
+        check("text/plain", b"p\0a\0s\0s\0", false);
+        check("text/plain; charset=utf-16le", b"no entry", false);
+        check("text/plain; charset=utf-7", b"no entry", false);
+        check("text/plain; charset=", b"no entry", true);
+        check("text/plain; charset", b"no entry", true);
     }
 
     #[test]

@@ -401,6 +401,32 @@ async fn secrets_in_errors_of_http_do_not_come_back() {
     }
 }
 
+/// In other character sets secrets are not found, so nothing of such a text comes back.
+#[tokio::test]
+async fn errors_that_are_no_text_do_not_come_back() {
+    let utf16: Vec<u8> = quoting().encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let texts: [(&str, Vec<u8>); 5] = [
+        ("text/plain; charset=utf-16le", utf16.clone()),
+        ("text/html", utf16),
+        ("text/html; charset=utf-7", b"+AHAAYQBzAHM".to_vec()),
+        ("application/octet-stream", b"\xff\xfehunter".to_vec()),
+        ("", b"\0".to_vec()),
+    ];
+    for (content_type, text) in texts {
+        let stage =
+            Stage::new(Spoken::Http, answering(move |_| Ok(http(400, content_type, &text))), &[]).await;
+        for wire in [Wire::Protobuf, Wire::Json] {
+            let answer = send(&stage, wire, "").await;
+            assert_eq!(&answer.body[..], b"the upstream answered with HTTP status 400", "{answer:?}");
+            assert_eq!((answer.says(wire), answer.header("content-type")), (400, "text/plain"));
+        }
+        let answer = send(&stage, Wire::Grpc, "").await;
+        assert_eq!(answer.header("grpc-message"), "the upstream answered with HTTP status 400");
+        assert_eq!(stage.sidecar.count("kasm_scrub_answer_findings_total").await, 3);
+        stage.close().await;
+    }
+}
+
 #[tokio::test]
 async fn secrets_in_headers_do_not_come_back() {
     for spoken in Spoken::ALL {
