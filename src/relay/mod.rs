@@ -67,9 +67,9 @@ pub use reload::{Watch, watch_files};
 pub use settings::{
     ClientTls, Limits, PerSignal, ServerTls, Settings, Upstream, UpstreamCompression, UpstreamProtocol,
 };
-pub use socket::SOCKET_MODE;
 #[cfg(feature = "pod")]
 pub(crate) use socket::Bound;
+pub use socket::SOCKET_MODE;
 pub use tls::BadTls;
 
 use crate::sanitize::Sanitizer;
