@@ -227,6 +227,15 @@ impl Rules for Files {
         reloaded
     }
 
+    fn relearn(&self) -> Option<Arc<Sanitizer>> {
+        if self.source.learned_files().is_empty() {
+            return None;
+        }
+        let sanitizer = self.source.relearn().sanitizer?;
+        self.scrubbed.by(sanitizer.clone());
+        Some(sanitizer)
+    }
+
     fn files(&self) -> Vec<PathBuf> {
         self.source.files()
     }

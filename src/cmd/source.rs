@@ -97,7 +97,6 @@ impl Source {
     }
 
     /// Reads the values again; the rules stay as they are.
-    #[cfg(target_os = "linux")]
     pub(super) fn relearn(&self) -> Reloaded {
         let mut state = self.state();
         let mut reloaded = Reloaded::default();

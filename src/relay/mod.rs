@@ -105,6 +105,12 @@ pub trait Rules: Send + Sync {
         }
     }
 
+    /// Reads again at once, when a file has changed, what a program may write as soon as it is there: values that are learned.
+    /// `None`: there are none. What is wrong is not told: all is read again once nothing is half written any more.
+    fn relearn(&self) -> Option<Arc<Sanitizer>> {
+        None
+    }
+
     /// The files that they are in.
     fn files(&self) -> Vec<PathBuf>;
 

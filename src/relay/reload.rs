@@ -10,6 +10,7 @@ use std::time::Duration;
 use notify::event::{AccessKind, AccessMode};
 use notify::{Config, Event, EventKind, PollWatcher, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
+use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
 use super::admin::Readiness;
@@ -21,6 +22,7 @@ use super::settings::PerSignal;
 use super::tls::Listeners;
 use super::upstream::Upstream;
 use super::{Reloaded, Rules};
+use crate::sanitize::Sanitizer;
 
 /// Everything that is read from files.
 pub(super) struct Reload {
@@ -49,9 +51,7 @@ impl Reload {
         notes.iter().for_each(|note| tracing::warn!("{note}"));
         if let Some(sanitizer) = sanitizer {
             let count = sanitizer.rules().rules().len();
-            self.metrics.rules(&sanitizer);
-            self.engine.replace(sanitizer.clone());
-            self.companion.iter().for_each(|own| own.replace(sanitizer.clone()));
+            self.go_by(sanitizer);
             match wrong.is_empty() {
                 true => tracing::info!(rules = count, "rules were read again and are in use"),
                 false => tracing::warn!(
@@ -82,6 +82,13 @@ impl Reload {
         }
     }
 
+    /// Goes over to other rules.
+    fn go_by(&self, sanitizer: Arc<Sanitizer>) {
+        self.metrics.rules(&sanitizer);
+        self.engine.replace(sanitizer.clone());
+        self.companion.iter().for_each(|own| own.replace(sanitizer.clone()));
+    }
+
     /// All files that are watched.
     pub(super) fn files(&self) -> Vec<PathBuf> {
         files(&*self.rules, &self.others)
@@ -93,6 +100,9 @@ impl Reload {
         loop {
             let due = self.rules.due().unwrap_or(Duration::MAX);
             if timeout(due, changed.notified()).await.is_ok() {
+                let reload = self.clone();
+                // A panic comes again when all is read, and is told then.
+                let _ = spawn_blocking(move || reload.rules.relearn().map(|new| reload.go_by(new))).await;
                 sleep(BURST).await;
             }
             // What has changed meanwhile is read now.
@@ -101,7 +111,7 @@ impl Reload {
             watched = watch(self.files(), &changed);
             let reload = self.clone();
             // A panic there is as good as a file that is wrong.
-            if tokio::task::spawn_blocking(move || reload.reload()).await.is_err() {
+            if spawn_blocking(move || reload.reload()).await.is_err() {
                 self.metrics.event(metrics::Event::ReloadFailed);
                 self.readiness.is_behind.store(true, Ordering::Relaxed);
             }
@@ -216,4 +226,65 @@ fn is_of(event: &Event, folders: &[PathBuf], names: &[OsString]) -> bool {
                 || names.iter().any(|own| own == name)
                 || folders.contains(path)
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::otlp::Policy;
+    use crate::relay::Scrubbing;
+
+    /// Notes how it was read.
+    #[derive(Default)]
+    struct Noting(Mutex<Vec<&'static str>>, Notify);
+
+    impl Noting {
+        fn note(&self, what: &'static str) -> Arc<Sanitizer> {
+            self.0.lock().expect("no panic holds it").push(what);
+            self.1.notify_one();
+            Arc::new(Sanitizer::builtin())
+        }
+    }
+
+    impl Rules for Noting {
+        fn load(&self) -> Result<Arc<Sanitizer>, String> {
+            Ok(self.note("all"))
+        }
+
+        fn relearn(&self) -> Option<Arc<Sanitizer>> {
+            Some(self.note("values"))
+        }
+
+        fn files(&self) -> Vec<PathBuf> {
+            Vec::new()
+        }
+    }
+
+    #[tokio::test]
+    async fn values_are_read_before_all_else_is() {
+        let (rules, first) = (Arc::new(Noting::default()), Arc::new(Sanitizer::builtin()));
+        let engine = Arc::new(Engine::new(first.clone(), Policy::default(), Scrubbing::On));
+        let reload = Reload {
+            rules: rules.clone(),
+            others: Vec::new(),
+            engine: engine.clone(),
+            tls: None,
+            tokens: None,
+            upstreams: None,
+            metrics: Arc::new(Metrics::new(|_| {})),
+            readiness: Arc::default(),
+            companion: None,
+        };
+        let changed = Arc::new(Notify::new());
+        let running = tokio::spawn(Arc::new(reload).run(changed.clone(), None));
+        changed.notify_one();
+        for want in [&["values"][..], &["values", "all"]] {
+            rules.1.notified().await;
+            assert_eq!(*rules.0.lock().expect("no panic holds it"), want);
+        }
+        assert!(!Arc::ptr_eq(&engine.sanitizer(), &first), "it is in use");
+        running.abort();
+    }
 }
