@@ -8,12 +8,16 @@ mod canary;
 mod composites;
 #[path = "otlp/differential.rs"]
 mod differential;
+#[path = "otlp/maps.rs"]
+mod maps;
 #[path = "otlp/memory.rs"]
 mod memory;
 #[path = "otlp/model.rs"]
 mod model;
 #[path = "otlp/payload.rs"]
 pub(crate) mod payload;
+#[path = "otlp/planted.rs"]
+pub(crate) mod planted;
 #[path = "otlp/records.rs"]
 mod records;
 #[path = "otlp/transcode.rs"]

@@ -25,6 +25,7 @@
 
 mod answer;
 mod composite;
+mod distinct;
 mod json;
 mod judge;
 mod leaves;
@@ -41,19 +42,21 @@ mod types;
 mod walk;
 mod wire;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::finding::RuleIndex;
 use crate::learned::Learned;
 use crate::redact::Pseudonym;
 use crate::sanitize::Sanitizer;
-use crate::scan::{Ask, LineStarts};
+use crate::scan::{Ask, LineStarts, Scanner, Work};
 
 pub use answer::{Answer, answer_to_json, answer_to_protobuf, partial_success};
 pub use records::{LogRecord, Records, severity_text};
 pub use refused::{Malformed, Refused};
 pub use status::{retry_delay, status_message, status_with_code, write_status, write_status_json};
 
+use distinct::Distinct;
 use judge::Judge;
 use leaves::Leaves;
 use portion::{PORTION, Portions};
@@ -244,12 +247,36 @@ impl Scrubber {
         if edits.is_empty() {
             return Ok(Scrubbed::Clean);
         }
+        if edits.have_keys() {
+            keep_apart(sanitizer.scanner(), root, encoding, body, &mut edits)?;
+        }
         let body = match encoding {
             Encoding::Protobuf => rewrite::protobuf(body, root, &edits)?,
             Encoding::Json => edits.splice(body),
         };
         let (findings, pseudonyms) = (std::mem::take(&mut judge.found), std::mem::take(&mut judge.named));
         Ok(Scrubbed::Changed(Changed { body, findings, pseudonyms, removed: judge.removed }))
+    }
+}
+
+/// Keeps keys of one map apart that have become alike.
+fn keep_apart(
+    scanner: &Scanner,
+    root: &'static Message,
+    encoding: Encoding,
+    body: &[u8],
+    edits: &mut Edits,
+) -> Result<(), Refused> {
+    let mut work = Work::default();
+    let stays = &mut |key: &[u8], other: &[u8]| {
+        scanner.scan_keyed(b"", key, &mut work).is_empty()
+            && scanner.knows_key(key) == scanner.knows_key(other)
+    };
+    match encoding {
+        Encoding::Protobuf => {
+            Distinct { body, edits, read: |key| Cow::Borrowed(key), stays }.message(root, 0..body.len())
+        }
+        Encoding::Json => json::keep_apart(&mut Distinct { body, edits, read: json::read, stays }, root),
     }
 }
 

@@ -21,11 +21,19 @@ struct Edit {
     text: Range<usize>,
 }
 
+/// An edit that changes a key.
+struct NewKey {
+    edit: usize,
+    /// The key, in the new texts; on the wire its length is in front.
+    text: Range<usize>,
+}
+
 /// What is to be changed in a request, in the order of its bytes. No two overlap.
 #[derive(Default)]
 pub(super) struct Edits {
     list: Vec<Edit>,
     texts: Vec<u8>,
+    keys: Vec<NewKey>,
 }
 
 impl Edits {
@@ -34,6 +42,50 @@ impl Edits {
         let from = self.texts.len();
         write(&mut self.texts);
         self.list.push(Edit { range, text: from..self.texts.len() });
+    }
+
+    /// Notes that the last one is of a key, which takes so many of its last bytes; all of them: `None`.
+    pub(super) fn is_key(&mut self, len: Option<usize>) {
+        let Some(last) = self.list.last() else { return };
+        let start = len.map_or(last.text.start, |len| last.text.end - len);
+        self.keys.push(NewKey { edit: self.list.len() - 1, text: start..last.text.end });
+    }
+
+    /// Whether keys change.
+    pub(super) fn have_keys(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
+    /// The new key in place of the one at `at`.
+    pub(super) fn key_at(&self, at: usize) -> Option<usize> {
+        self.keys.binary_search_by_key(&at, |key| self.list[key.edit].range.start).ok()
+    }
+
+    /// Whether a key changes in this range.
+    pub(super) fn has_key_in(&self, range: &Range<usize>) -> bool {
+        let first = self.keys.partition_point(|key| self.list[key.edit].range.start < range.start);
+        self.keys.get(first).is_some_and(|key| self.list[key.edit].range.start < range.end)
+    }
+
+    /// A new key, as it is written.
+    pub(super) fn key(&self, key: usize) -> &[u8] {
+        &self.texts[self.keys[key].text.clone()]
+    }
+
+    /// Gives a new key an ending.
+    pub(super) fn end_key(&mut self, key: usize, ending: &[u8]) {
+        let NewKey { edit, text } = &mut self.keys[key];
+        let edit = &mut self.list[*edit];
+        let has_length = edit.text.start < text.start;
+        let from = self.texts.len();
+        if has_length {
+            put_varint((text.len() + ending.len()) as u64, &mut self.texts);
+        }
+        let start = self.texts.len();
+        self.texts.extend_from_within(text.clone());
+        self.texts.extend_from_slice(ending);
+        *text = start..self.texts.len();
+        edit.text = from..self.texts.len();
     }
 
     /// Refuses more than there is room for.
@@ -90,6 +142,9 @@ pub(super) fn note(leaves: &Leaves, judge: &Judge, edits: &mut Edits) {
             put_varint(text.len() as u64, texts);
             texts.extend_from_slice(judge.text(text));
         });
+        if let (What::Key, Some(text)) = (leaf.what, text) {
+            edits.is_key(Some(text.len()));
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::common::v1::AnyValue;
 use proptest::prelude::*;
 use prost::Message;
 
-use super::model::{Model, each_leaf};
+use super::model::{self, Model, each_leaf};
 use super::tree::{self, Field, Holds, Options, Style, Tape};
 use super::{SANITIZER, SIGNALS, forwarded, scrubber};
 
@@ -57,9 +57,11 @@ fn request_once(signal: Signal, tape: &[u16]) -> Vec<Field> {
     tree::fields(tree::root(signal), &mut Tape(tape), 14, Options { is_plain: false, is_once: true })
 }
 
+/// The fields that are lists of pairs, but for those of a list.
+const ATTRIBUTES: [&str; 3] = ["attributes", "filteredAttributes", "metadata"];
+
 /// What the model makes of values that hold values, with the keys of what they were made of.
 fn scrub_composites(fields: &mut [Field], from: &[Field]) {
-    const ATTRIBUTES: [&str; 3] = ["attributes", "filteredAttributes", "metadata"];
     let composite = |key: Option<&str>, value: &mut [Field]| {
         let mut decoded = AnyValue::decode(&tree::wire(value)[..]).expect("a value");
         model(true).composite(key, &mut decoded);
@@ -167,6 +169,38 @@ fn scrub_tree(fields: &mut [Field], key: Option<&str>, work: &mut Work) {
     }
 }
 
+/// As the model does it with the keys of maps. `within`: the field that holds these.
+fn keep_apart_fields(within: &str, before: &[Field], after: &mut [Field]) {
+    let is_pair = |name: &str| match name {
+        "values" => within == "kvlistValue",
+        name => ATTRIBUTES.contains(&name),
+    };
+    let key_of = |field: &Field| match &field.holds {
+        Holds::Fields(inner) if is_pair(&field.name) => {
+            let key = inner.iter().find_map(|field| match &field.holds {
+                Holds::Text(text) if field.name == "key" => Some(text.clone()),
+                _ => None,
+            });
+            Some(key.unwrap_or_default())
+        }
+        _ => None,
+    };
+    let mut new: Vec<String> = after.iter().filter_map(key_of).collect();
+    model::keep_apart(&before.iter().filter_map(key_of).collect::<Vec<_>>(), &mut new);
+    let mut new = new.into_iter();
+    for (before, Field { name, holds, .. }) in before.iter().zip(after) {
+        let key = key_of(before).and_then(|_| new.next());
+        let (Holds::Fields(before), Holds::Fields(inner)) = (&before.holds, holds) else {
+            continue;
+        };
+        let own = inner.iter_mut().find(|field| field.name == "key");
+        if let (Some(key), Some(Field { holds: Holds::Text(text), .. })) = (key, own) {
+            *text = key;
+        }
+        keep_apart_fields(name, before, inner);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1500) })]
 
@@ -208,6 +242,7 @@ proptest! {
         let mut want = fields.clone();
         scrub_tree(&mut want, None, &mut Work::default());
         scrub_composites(&mut want, &fields);
+        keep_apart_fields("", &fields, &mut want);
         let mut got: serde_json::Value = serde_json::from_slice(&out).expect("JSON stays JSON");
         let mut want: serde_json::Value = serde_json::from_slice(&tree::json(&want, style)).expect("JSON");
         // A number that has become a string has the name of one, in either spelling.

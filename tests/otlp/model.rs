@@ -172,6 +172,55 @@ pub(crate) fn each_leaf(value: &mut AnyValue, has_key: bool, each: &mut dyn FnMu
     }
 }
 
+/// New keys of one map: what was distinct stays distinct, the first as it is, others with a number.
+pub(crate) fn keep_apart(before: &[String], after: &mut [String]) {
+    let is_kept = |at: &usize| before[*at] == after[*at];
+    let mut taken: Vec<(String, String)> =
+        (0..after.len()).filter(is_kept).map(|at| (after[at].clone(), before[at].clone())).collect();
+    let changed: Vec<usize> = (0..after.len()).filter(|at| !is_kept(at)).collect();
+    for at in changed {
+        let names = (1..).map(|number| match number {
+            1 => after[at].clone(),
+            number => format!("{}#{number}", after[at]),
+        });
+        let is_free = |name: &String| {
+            let same = taken.iter().find(|(other, _)| other == name);
+            same.is_none_or(|(_, from)| *from == before[at])
+        };
+        let name = names.into_iter().find(is_free).expect("there are enough numbers");
+        taken.push((name.clone(), before[at].clone()));
+        after[at] = name;
+    }
+}
+
+fn keep_apart_all(before: &[KeyValue], after: &mut [KeyValue]) {
+    let keys = |pairs: &[KeyValue]| pairs.iter().map(|pair| pair.key.clone()).collect::<Vec<_>>();
+    let mut new = keys(after);
+    keep_apart(&keys(before), &mut new);
+    for ((before, after), key) in before.iter().zip(after).zip(new) {
+        after.key = key;
+        if let (Some(before), Some(after)) = (&before.value, &mut after.value) {
+            keep_apart_in(before, after);
+        }
+    }
+}
+
+fn keep_apart_in(before: &AnyValue, after: &mut AnyValue) {
+    match (&before.value, &mut after.value) {
+        (Some(Value::ArrayValue(before)), Some(Value::ArrayValue(after))) => {
+            before
+                .values
+                .iter()
+                .zip(&mut after.values)
+                .for_each(|(before, after)| keep_apart_in(before, after));
+        }
+        (Some(Value::KvlistValue(before)), Some(Value::KvlistValue(after))) => {
+            keep_apart_all(&before.values, &mut after.values);
+        }
+        _ => {}
+    }
+}
+
 impl Model<'_> {
     fn bytes(&mut self, key: Option<&str>, bytes: &mut Vec<u8>) {
         let key = key.map_or(Key::None, |key| Key::Name(key.as_bytes()));
@@ -235,13 +284,14 @@ impl Model<'_> {
     }
 
     fn attributes(&mut self, attributes: &mut [KeyValue]) {
-        let keys: Vec<String> = attributes.iter().map(|pair| pair.key.clone()).collect();
+        let before = attributes.to_vec();
         self.pairs(attributes);
-        for (key, KeyValue { value, .. }) in keys.iter().zip(attributes) {
+        for (KeyValue { key, .. }, KeyValue { value, .. }) in before.iter().zip(attributes.iter_mut()) {
             if let Some(value) = value {
                 self.composite(Some(key), value);
             }
         }
+        keep_apart_all(&before, attributes);
     }
 
     /// A value that holds values is also one line of JSON.
@@ -373,8 +423,10 @@ impl Model<'_> {
                     self.id(8, &mut record.span_id);
                     self.attributes(&mut record.attributes);
                     if let Some(body) = &mut record.body {
+                        let before = body.clone();
                         self.value(None, body);
                         self.composite(None, body);
+                        keep_apart_in(&before, body);
                     }
                 }
             }

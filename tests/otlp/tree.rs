@@ -146,6 +146,43 @@ pub(crate) fn wire(fields: &[Field]) -> Vec<u8> {
     out
 }
 
+/// The strings and bytes of a message of the wire, and the messages they are in.
+pub(crate) fn read(message_name: &str, mut bytes: &[u8]) -> Vec<Field> {
+    fn number(bytes: &mut &[u8]) -> u64 {
+        let len = bytes.iter().take_while(|&&byte| byte >= 0x80).count() + 1;
+        let (own, rest) = bytes.split_at(len);
+        *bytes = rest;
+        own.iter().rev().fold(0, |value, byte| value << 7 | u64::from(byte & 0x7F))
+    }
+    let mut fields = Vec::new();
+    while !bytes.is_empty() {
+        let tag = number(&mut bytes);
+        let len = match tag & 7 {
+            0 => {
+                number(&mut bytes);
+                continue;
+            }
+            1 => 8,
+            5 => 4,
+            _ => number(&mut bytes) as usize,
+        };
+        let (own, rest) = bytes.split_at(len);
+        bytes = rest;
+        let Some(of) = message(message_name).field.iter().find(|field| field.number() as u64 == tag >> 3)
+        else {
+            continue;
+        };
+        let holds = match of.r#type() {
+            Type::String => Holds::Text(String::from_utf8(own.to_vec()).expect("text")),
+            Type::Bytes if !is_id(of) => Holds::Bytes(own.to_vec()),
+            Type::Message => Holds::Fields(read(of.type_name(), own)),
+            _ => continue,
+        };
+        fields.push(field(of, holds));
+    }
+    fields
+}
+
 /// How JSON may be written.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Style {

@@ -13,7 +13,7 @@ async fn check(spoken: Spoken, wires: &[Wire]) {
     for &wire in wires {
         let mut client = stage.connect(wire).await;
         for signal in SIGNALS {
-            for shape in 0..5 {
+            for shape in 0..shapes("").len() {
                 number += 1;
                 let secret = secret(number);
                 let attributes = vec![

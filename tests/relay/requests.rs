@@ -9,6 +9,8 @@ use ruzstd::decoding::StreamingDecoder;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
 use super::client::Wire;
+use crate::otlp::planted::pair;
+pub(crate) use crate::otlp::planted::{shapes, text};
 use crate::otlp::tree::{self, Field, Holds, Style};
 
 /// How a message is compressed.
@@ -77,43 +79,6 @@ pub(crate) fn http_path(signal: Signal) -> &'static str {
         Signal::Metrics => "/v1/metrics",
         Signal::Profiles => "/v1development/profiles",
     }
-}
-
-const ANY_VALUE: &str = ".opentelemetry.proto.common.v1.AnyValue";
-
-/// A value that is a text.
-pub(crate) fn text(text: &str) -> Vec<Field> {
-    vec![tree::named(ANY_VALUE, "stringValue", Holds::Text(text.to_owned()))]
-}
-
-fn array(value: Vec<Field>) -> Vec<Field> {
-    let list = tree::named(".opentelemetry.proto.common.v1.ArrayValue", "values", Holds::Fields(value));
-    vec![tree::named(ANY_VALUE, "arrayValue", Holds::Fields(vec![list]))]
-}
-
-fn list(key: &str, value: Vec<Field>) -> Vec<Field> {
-    let pair = Holds::Fields(pair(key, value));
-    let list = tree::named(".opentelemetry.proto.common.v1.KeyValueList", "values", pair);
-    vec![tree::named(ANY_VALUE, "kvlistValue", Holds::Fields(vec![list]))]
-}
-
-/// A text in each shape that a value can have.
-pub(crate) fn shapes(secret: &str) -> [Vec<Field>; 5] {
-    [
-        text(secret),
-        vec![tree::named(ANY_VALUE, "bytesValue", Holds::Bytes(secret.as_bytes().to_vec()))],
-        array(text(secret)),
-        list("password", text(secret)),
-        list("settings", list("password", array(text(secret)))),
-    ]
-}
-
-fn pair(key: &str, value: Vec<Field>) -> Vec<Field> {
-    const KEY_VALUE: &str = ".opentelemetry.proto.common.v1.KeyValue";
-    vec![
-        tree::named(KEY_VALUE, "key", Holds::Text(key.to_owned())),
-        tree::named(KEY_VALUE, "value", Holds::Fields(value)),
-    ]
 }
 
 /// A request with one span, record or metric that has this text and these attributes.

@@ -3,6 +3,7 @@
 //! Names may be written in lower camel case or as in the protocol's files, ids are in hexadecimal, bytes in base64, and
 //! integers may be strings. Strings without escapes are looked at where they stand.
 
+mod keys;
 mod number;
 pub(super) mod text;
 mod token;
@@ -19,6 +20,7 @@ use super::schema::{Kind, Message, NUMBERS, Role};
 use super::seen::Seen;
 use super::shapes::Shape;
 use super::wire::malformed;
+pub(super) use keys::{keep_apart, read};
 use token::{Bare, MOST_DEPTH, blanks, no_json};
 pub(super) use transcode::to_wire;
 
@@ -297,6 +299,9 @@ pub(super) fn note(body: &[u8], leaves: &Leaves, judge: &Judge, edits: &mut Edit
             }
             _ => text::replace(&body[range], new, texts),
         });
+        if leaf.what == What::Key {
+            edits.is_key(None);
+        }
     }
 }
 
