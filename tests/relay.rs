@@ -38,6 +38,10 @@ mod memory;
 mod operations;
 #[path = "relay/patience.rs"]
 mod patience;
+#[path = "relay/planted.rs"]
+mod planted;
+#[path = "relay/quoted.rs"]
+mod quoted;
 #[path = "relay/redirects.rs"]
 mod redirects;
 #[path = "relay/refusals.rs"]

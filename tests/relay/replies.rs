@@ -63,6 +63,10 @@ impl Pieces {
         Self { pieces, is_stalled: false }
     }
 
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
     pub(crate) fn with_trailers(mut self, trailers: &[(&str, &str)]) -> Self {
         self.pieces.push_back(Ok(Frame::trailers(map(trailers))));
         self

@@ -13,10 +13,12 @@ pub(crate) fn secret(number: usize) -> String {
     format!("{PLANTED}7dead{number}")
 }
 
-/// Whether something planted is in a text: as it is, in hexadecimal, or in base64, where it could begin at any of three
-/// places.
+/// Whether something planted is in a text: as it is, in hexadecimal, in percent signs, or in base64, where it could begin at
+/// any of three places.
 pub(crate) fn is_leak(text: &[u8]) -> bool {
     let disguises = [
+        "%68%75%6e%74%65%72%43%61%6e%61%72%79",
+        "%68%75%6E%74%65%72%43%61%6E%61%72%79",
         PLANTED,
         "68756e74657243616e617279",
         "68756E74657243616E617279",
