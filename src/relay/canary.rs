@@ -114,6 +114,21 @@ struct Flight {
     dress: usize,
 }
 
+/// All ways in at a port: each encoding it takes, each compression, each signal, each dress.
+fn flights(port: Port, dresses: &[usize]) -> impl Iterator<Item = Flight> {
+    let protocols: &[Protocol] = match port {
+        Port::Grpc => &[Protocol::Grpc],
+        Port::Http => &[Protocol::Http(Encoding::Protobuf), Protocol::Http(Encoding::Json)],
+    };
+    let packed =
+        protocols.iter().flat_map(|&protocol| Compression::ALL.map(|compression| (protocol, compression)));
+    let signals =
+        packed.flat_map(|(protocol, compression)| SIGNALS.map(|signal| (protocol, compression, signal)));
+    signals.flat_map(move |(protocol, compression, signal)| {
+        dresses.iter().map(move |&dress| Flight { protocol, compression, signal, dress })
+    })
+}
+
 impl Canary {
     /// Sends the canary again and again, until the relay ends.
     pub(super) async fn run(self, every: Duration) {
@@ -145,24 +160,13 @@ impl Canary {
         }
     }
 
-    /// One canary for each signal, port, encoding and dress, as it is and compressed.
+    /// One canary for each way in.
     async fn round(&self, count: &mut u64) -> Result<(), (&'static str, Flight)> {
         for (port, listener) in &self.ports {
-            let protocols: &[Protocol] = match port {
-                Port::Grpc => &[Protocol::Grpc],
-                Port::Http => &[Protocol::Http(Encoding::Protobuf), Protocol::Http(Encoding::Json)],
-            };
-            for &protocol in protocols {
-                for compression in [Compression::None, Compression::Gzip] {
-                    for signal in SIGNALS {
-                        for &dress in &self.dresses {
-                            *count += 1;
-                            let flight = Flight { protocol, compression, signal, dress };
-                            let flown = timeout(PATIENCE, self.fly(listener, flight, *count)).await;
-                            flown.unwrap_or(Err("it did not arrive in time")).map_err(|why| (why, flight))?;
-                        }
-                    }
-                }
+            for flight in flights(*port, &self.dresses) {
+                *count += 1;
+                let flown = timeout(PATIENCE, self.fly(listener, flight, *count)).await;
+                flown.unwrap_or(Err("it did not arrive in time")).map_err(|why| (why, flight))?;
             }
         }
         Ok(())
@@ -234,5 +238,42 @@ impl Canary {
         };
         server.abort();
         if status.is_success() { Ok(()) } else { Err("it was refused") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_in_is_flown() {
+        for (port, protocols) in [
+            (Port::Grpc, &[Protocol::Grpc][..]),
+            (Port::Http, &[Protocol::Http(Encoding::Protobuf), Protocol::Http(Encoding::Json)]),
+        ] {
+            let flown: Vec<Flight> = flights(port, &[0, 2]).collect();
+            assert_eq!(flown.len(), protocols.len() * 3 * 3 * 2);
+            for &protocol in protocols {
+                for name in ["identity", "gzip", "zstd"] {
+                    let compression = Compression::by_name(name).expect("it is taken");
+                    for signal in SIGNALS {
+                        for dress in [0, 2] {
+                            let is_it = |flight: &&Flight| {
+                                (flight.protocol, flight.compression, flight.signal, flight.dress)
+                                    == (protocol, compression, signal, dress)
+                            };
+                            assert_eq!(
+                                flown.iter().filter(is_it).count(),
+                                1,
+                                "{protocol:?} {name} {signal:?}"
+                            );
+                        }
+                    }
+                }
+            }
+        }
+        // A compression that is taken is flown.
+        let taken: Vec<&str> = super::super::compression::ACCEPTED.split(',').collect();
+        assert_eq!(Compression::ALL.map(Compression::name).to_vec(), taken);
     }
 }

@@ -29,6 +29,8 @@ pub enum Compression {
 pub(super) const ACCEPTED: &str = "identity,gzip,zstd";
 
 impl Compression {
+    pub(super) const ALL: [Self; 3] = [Self::None, Self::Gzip, Self::Zstd];
+
     /// By its name in HTTP and gRPC.
     pub fn by_name(name: &str) -> Option<Self> {
         match name {
