@@ -20,6 +20,8 @@ pub(crate) mod payload;
 pub(crate) mod planted;
 #[path = "otlp/records.rs"]
 mod records;
+#[path = "otlp/split.rs"]
+mod split;
 #[path = "otlp/transcode.rs"]
 mod transcode;
 #[path = "otlp/traps.rs"]

@@ -58,6 +58,8 @@ mod sidecar;
 mod slow;
 #[path = "relay/soak.rs"]
 mod soak;
+#[path = "relay/split.rs"]
+mod split;
 #[path = "relay/stage.rs"]
 pub(crate) mod stage;
 #[path = "relay/tls.rs"]

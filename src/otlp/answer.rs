@@ -6,7 +6,7 @@ use super::refused::Refused;
 use super::schema::{Message, Role, message};
 use super::status::{self, Status};
 use super::types::Type;
-use super::wire::for_each_field;
+use super::wire::{for_each_field, put_varint, varint_len};
 use super::{Encoding, MOST_BYTES, Scrubbed, Scrubber, Signal, Unknown};
 
 /// What an answer is.
@@ -128,6 +128,29 @@ pub fn answer_to_protobuf(answer: Answer, body: &[u8]) -> Result<Vec<u8>, Refuse
 pub fn partial_success(response: &[u8]) -> Option<(i64, &[u8])> {
     let partial = read_partial(response).ok()??;
     Some((partial.rejected.unwrap_or_default(), partial.message.unwrap_or_default()))
+}
+
+/// The response to a request, in protobuf, that says how many items were not taken, and why; it is the same for all
+/// signals. Empty: all were taken, and there is nothing to say of that.
+pub fn write_partial_success(rejected: u64, why: &str) -> Vec<u8> {
+    let mut partial = Vec::with_capacity(why.len() + 24);
+    if rejected > 0 {
+        partial.push(1 << 3);
+        put_varint(rejected, &mut partial);
+    }
+    if !why.is_empty() {
+        partial.push(2 << 3 | 2);
+        put_varint(why.len() as u64, &mut partial);
+        partial.extend_from_slice(why.as_bytes());
+    }
+    if partial.is_empty() {
+        return partial;
+    }
+    let mut out = Vec::with_capacity(1 + varint_len(partial.len() as u64) + partial.len());
+    out.push(1 << 3 | 2);
+    put_varint(partial.len() as u64, &mut out);
+    out.append(&mut partial);
+    out
 }
 
 /// What was not taken, and why.

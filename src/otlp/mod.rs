@@ -37,6 +37,7 @@ mod rewrite;
 mod schema;
 mod seen;
 mod shapes;
+mod split;
 mod status;
 mod types;
 mod walk;
@@ -51,9 +52,10 @@ use crate::redact::Pseudonym;
 use crate::sanitize::Sanitizer;
 use crate::scan::{Ask, LineStarts, Scanner, Work};
 
-pub use answer::{Answer, answer_to_json, answer_to_protobuf, partial_success};
+pub use answer::{Answer, answer_to_json, answer_to_protobuf, partial_success, write_partial_success};
 pub use records::{LogRecord, Records, severity_text};
 pub use refused::{Malformed, Refused};
+pub use split::{Part, Parts, Sizes};
 pub use status::{retry_delay, status_message, status_with_code, write_status, write_status_json};
 
 use distinct::Distinct;

@@ -60,7 +60,8 @@ pub(super) struct Answered {
 }
 
 /// An answer's parts, scrubbed.
-struct Clean {
+#[derive(Debug)]
+pub(super) struct Clean {
     /// What HTTP says, if the upstream speaks it.
     status: Option<StatusCode>,
     code: Code,
@@ -83,16 +84,68 @@ pub(super) fn answer(
     signal: Signal,
     client: Protocol,
 ) -> Result<Answered, Fault> {
-    let clean = match spoken {
-        UpstreamProtocol::Grpc => from_grpc(engine, incoming, signal)?,
-        UpstreamProtocol::Http => from_http(engine, incoming, signal)?,
-    };
-    let (code, found) = (clean.code, clean.found);
-    let response = match client {
-        Protocol::Grpc => to_grpc(clean)?,
-        Protocol::Http(encoding) => to_http(clean, encoding)?,
-    };
-    Ok(Answered { response, code, found })
+    read(engine, incoming, spoken, signal)?.answered(client)
+}
+
+/// What an upstream answered, scrubbed.
+pub(super) fn read(
+    engine: &Engine,
+    incoming: Incoming,
+    spoken: UpstreamProtocol,
+    signal: Signal,
+) -> Result<Clean, Fault> {
+    match spoken {
+        UpstreamProtocol::Grpc => from_grpc(engine, incoming, signal),
+        UpstreamProtocol::Http => from_http(engine, incoming, signal),
+    }
+}
+
+/// What servers in Go say of a body that is too large; the Collector says it with 400.
+const BODY_TOO_LARGE: &[u8] = b"request body too large";
+
+/// Whether an upstream says that a request is larger than it takes: none of it was taken then. `OUT_OF_RANGE` is what tonic
+/// says of it, though OTLP has it tried again.
+pub(super) fn is_too_large(incoming: &Incoming, spoken: UpstreamProtocol) -> bool {
+    let Incoming { status, headers, body, trailers } = incoming;
+    if *status != StatusCode::OK || spoken == UpstreamProtocol::Http {
+        return match *status {
+            StatusCode::PAYLOAD_TOO_LARGE => true,
+            StatusCode::BAD_REQUEST => memchr::memmem::find(body, BODY_TOO_LARGE).is_some(),
+            _ => false,
+        };
+    }
+    let said = trailers.as_ref().unwrap_or(headers);
+    match grpc_code(said) {
+        Some(Code::RESOURCE_EXHAUSTED) => {
+            let details = said.get(grpc::DETAILS).and_then(grpc::details);
+            details.is_none_or(|details| otlp::retry_delay(&details).is_none())
+        }
+        code => code == Some(Code::OUT_OF_RANGE),
+    }
+}
+
+/// What trailers say.
+fn grpc_code(trailers: &HeaderMap) -> Option<Code> {
+    trailers.get(grpc::STATUS).and_then(|value| value.to_str().ok()?.parse().ok()).map(Code)
+}
+
+/// What became of a part of a request.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// It is there, but for so many records.
+    Taken { rejected: u64, why: String },
+    /// It may be taken later.
+    Again,
+    /// It will not be taken.
+    Refused { why: String },
+}
+
+/// The answer to a request that went on in parts, some of which were taken.
+pub(super) fn taken(signal: Signal, rejected: u64, why: &str, client: Protocol) -> Result<Answered, Fault> {
+    let mut clean = Clean::new(Code::OK, (HeaderMap::new(), 0));
+    let body = otlp::write_partial_success(rejected, why);
+    clean.message = Some((Answer::Export(signal), Encoding::Protobuf, body.into()));
+    clean.answered(client)
 }
 
 /// What became of a request of logs that has no client, by OTLP's table of what is tried again. What the table calls
@@ -105,21 +158,13 @@ pub(super) fn verdict(
 ) -> Result<Verdict, Fault> {
     // Says that the request came too slowly, not that it is wrong.
     let is_timeout = incoming.status == StatusCode::REQUEST_TIMEOUT;
-    let clean = match spoken {
-        UpstreamProtocol::Grpc => from_grpc(engine, incoming, Signal::Logs)?,
-        UpstreamProtocol::Http => from_http(engine, incoming, Signal::Logs)?,
-    };
-    let Clean { code, text, delay, message, .. } = clean;
-    let why = String::from_utf8_lossy(&text).into_owned();
+    let clean = read(engine, incoming, spoken, Signal::Logs)?;
+    let Clean { code, ref text, delay, .. } = clean;
+    let why = String::from_utf8_lossy(text).into_owned();
     Ok(match code {
         Code::OK => {
-            let body = message.and_then(|(answer, encoding, body)| match encoding {
-                Encoding::Protobuf => Some(body),
-                Encoding::Json => otlp::answer_to_protobuf(answer, &body).ok().map(Bytes::from),
-            });
-            let (rejected, text) = body.as_deref().and_then(otlp::partial_success).unwrap_or((0, &[]));
-            let why = String::from_utf8_lossy(&cut(text.to_vec())).into_owned();
-            Verdict::Taken { rejected: rejected.try_into().unwrap_or_default(), why }
+            let (rejected, why) = clean.partial_success();
+            Verdict::Taken { rejected, why }
         }
         Code::RESOURCE_EXHAUSTED if delay.is_none() => Verdict::TooLarge,
         Code::INVALID_ARGUMENT => Verdict::Refused { why },
@@ -135,9 +180,8 @@ fn from_grpc(engine: &Engine, incoming: Incoming, signal: Signal) -> Result<Clea
     }
     // Without a body, the trailers are in the head.
     let said = trailers.as_ref().unwrap_or(&headers);
-    let code = said.get(grpc::STATUS).and_then(|value| value.to_str().ok()?.parse().ok()).map(Code);
     // A stream that ends without a status was cut off.
-    let code = code.ok_or(Fault::UpstreamBroken)?;
+    let code = grpc_code(said).ok_or(Fault::UpstreamBroken)?;
     let mut clean = Clean::new(code, scrub_headers(engine, &headers));
     if let Some(trailers) = &trailers {
         let (more, found) = scrub_headers(engine, trailers);
@@ -243,6 +287,70 @@ impl Clean {
     fn new(code: Code, (headers, found): (HeaderMap, usize)) -> Self {
         let (text, message, other, delay) = (Vec::new(), None, None, None);
         Self { status: None, code, text, headers, message, other, delay, found }
+    }
+
+    /// What a client gets.
+    pub(super) fn answered(self, client: Protocol) -> Result<Answered, Fault> {
+        let (code, found) = (self.code, self.found);
+        let response = match client {
+            Protocol::Grpc => to_grpc(self)?,
+            Protocol::Http(encoding) => to_http(self, encoding)?,
+        };
+        Ok(Answered { response, code, found })
+    }
+
+    /// What a client gets whose request went on as protobuf to an upstream of HTTP: in the encoding that it came in.
+    pub(super) fn answered_in(mut self, client: Protocol) -> Result<Answered, Fault> {
+        if self.status.is_some()
+            && client.encoding() == Encoding::Json
+            && let Some((answer, Encoding::Protobuf, body)) = &self.message
+        {
+            let json = otlp::answer_to_json(*answer, body).map_err(|_| Fault::BadAnswer)?;
+            self.message = Some((*answer, Encoding::Json, json.into()));
+        }
+        self.answered(client)
+    }
+
+    /// What the upstream said, in gRPC's words.
+    pub(super) fn code(&self) -> Code {
+        self.code
+    }
+
+    /// How much was found in it.
+    pub(super) fn found(&self) -> usize {
+        self.found
+    }
+
+    /// What it says of a part of a request. A part is no larger than the client's request was, or a single record: what is
+    /// too large still, will be.
+    pub(super) fn said(&self) -> Said {
+        let is_again = match (self.status, self.code) {
+            (_, Code::OK) => {
+                let (rejected, why) = self.partial_success();
+                return Said::Taken { rejected, why };
+            }
+            (Some(status), _) => matches!(status.as_u16(), 429 | 502..=504),
+            (None, Code::RESOURCE_EXHAUSTED) => self.delay.is_some(),
+            (None, code) => {
+                [Code::CANCELLED, Code::DEADLINE_EXCEEDED, Code::ABORTED, Code::UNAVAILABLE, Code::DATA_LOSS]
+                    .contains(&code)
+            }
+        };
+        if is_again {
+            return Said::Again;
+        }
+        Said::Refused { why: String::from_utf8_lossy(&self.text).into_owned() }
+    }
+
+    /// How many records a success says were not taken, and why.
+    fn partial_success(&self) -> (u64, String) {
+        let body = self.message.as_ref().and_then(|(answer, encoding, body)| match encoding {
+            Encoding::Protobuf => Some(body.clone()),
+            Encoding::Json => otlp::answer_to_protobuf(*answer, body).ok().map(Bytes::from),
+        });
+        let (rejected, text) = body.as_deref().and_then(otlp::partial_success).unwrap_or((0, &[]));
+        let why = String::from_utf8_lossy(&cut(text.to_vec())).into_owned();
+        (rejected.try_into().unwrap_or_default(), why)
     }
 
     /// Takes a message, scrubbed; one that cannot be read is left out.

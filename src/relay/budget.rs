@@ -45,9 +45,7 @@ impl Share {
         self.held += if grown { more } else { 0 };
         grown
     }
-}
 
-impl Share {
     /// How much it is.
     pub(super) fn held(&self) -> usize {
         self.held

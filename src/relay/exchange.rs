@@ -24,6 +24,7 @@ use super::grpc;
 use super::head::{self, Head, Port};
 use super::message::{self, Message};
 use super::metrics::{Event, Metrics, signal_name};
+use super::parts::Grown;
 use super::patience::{LONG, Patience, SHORT};
 use super::settings::{Limits, PerSignal, UpstreamProtocol};
 use super::upstream::{self, Outgoing, Upstream};
@@ -31,9 +32,9 @@ use crate::audit::{Held, Trail};
 use crate::otlp::Refused;
 
 /// Messages from this size on are scrubbed on a thread of their own, so that others need not wait for them.
-const LARGE: usize = 128 << 10;
+pub(super) const LARGE: usize = 128 << 10;
 /// So are answers, which are rarely more than a few bytes; compressed ones may be many times as large.
-const LARGE_ANSWER: usize = 8 << 10;
+pub(super) const LARGE_ANSWER: usize = 8 << 10;
 /// The source of what is found in headers, in an audit trail.
 const HEADERS: &str = "otlp/headers";
 /// What a request counts for before its bytes are there.
@@ -155,22 +156,39 @@ impl Exchange {
         if until.is_some_and(|until| until <= Instant::now()) {
             return Err(Fault::Late);
         }
-        let Message { encoding, bytes, compression, frame, has_changed } = message;
-        let len = bytes.len();
+        let Message { encoding, bytes: message, compression, frame, has_changed, grown } = message;
         let headers = self.headers(&parts.headers);
         // Nor what was found in these.
         self.pass()?;
-        let outgoing = Outgoing { encoding, headers, message: bytes, compression, frame, until, share };
-        let sent = Instant::now();
-        let incoming = upstream.send(outgoing).await;
-        self.metrics.upstream(head.signal, upstream.is_up(), sent.elapsed());
-        let incoming = incoming?;
-        self.metrics.sent(head.signal, len);
+        let mut outgoing = Outgoing { encoding, headers, message, compression, frame, until, share };
+        let grown = grown.map(|lens| Grown::keep(&mut outgoing, lens, LEAST + held, &self.budget));
+        let incoming = self.send(head, upstream, outgoing).await?;
+        if let Some(grown) = grown
+            && answer::is_too_large(&incoming, upstream.protocol())
+            && let Some(answered) = self.in_parts(head, grown, upstream).await?
+        {
+            return Ok((answered, has_changed));
+        }
         let answered = self.answered(incoming, upstream.protocol(), head).await?;
         if answered.code == Code::UNIMPLEMENTED && upstream.forget_zstd(compression) {
             return Err(Fault::UpstreamBroken);
         }
         Ok((answered, has_changed))
+    }
+
+    /// Sends a message and waits for the upstream's answer.
+    pub(super) async fn send(
+        &self,
+        head: Head,
+        upstream: &Upstream,
+        outgoing: Outgoing,
+    ) -> Result<upstream::Incoming, Fault> {
+        let (len, sent) = (outgoing.message.len(), Instant::now());
+        let incoming = upstream.send(outgoing).await;
+        self.metrics.upstream(head.signal, upstream.is_up(), sent.elapsed());
+        let incoming = incoming?;
+        self.metrics.sent(head.signal, len);
+        Ok(incoming)
     }
 
     /// The headers that go on, scrubbed; what is found in them is counted and noted.
@@ -185,7 +203,7 @@ impl Exchange {
     }
 
     /// Nothing passes while what is found cannot be written to the audit trail.
-    fn pass(&self) -> Result<(), Fault> {
+    pub(super) fn pass(&self) -> Result<(), Fault> {
         let passed = self.audit.as_ref().map_or(Ok(()), |trail| trail.pass());
         passed.map_err(|Held| Fault::Unaudited)
     }

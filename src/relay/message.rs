@@ -30,6 +30,8 @@ pub(super) struct Message {
     /// The message in the frame of gRPC that it came in, if it goes on as it came.
     pub(super) frame: Option<Bytes>,
     pub(super) has_changed: bool,
+    /// How long it was before it was scrubbed and compressed, and is, if scrubbing has made it longer.
+    pub(super) grown: Option<(usize, usize)>,
 }
 
 /// A message that may not go on yet.
@@ -116,17 +118,9 @@ fn scrub_opened(
         take(share, protobuf.len())?;
         (encoding, text) = (Encoding::Protobuf, &protobuf);
     }
-    let mut outcome = engine.scrub_until(head.signal, encoding, text, &stop)?;
-    if let Some(trail) = audit {
-        outcome.note(trail, source(head.signal));
-    }
-    for (rule, count) in &outcome.findings {
-        metrics.found(rule, head.signal, *count);
-    }
-    if outcome.removed > 0 {
-        metrics.removed(head.signal, outcome.removed);
-    }
-    let has_changed = outcome.changed.is_some();
+    let changed = changed(head.signal, encoding, text, engine, metrics, audit, &stop)?;
+    let has_changed = changed.is_some();
+    let grown = changed.as_ref().map(|changed| (text.len(), changed.len())).filter(|(was, is)| is > was);
     let upward = upstream.compression(compression);
     let goes_as_it_came = !has_changed
         && !needs_protobuf
@@ -134,14 +128,37 @@ fn scrub_opened(
         && plain.as_ref().is_none_or(|plain| plain.is_all);
     if goes_as_it_came {
         let frame = (head.protocol == Protocol::Grpc).then_some(body);
-        return Ok(Message { encoding, bytes: came, compression, frame, has_changed });
+        return Ok(Message { encoding, bytes: came, compression, frame, has_changed, grown });
     }
-    let bytes: Bytes = match (upward, outcome.changed) {
+    let bytes: Bytes = match (upward, changed) {
         (Compression::None, Some(changed)) => changed.into(),
         (how, changed) => compression::compress(how, changed.as_deref().unwrap_or(text)).into(),
     };
     take(share, bytes.len())?;
-    Ok(Message { encoding, bytes, compression: upward, frame: None, has_changed })
+    Ok(Message { encoding, bytes, compression: upward, frame: None, has_changed, grown })
+}
+
+/// What a message becomes, if anything was found in it; that is counted and noted.
+pub(super) fn changed(
+    signal: Signal,
+    encoding: Encoding,
+    text: &[u8],
+    engine: &Engine,
+    metrics: &Metrics,
+    audit: Option<&Trail>,
+    stop: &Ask,
+) -> Result<Option<Vec<u8>>, Fault> {
+    let mut outcome = engine.scrub_until(signal, encoding, text, stop)?;
+    if let Some(trail) = audit {
+        outcome.note(trail, source(signal));
+    }
+    for (rule, count) in &outcome.findings {
+        metrics.found(rule, signal, *count);
+    }
+    if outcome.removed > 0 {
+        metrics.removed(signal, outcome.removed);
+    }
+    Ok(outcome.changed)
 }
 
 /// What an audit trail calls requests of a signal.
@@ -154,7 +171,7 @@ fn source(signal: Signal) -> &'static str {
     }
 }
 
-fn take(share: &mut Share, more: usize) -> Result<(), Fault> {
+pub(super) fn take(share: &mut Share, more: usize) -> Result<(), Fault> {
     if share.grow(more) { Ok(()) } else { Err(Fault::Overloaded) }
 }
 

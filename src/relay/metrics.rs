@@ -114,6 +114,7 @@ pub(super) struct Metrics {
     refused: Family<ByReason, Counter>,
     findings: Family<ByRule, Counter>,
     removed: Family<BySignal, Counter>,
+    split: Family<BySignal, Counter>,
     answer_findings: Counter,
     bytes_in: Family<BySignal, Counter>,
     bytes_out: Family<BySignal, Counter>,
@@ -150,6 +151,7 @@ impl Metrics {
             refused: Family::default(),
             findings: Family::default(),
             removed: Family::default(),
+            split: Family::default(),
             answer_findings: Counter::default(),
             bytes_in: Family::default(),
             bytes_out: Family::default(),
@@ -178,6 +180,7 @@ impl Metrics {
         }
         for signal in [Signal::Traces, Signal::Logs, Signal::Metrics].map(signal_name) {
             metrics.upstream_up.get_or_create(&BySignal { signal }).set(1);
+            drop(metrics.split.get_or_create(&BySignal { signal }));
             for reason in Fault::OFTEN {
                 drop(metrics.refused.get_or_create(&ByReason { signal, reason }));
             }
@@ -200,6 +203,11 @@ impl Metrics {
         );
         r.register("findings", "Findings in requests, by rule", self.findings.clone());
         r.register("unknown_fields_removed", "Unknown fields that were removed", self.removed.clone());
+        r.register(
+            "requests_split",
+            "Requests that went on in parts: scrubbing had made them longer than the upstream takes",
+            self.split.clone(),
+        );
         r.register("answer_findings", "Findings in answers of the upstream", self.answer_findings.clone());
         r.register_with_unit(
             "received",
@@ -283,6 +291,10 @@ impl Metrics {
 
     pub(super) fn removed(&self, signal: Signal, count: usize) {
         self.removed.get_or_create(&BySignal { signal: signal_name(signal) }).inc_by(count as u64);
+    }
+
+    pub(super) fn split(&self, signal: Signal) {
+        self.split.get_or_create(&BySignal { signal: signal_name(signal) }).inc();
     }
 
     pub(super) fn found_in_answer(&self, count: usize) {

@@ -6,7 +6,8 @@
 //!
 //! The path of a request: `listen` takes the connection; `exchange` tells what it is (`head`), lets it in, reads it (`body`,
 //! `budget`), has it taken out of its compression and scrubbed (`message`, `compression`, `engine`) and sends it on
-//! (`upstream`); `answer` makes the client's answer of the upstream's.
+//! (`upstream`); `answer` makes the client's answer of the upstream's. What has grown too large for the upstream goes on in
+//! `parts`.
 
 #![allow(
     clippy::disallowed_methods,
@@ -36,6 +37,7 @@ mod http;
 mod listen;
 mod message;
 mod metrics;
+mod parts;
 mod patience;
 mod punctual;
 mod reload;
