@@ -33,9 +33,17 @@ impl Scanner {
 
     /// Calls `found` with every place of a block whose line must be looked at, in order.
     pub fn places(&self, block: &[u8], work: &mut Work, mut found: impl FnMut(usize)) {
-        work.hits.clear();
-        self.prefilter.scan(block, &mut work.hits);
-        work.hits.iter().filter(|hit| self.counts(block, hit)).for_each(|hit| found(hit.at));
+        let Work { hits, line, .. } = work;
+        hits.clear();
+        self.prefilter.scan(block, hits);
+        for hit in hits {
+            if line.buffers.stop.is_told() {
+                return;
+            }
+            if self.counts(block, hit) {
+                found(hit.at);
+            }
+        }
     }
 
     /// Writes the line that a value and its key would stand in, without the quote behind the value.

@@ -97,6 +97,6 @@ mod tests {
         check(&"password=hunter2\n".repeat(1000));
         check(&"password=hunter2 ".repeat(1000));
         check(&"jane.doe@example.com ".repeat(1000));
-        check(&"ghp_ glpat- xoxb- AKIA eyJ hvs. ".repeat(1000));
+        check(&"\"password\":\"hunter2\",".repeat(1000));
     }
 }

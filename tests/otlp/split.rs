@@ -12,8 +12,10 @@ use super::differential::request;
 use super::payload::{self, Dice};
 use super::tree;
 
-/// The fields of a message: number, where it begins, and where its value does, with a length or not.
-fn fields(mut bytes: &[u8]) -> Vec<(u32, &[u8], Option<&[u8]>)> {
+/// Fields of a message: number, all of it, and its value if that has a length.
+type Fields<'b> = Vec<(u32, &'b [u8], Option<&'b [u8]>)>;
+
+fn fields(mut bytes: &[u8]) -> Fields<'_> {
     fn varint(bytes: &mut &[u8]) -> u64 {
         let mut value = 0;
         for shift in (0..).step_by(7) {
@@ -104,7 +106,7 @@ fn split(signal: Signal, message: &[u8], most: usize) -> Vec<Part> {
 
 /// How many records a request has, as its receivers count them.
 fn count(signal: Signal, message: &[u8]) -> u64 {
-    let of = |all: Vec<(u32, &[u8], Option<&[u8]>)>, numbers: &[u32]| -> Vec<Vec<u8>> {
+    let of = |all: Fields<'_>, numbers: &[u32]| -> Vec<Vec<u8>> {
         let found = all.into_iter().filter(|(number, ..)| numbers.contains(number));
         found.map(|(_, _, value)| value.expect("a message").to_vec()).collect()
     };

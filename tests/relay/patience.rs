@@ -23,10 +23,10 @@ fn slow(wire: Wire, len: usize, behind: &str) -> Ask {
 #[tokio::test]
 async fn what_takes_too_long_is_refused_for_good() {
     for spoken in Spoken::ALL {
-        let stage = Stage::new(spoken, taking(), &["--scrub-timeout", "200ms"]).await;
+        let stage = Stage::new(spoken, taking(), &["--scrub-timeout", "50ms"]).await;
         for wire in Wire::ALL {
             for behind in ["", "\n"] {
-                let answer = stage.send(&slow(wire, 4 * MIB, behind)).await;
+                let answer = stage.send(&slow(wire, 12 * MIB, behind)).await;
                 check("slow", wire, &answer, (3, 400));
                 assert!(!holds(&answer.details(), b"RetryInfo"), "{answer:?}");
                 assert_eq!(answer.header("retry-after"), "", "{answer:?}");
@@ -34,7 +34,7 @@ async fn what_takes_too_long_is_refused_for_good() {
         }
         assert_eq!((stage.sidecar.count(TOO_SLOW).await, stage.upstream.begun()), (6, 0));
         stage.sidecar.says("scrubbing a request took too long", 6).await;
-        let answer = stage.send(&Ask::new(Wire::Grpc, Signal::Logs, Pack::None, &sized(MIB))).await;
+        let answer = stage.send(&Ask::new(Wire::Grpc, Signal::Logs, Pack::None, &sized(64 << 10))).await;
         assert!(answer.is_taken(Wire::Grpc), "{answer:?}");
         stage.close().await;
     }

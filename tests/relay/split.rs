@@ -12,7 +12,8 @@ use super::requests::{Pack, partial, request, status, text, written};
 use super::stage::{Spoken, Stage, is_leak, secret};
 use super::upstream::{Behaviour, Seen};
 use super::{SIGNALS, holds};
-use crate::otlp::tree::{Field, Holds};
+use crate::otlp::planted::pair;
+use crate::otlp::tree::{self, Field, Holds};
 
 /// How many records a request has.
 const RECORDS: usize = 12;
@@ -392,7 +393,80 @@ async fn a_record_that_is_too_large_is_the_only_one_rejected() {
     }
 }
 
-/// What is kept of a request, and its parts, count as memory.
+/// Large messages are scrubbed, and divided, beside others.
+#[tokio::test]
+async fn large_requests_are_divided_as_well() {
+    for spoken in Spoken::ALL {
+        for wire in Wire::ALL {
+            let request = request_of(Signal::Logs, &[800; RECORDS]);
+            let most = len_upstream(spoken, wire, &request);
+            let message = written(wire, &request);
+            assert!(message.len() > 128 << 10);
+            let stage = Stage::new(spoken, limited(most, |seen| Ok(taken(seen))), &[]).await;
+            for pack in [Pack::None, Pack::Gzip] {
+                let before = stage.upstream.seen().len();
+                let ask = Ask::new(wire, Signal::Logs, pack, &message).with("grpc-timeout", "1M");
+                let answer = stage.send(&ask).await;
+                assert!(answer.is_taken(wire), "{answer:?}");
+                let parts = stage.upstream.seen().split_off(before + 1);
+                let there: Vec<_> = parts.iter().flat_map(|part| records(&part.message())).collect();
+                assert_eq!(there, Vec::from_iter(0..RECORDS), "{spoken:?} {wire:?} {pack:?}");
+            }
+            stage.close().await;
+        }
+    }
+}
+
+/// Each part has its resource; where that alone is too large, parts do not help.
+#[tokio::test]
+async fn what_cannot_be_divided_has_the_refusal() {
+    for spoken in Spoken::ALL {
+        for wire in Wire::BOTH {
+            let mut request = request_of(Signal::Logs, &[0; RECORDS]);
+            let attributes = vec![
+                tree::named(
+                    ".opentelemetry.proto.resource.v1.Resource",
+                    "attributes",
+                    Holds::Fields(pair("pin", text("4711"))),
+                );
+                400
+            ];
+            let Holds::Fields(resource) = &mut request[0].holds else { panic!("a resource") };
+            resource.push(tree::named(
+                ".opentelemetry.proto.logs.v1.ResourceLogs",
+                "resource",
+                Holds::Fields(attributes),
+            ));
+            let most = len_upstream(spoken, wire, &request);
+            let stage = Stage::new(spoken, limited(most, |seen| Ok(taken(seen))), &[]).await;
+            let message = written(wire, &request);
+            let answer = stage.send(&Ask::new(wire, Signal::Logs, Pack::None, &message)).await;
+            check("too large", wire, &answer, (8, 413));
+            assert_eq!(stage.upstream.seen().len(), 1);
+            stage.close().await;
+        }
+    }
+}
+
+/// Room for parts is taken before they are made; where there is none, the client tries again.
+#[tokio::test]
+async fn parts_count_as_memory() {
+    let request = request_of(Signal::Logs, &[5600; RECORDS]);
+    let message = written(Wire::Protobuf, &request);
+    assert!((980_000..1 << 20).contains(&message.len()), "{}", message.len());
+    let most = message.len();
+    for (room, code) in [("16", 200), ("4", 503)] {
+        let options = ["--max-request", "1", "--max-memory", room];
+        let stage = Stage::new(Spoken::Http, limited(most, |seen| Ok(taken(seen))), &options).await;
+        let answer = stage.send(&Ask::new(Wire::Protobuf, Signal::Logs, Pack::None, &message)).await;
+        check("memory", Wire::Protobuf, &answer, (0, code));
+        assert_eq!(stage.upstream.seen().len() > 1, code == 200, "{}", stage.upstream.seen().len());
+        assert!(!stage.upstream.seen().is_empty(), "the whole had room");
+        stage.close().await;
+    }
+}
+
+/// What is kept of a request is given back.
 #[tokio::test]
 async fn memory_is_given_back() {
     let (stage, answer) = send(Spoken::Grpc, Wire::Grpc, |seen| Ok(taken(seen))).await;
