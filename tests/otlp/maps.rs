@@ -50,10 +50,8 @@ fn keys(value: &Value) -> Vec<Vec<String>> {
     let mut all = Vec::new();
     match value {
         Value::Array(list) => {
-            let own = list.iter().filter_map(|pair| match pair.get("value") {
-                Some(_) => Some(pair.get("key").and_then(Value::as_str).unwrap_or_default().to_owned()),
-                None => None,
-            });
+            let own = list.iter().filter(|pair| pair.get("value").is_some());
+            let own = own.map(|pair| pair.get("key").and_then(Value::as_str).unwrap_or_default().to_owned());
             let own: Vec<String> = own.collect();
             if !own.is_empty() {
                 all.push(own);

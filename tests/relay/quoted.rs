@@ -52,8 +52,11 @@ fn numbered(number: u32, name: &str, holds: Holds) -> Field {
     Field { number, name: name.to_owned(), is_repeated: false, holds }
 }
 
-/// The strings that kinds of details have (google/rpc/error_details.proto), by where they stand: fields by number and name.
-const DETAILS: &[(&str, &[&[(u32, &str)]])] = &[
+/// Where a string stands: fields by number and name, from the outermost.
+type Place = [(u32, &'static str)];
+
+/// The strings that kinds of details have (google/rpc/error_details.proto).
+const DETAILS: &[(&str, &[&Place])] = &[
     (
         "ErrorInfo",
         &[
