@@ -2,7 +2,8 @@
 //! `{"credentials": {"value": "…"}}`. So each such value is also looked at as a whole, as the line of JSON that it would be in
 //! a log, and what is found in the line is found in the leaves that it stands in.
 //!
-//! That is done with the leaves as they have been judged alone, and again until nothing is found: so twice is once.
+//! That is done with the leaves as they came, since what tells a secret may be replaced itself; then with the leaves as they
+//! have been judged, and again until nothing is found: so twice is once.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -18,14 +19,51 @@ use crate::scan::Work;
 /// How often a value is looked at. What is found after that takes whole leaves.
 const MOST_LOOKS: usize = 4;
 
+/// The leaves of a portion as they are now.
+pub(super) struct View<'v> {
+    pub(super) body: &'v [u8],
+    pub(super) leaves: &'v Leaves,
+    /// What has become of a leaf by itself, if it has changed.
+    pub(super) judged: &'v dyn Fn(u32) -> Option<&'v [u8]>,
+    /// The leaves that have changed here, and what they are now.
+    pub(super) texts: BTreeMap<u32, Vec<u8>>,
+    /// All are seen as they came.
+    pub(super) is_raw: bool,
+}
+
+/// What a leaf is now.
+struct Present<'t> {
+    text: &'t [u8],
+    /// A number stays one unless it has changed.
+    is_number: bool,
+}
+
+impl View<'_> {
+    /// What has become of a leaf, if it has changed.
+    fn changed(&self, leaf: u32) -> Option<&[u8]> {
+        self.texts.get(&leaf).map(Vec::as_slice).or_else(|| (self.judged)(leaf))
+    }
+
+    /// What a leaf is now; a number is written to `number`.
+    fn leaf<'t>(&'t self, leaf: u32, number: &'t mut Vec<u8>) -> Present<'t> {
+        if let Some(text) = self.changed(leaf).filter(|_| !self.is_raw) {
+            return Present { text, is_number: false };
+        }
+        let held = &self.leaves.list[leaf as usize];
+        let raw = self.leaves.text(self.body, held.text);
+        let What::Number(form) = held.what else { return Present { text: raw, is_number: false } };
+        number.clear();
+        write_number(form, raw, number);
+        Present { text: number, is_number: true }
+    }
+}
+
 /// Looks at values that hold values.
 #[derive(Default)]
 pub(super) struct Composites {
     line: Vec<u8>,
     /// Which leaf is where in the line, in order.
     parts: Vec<(Range<usize>, u32)>,
-    /// The leaves that have changed, and what they are now.
-    texts: BTreeMap<u32, Vec<u8>>,
     number: Vec<u8>,
 }
 
@@ -36,33 +74,35 @@ pub(super) struct Noted<'n> {
 }
 
 impl Composites {
-    /// Looks at all of a portion; gives the leaves that change, in order, and their new texts. `judged`: what has become of a
-    /// leaf by itself, if it has changed.
-    pub(super) fn look<'j>(
+    /// Looks at all of a portion; the leaves that change are in the view then.
+    pub(super) fn look(
         &mut self,
         sanitizer: &Sanitizer,
-        body: &[u8],
-        leaves: &Leaves,
-        judged: impl Fn(u32) -> Option<&'j [u8]>,
+        view: &mut View<'_>,
         work: &mut Work,
         noted: &mut Noted<'_>,
-    ) -> BTreeMap<u32, Vec<u8>> {
-        for &(first, pair) in &leaves.shapes.composites {
+    ) {
+        for &(first, pair) in &view.leaves.shapes.composites {
+            view.is_raw = true;
+            self.write_line(view, first as usize, pair);
+            let findings = sanitizer.scanner().scan_keyed(b"", &self.line, work);
+            let has_changed = self.replace(sanitizer, view, findings, false, noted);
+            view.is_raw = false;
+            if !has_changed && self.parts.iter().all(|(_, leaf)| view.changed(*leaf).is_none()) {
+                continue;
+            }
             for look in 0..=MOST_LOOKS {
                 if work.is_stopped() {
                     break;
                 }
-                self.write_line(body, leaves, first as usize, pair, &judged);
+                self.write_line(view, first as usize, pair);
                 let findings = sanitizer.scanner().scan_keyed(b"", &self.line, work);
                 let is_last = look == MOST_LOOKS;
-                if findings.is_empty()
-                    || !self.replace(sanitizer, body, leaves, findings, is_last, &judged, noted)
-                {
+                if findings.is_empty() || !self.replace(sanitizer, view, findings, is_last, noted) {
                     break;
                 }
             }
         }
-        std::mem::take(&mut self.texts)
     }
 
     /// Gives back memory that only an unusual request has needed.
@@ -75,40 +115,27 @@ impl Composites {
     }
 
     /// Writes a value as JSON, behind its key if it has one.
-    fn write_line<'j>(
-        &mut self,
-        body: &[u8],
-        leaves: &Leaves,
-        first: usize,
-        pair: u32,
-        judged: &impl Fn(u32) -> Option<&'j [u8]>,
-    ) {
+    fn write_line(&mut self, view: &View<'_>, first: usize, pair: u32) {
         self.line.clear();
         self.parts.clear();
-        let key = leaves.keys_of(body, pair).next().filter(|key| !key.is_empty());
+        let key = view.leaves.keys_of(view.body, pair).next().filter(|key| !key.is_empty());
         if let Some(key) = key {
             self.line.extend_from_slice(b"{\"");
             escape(key, &mut self.line);
             self.line.extend_from_slice(b"\": ");
         }
-        self.value(body, leaves, first, judged);
+        self.value(view, first);
         if key.is_some() {
             self.line.push(b'}');
         }
     }
 
     /// Writes what begins at a shape. As deep as the walk goes.
-    fn value<'j>(
-        &mut self,
-        body: &[u8],
-        leaves: &Leaves,
-        at: usize,
-        judged: &impl Fn(u32) -> Option<&'j [u8]>,
-    ) {
-        let Shaped { shape, end } = leaves.shapes.all[at];
+    fn value(&mut self, view: &View<'_>, at: usize) {
+        let Shaped { shape, end } = view.leaves.shapes.all[at];
         let (open, close) = match shape {
-            Shape::Leaf(leaf) => return self.leaf(body, leaves, leaf, judged),
-            Shape::Pair => return self.pair(body, leaves, at, judged),
+            Shape::Leaf(leaf) => return self.leaf(view, leaf),
+            Shape::Pair => return self.pair(view, at),
             Shape::Array => (b'[', b']'),
             Shape::Object => (b'{', b'}'),
         };
@@ -118,20 +145,15 @@ impl Composites {
             if inner > at + 1 {
                 self.line.extend_from_slice(b", ");
             }
-            self.value(body, leaves, inner, judged);
-            inner = leaves.shapes.all[inner].end as usize;
+            self.value(view, inner);
+            inner = view.leaves.shapes.all[inner].end as usize;
         }
         self.line.push(close);
     }
 
     /// A member of an object: its last key, which may stand behind its value, and all its values.
-    fn pair<'j>(
-        &mut self,
-        body: &[u8],
-        leaves: &Leaves,
-        at: usize,
-        judged: &impl Fn(u32) -> Option<&'j [u8]>,
-    ) {
+    fn pair(&mut self, view: &View<'_>, at: usize) {
+        let leaves = view.leaves;
         let end = leaves.shapes.all[at].end as usize;
         let is_key =
             |shape: Shape| matches!(shape, Shape::Leaf(leaf) if leaves.list[leaf as usize].what == What::Key);
@@ -148,7 +170,7 @@ impl Composites {
             inner = end as usize;
         }
         match key {
-            Some(key) => self.value(body, leaves, key, judged),
+            Some(key) => self.value(view, key),
             None => self.line.extend_from_slice(b"\"\""),
         }
         self.line.extend_from_slice(b": ");
@@ -158,74 +180,45 @@ impl Composites {
                 if i > 0 {
                     self.line.extend_from_slice(b", ");
                 }
-                self.value(body, leaves, value, judged);
+                self.value(view, value);
             }
             self.line.push(b']');
             return;
         };
-        self.value(body, leaves, one, judged);
+        self.value(view, one);
     }
 
-    fn leaf<'j>(
-        &mut self,
-        body: &[u8],
-        leaves: &Leaves,
-        leaf: u32,
-        judged: &impl Fn(u32) -> Option<&'j [u8]>,
-    ) {
-        let held = &leaves.list[leaf as usize];
-        let raw = leaves.text(body, held.text);
-        let new = self.texts.get(&leaf).map(Vec::as_slice).or_else(|| judged(leaf));
-        // A number stays one unless it has changed.
-        if let (What::Number(form), None) = (held.what, new) {
-            let start = self.line.len();
-            write_number(form, raw, &mut self.line);
-            self.parts.push((start..self.line.len(), leaf));
-            return;
-        }
-        self.line.push(b'"');
-        let start = self.line.len();
-        escape(new.unwrap_or(raw), &mut self.line);
-        self.parts.push((start..self.line.len(), leaf));
-        self.line.push(b'"');
+    fn leaf(&mut self, view: &View<'_>, leaf: u32) {
+        let Self { line, parts, number } = self;
+        let Present { text, is_number } = view.leaf(leaf, number);
+        let quote: &[u8] = if is_number { b"" } else { b"\"" };
+        line.extend_from_slice(quote);
+        let start = line.len();
+        escape(text, line);
+        parts.push((start..line.len(), leaf));
+        line.extend_from_slice(quote);
     }
 
     /// Replaces what was found in a line in the leaves that it stands in; whether it stands in any.
-    #[expect(clippy::too_many_arguments, reason = "all of it is what one look needs")]
-    fn replace<'j>(
+    fn replace(
         &mut self,
         sanitizer: &Sanitizer,
-        body: &[u8],
-        leaves: &Leaves,
+        view: &mut View<'_>,
         findings: &[Finding],
         is_last: bool,
-        judged: &impl Fn(u32) -> Option<&'j [u8]>,
         noted: &mut Noted<'_>,
     ) -> bool {
+        let Self { parts, number, .. } = self;
         let mut has_changed = false;
         let mut own = Vec::new();
-        for (part, leaf) in &self.parts {
+        for (part, leaf) in parts {
             let from = findings.partition_point(|found| found.end <= part.start);
             let mut within = findings[from..].iter().take_while(|found| found.start < part.end).peekable();
-            if within.peek().is_none() {
+            // One that was judged is looked at as it is now, later.
+            if within.peek().is_none() || view.is_raw && view.changed(*leaf).is_some() {
                 continue;
             }
-            let number = &mut self.number;
-            let text = match (self.texts.get(leaf), judged(*leaf)) {
-                (Some(text), _) => text.as_slice(),
-                (None, Some(text)) => text,
-                (None, None) => {
-                    let held = &leaves.list[*leaf as usize];
-                    let raw = leaves.text(body, held.text);
-                    if let What::Number(form) = held.what {
-                        number.clear();
-                        write_number(form, raw, number);
-                        number.as_slice()
-                    } else {
-                        raw
-                    }
-                }
-            };
+            let text = view.leaf(*leaf, number).text;
             own.clear();
             for found in within {
                 let place = match is_last {
@@ -249,7 +242,7 @@ impl Composites {
             sanitizer.write_noting(text, &own, &mut |bytes| new.extend_from_slice(bytes), note);
             has_changed |= new != text;
             noted.found.extend(own.iter().map(|found| found.rule));
-            self.texts.insert(*leaf, new);
+            view.texts.insert(*leaf, new);
         }
         has_changed
     }

@@ -4,9 +4,10 @@
 //! scanner's prefilter passes over it once. Only where it stops, or where a rule knows the key, is a leaf scanned, as a
 //! record of its own.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::composite::{Composites, Noted};
+use super::composite::{Composites, Noted, View};
 use super::leaves::{Form, Fresh, Leaf, Leaves, NONE, What};
 use super::opaque;
 use super::refused::Refused;
@@ -327,9 +328,9 @@ impl Judge {
             let at = verdicts.binary_search_by_key(&(leaf as usize), |verdict| verdict.leaf).ok()?;
             verdicts[at].text.clone().map(|text| &written[text])
         };
-        let mut noted = Noted { found, named };
-        let changed = composites.look(sanitizer, body, leaves, judged, work, &mut noted);
-        for (leaf, text) in changed {
+        let mut view = View { body, leaves, judged: &judged, texts: BTreeMap::new(), is_raw: false };
+        composites.look(sanitizer, &mut view, work, &mut Noted { found, named });
+        for (leaf, text) in view.texts {
             let start = written.len();
             written.extend_from_slice(&text);
             let verdict = Verdict { leaf: leaf as usize, text: Some(start..written.len()) };

@@ -113,6 +113,8 @@ fn what_stands_beside_a_secret_tells_it() {
         ("env", json!([{"name": "DB_PASSWORD", "value": SECRET}])),
         ("lines", json!(["-----BEGIN RSA PRIVATE KEY-----", pem, "-----END RSA PRIVATE KEY-----"])),
         ("a \"key\"\n", json!({"b\t": ["--password", SECRET]})),
+        // What tells it is a secret itself.
+        ("args", json!({"value": SECRET, "x-api-key": "password"})),
     ] {
         if holds(&piped(key, &value), SECRET.as_bytes()) {
             panic!("the pipe does not know {key} {value}");

@@ -62,9 +62,10 @@ const ATTRIBUTES: [&str; 3] = ["attributes", "filteredAttributes", "metadata"];
 
 /// What the model makes of values that hold values, with the keys of what they were made of.
 fn scrub_composites(fields: &mut [Field], from: &[Field]) {
-    let composite = |key: Option<&str>, value: &mut [Field]| {
-        let mut decoded = AnyValue::decode(&tree::wire(value)[..]).expect("a value");
-        model(true).composite(key, &mut decoded);
+    let composite = |key: Option<&str>, raw: &[Field], value: &mut [Field]| {
+        let decoded = |fields: &[Field]| AnyValue::decode(&tree::wire(fields)[..]).expect("a value");
+        let (raw, mut decoded) = (decoded(raw), decoded(value));
+        model(true).composite(key, &raw, &mut decoded);
         let mut texts = Vec::new();
         each_leaf(&mut decoded, key.is_some(), &mut |leaf| texts.push(leaf.text()));
         set_leaves(value, key.is_some(), &mut texts.into_iter());
@@ -78,12 +79,14 @@ fn scrub_composites(fields: &mut [Field], from: &[Field]) {
                 Holds::Text(text) if field.name == "key" => Some(text.clone()),
                 _ => None,
             });
-            for value in inner.iter_mut().filter(|field| field.name == "value") {
-                let Holds::Fields(value) = &mut value.holds else { continue };
-                composite(Some(key.as_deref().unwrap_or_default()), value);
+            for (value, raw) in inner.iter_mut().zip(from_inner).filter(|(field, _)| field.name == "value") {
+                let (Holds::Fields(value), Holds::Fields(raw)) = (&mut value.holds, &raw.holds) else {
+                    continue;
+                };
+                composite(Some(key.as_deref().unwrap_or_default()), raw, value);
             }
         } else if field.name == "body" {
-            composite(None, inner);
+            composite(None, from_inner, inner);
         } else {
             scrub_composites(inner, from_inner);
         }

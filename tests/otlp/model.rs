@@ -286,38 +286,49 @@ impl Model<'_> {
     fn attributes(&mut self, attributes: &mut [KeyValue]) {
         let before = attributes.to_vec();
         self.pairs(attributes);
-        for (KeyValue { key, .. }, KeyValue { value, .. }) in before.iter().zip(attributes.iter_mut()) {
-            if let Some(value) = value {
-                self.composite(Some(key), value);
+        for (KeyValue { key, value: raw, .. }, KeyValue { value, .. }) in
+            before.iter().zip(attributes.iter_mut())
+        {
+            if let (Some(raw), Some(value)) = (raw, value) {
+                self.composite(Some(key), raw, value);
             }
         }
         keep_apart_all(&before, attributes);
     }
 
     /// A value that holds values is also one line of JSON.
-    pub(crate) fn composite(&mut self, key: Option<&str>, value: &mut AnyValue) {
+    /// First as it came, then as it is now.
+    pub(crate) fn composite(&mut self, key: Option<&str>, raw: &AnyValue, value: &mut AnyValue) {
         if !self.is_whole || !matches!(value.value, Some(Value::ArrayValue(_) | Value::KvlistValue(_))) {
             return;
         }
-        for look in 0..=4 {
+        let mut raw_texts = Vec::new();
+        each_leaf(&mut raw.clone(), key.is_some(), &mut |leaf| raw_texts.push(leaf.text()));
+        for look in [None, Some(0), Some(1), Some(2), Some(3), Some(4)] {
             let mut line = Line { text: Vec::new(), parts: Vec::new() };
+            let seen = if look.is_none() { raw } else { &*value };
             match key.filter(|key| !key.is_empty()) {
                 Some(key) => {
                     line.text.extend(format!("{{{}: ", serde_json::json!(key)).bytes());
-                    line.write(value, true);
+                    line.write(seen, true);
                     line.text.push(b'}');
                 }
-                None => drop(line.write(value, key.is_some())),
+                None => drop(line.write(seen, key.is_some())),
             }
+            let mut raw_texts = raw_texts.iter();
             let findings = self.sanitizer.scanner().scan_keyed(b"", &line.text, &mut self.work).to_vec();
             let (mut parts, mut has_changed) = (line.parts.into_iter(), false);
             each_leaf(value, key.is_some(), &mut |leaf| {
                 let (part, written) = parts.next().expect("as many as were written");
                 let text = leaf.text();
+                // One that was judged is looked at as it is now, later.
+                if raw_texts.next() != Some(&text) && look.is_none() {
+                    return;
+                }
                 let mut own: Vec<Finding> = Vec::new();
                 for found in &findings {
                     let place = match look {
-                        4 => 0..text.len(),
+                        Some(4) => 0..text.len(),
                         // Which bytes of the text that is.
                         _ => {
                             let (from, to) = (found.start.max(part.start), found.end.min(part.end));
@@ -339,7 +350,7 @@ impl Model<'_> {
                     leaf.replace(new);
                 }
             });
-            if !has_changed {
+            if !has_changed && look.is_some() {
                 break;
             }
         }
@@ -425,7 +436,7 @@ impl Model<'_> {
                     if let Some(body) = &mut record.body {
                         let before = body.clone();
                         self.value(None, body);
-                        self.composite(None, body);
+                        self.composite(None, &before, body);
                         keep_apart_in(&before, body);
                     }
                 }
