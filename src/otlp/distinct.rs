@@ -2,11 +2,12 @@
 //! the two attributes. So what was distinct before stays distinct, by an ending: `[REDACTED:jwt]`, `[REDACTED:jwt]#2`.
 //!
 //! A map is what one message holds: the attributes of a span, the pairs of a list. It is looked at only where one of its keys
-//! has changed, with all its other keys, whatever was known of them: no new key may be what another one is.
+//! has changed, with all its other keys, whatever was known of them: no new key may be what another one is. Of those only
+//! the few are kept that a new one could be.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::refused::Refused;
@@ -21,17 +22,47 @@ pub(super) struct Key {
     pub(super) edit: Option<usize>,
 }
 
+/// What a key is that stands so in a request.
+pub(super) type Read = fn(&[u8]) -> Cow<'_, [u8]>;
+
 /// Gives endings to keys.
 pub(super) struct Distinct<'d> {
     pub(super) body: &'d [u8],
     pub(super) edits: &'d mut Edits,
-    /// What a key is that stands so in the request; what an edit writes is read in the same way.
-    pub(super) read: fn(&[u8]) -> Cow<'_, [u8]>,
+    /// What an edit writes is read in the same way.
+    read: Read,
+    /// What keys of the request become.
+    names: BTreeSet<Vec<u8>>,
     /// Whether a key would stay as it is, if it was looked at again in place of the other.
-    pub(super) stays: &'d mut dyn FnMut(&[u8], &[u8]) -> bool,
+    stays: &'d mut dyn FnMut(&[u8], &[u8]) -> bool,
 }
 
-impl Distinct<'_> {
+impl<'d> Distinct<'d> {
+    /// `stays`: whether a key would stay as it is, if it was looked at again in place of the other.
+    pub(super) fn new(
+        body: &'d [u8],
+        edits: &'d mut Edits,
+        read: Read,
+        stays: &'d mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Self {
+        let names = edits.new_keys().map(|key| read(key).into_owned()).collect();
+        Self { body, edits, read, names, stays }
+    }
+
+    /// Notes a key, if it is a new one or may be what a new one is; its place, or where it is missing, an empty one.
+    pub(super) fn note(&self, text: Range<usize>, edit: Option<usize>, keys: &mut Vec<Key>) {
+        if edit.is_some() || self.is_near(&(self.read)(&self.body[text.clone()])) {
+            keys.push(Key { text, edit });
+        }
+    }
+
+    /// Whether a key is what a new one may be: with an ending, or without.
+    fn is_near(&self, key: &[u8]) -> bool {
+        let number = key.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+        let name = key[..key.len() - number].strip_suffix(b"#").filter(|_| number > 0);
+        self.names.contains(key) || name.is_some_and(|name| self.names.contains(name))
+    }
+
     /// Looks at a message of the wire and all in it.
     pub(super) fn message(&mut self, message: &'static Message, range: Range<usize>) -> Result<(), Refused> {
         let body = self.body;
@@ -56,15 +87,16 @@ impl Distinct<'_> {
 
     /// Notes the keys of a pair of the wire; it should have one.
     fn pair(&self, pair: &'static Message, range: Range<usize>, keys: &mut Vec<Key>) -> Result<(), Refused> {
-        let count = keys.len();
+        let mut has_key = false;
         wire::for_each_field(self.body, range.clone(), |part| {
             if let (Kind::Key, Wire::Len) = (pair.field(part.number), part.wire) {
-                keys.push(Key { text: part.start..part.end, edit: self.edits.key_at(part.head) });
+                has_key = true;
+                self.note(part.start..part.end, self.edits.key_at(part.head), keys);
             }
             Ok(())
         })?;
-        if keys.len() == count {
-            keys.push(Key { text: range.start..range.start, edit: None });
+        if !has_key {
+            self.note(range.start..range.start, None, keys);
         }
         Ok(())
     }

@@ -276,9 +276,9 @@ fn keep_apart(
     };
     match encoding {
         Encoding::Protobuf => {
-            Distinct { body, edits, read: |key| Cow::Borrowed(key), stays }.message(root, 0..body.len())
+            Distinct::new(body, edits, |key| Cow::Borrowed(key), stays).message(root, 0..body.len())
         }
-        Encoding::Json => json::keep_apart(&mut Distinct { body, edits, read: json::read, stays }, root),
+        Encoding::Json => json::keep_apart(&mut Distinct::new(body, edits, json::read, stays), root),
     }
 }
 

@@ -67,6 +67,11 @@ impl Edits {
         self.keys.get(first).is_some_and(|key| self.list[key.edit].range.start < range.end)
     }
 
+    /// All new keys, as they are written.
+    pub(super) fn new_keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.keys.iter().map(|key| &self.texts[key.text.clone()])
+    }
+
     /// A new key, as it is written.
     pub(super) fn key(&self, key: usize) -> &[u8] {
         &self.texts[self.keys[key].text.clone()]

@@ -94,3 +94,19 @@ fn many_changes() {
     let pin = len(6, &pair("pin", &varint(3, 4711)));
     check(Unknown::Scan, &wire(|i| if i % 100 == 0 { pin.clone() } else { len(3, &[b'x'; 200]) }), Ok(true));
 }
+
+#[test]
+fn many_keys_in_a_map_in_which_one_changes() {
+    let token = "password=DeadBeef7712x";
+    let attribute = |key: &str| len(6, &pair(key, b""));
+    check(
+        Unknown::Scan,
+        &wire(|i| attribute(&if i == 9 { token.to_owned() } else { format!("{i:x}") })),
+        Ok(true),
+    );
+    let members = format!(r#"{{"key":"{token}"}},{{}},{{}}"#);
+    let all = format!("{members}{}", ",{}".repeat(SIZE / 3));
+    let record = format!(r#"{{"attributes":[{all}]}}"#);
+    let body = format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{record}]}}]}}]}}"#);
+    check(Unknown::Scan, body.as_bytes(), Ok(true));
+}

@@ -64,8 +64,7 @@ fn object(
     around: &mut Vec<Key>,
 ) -> Result<usize, Refused> {
     let body = distinct.body;
-    let count = around.len();
-    let mut own = Vec::new();
+    let (mut own, mut has_key) = (Vec::new(), false);
     let start = at;
     let mut at = blanks(body, at + 1);
     while body.get(at) != Some(&b'}') {
@@ -75,15 +74,16 @@ fn object(
             Kind::Key if body.get(from) == Some(&b'"') => {
                 let text = token::string(body, from)?;
                 let end = text.end + 1;
-                around.push(Key { edit: distinct.edits.key_at(text.start), text });
+                has_key = true;
+                distinct.note(text.clone(), distinct.edits.key_at(text.start), around);
                 end
             }
             kind => value(distinct, kind, from, depth + 1, &mut own)?,
         };
         at = behind_comma(body, at);
     }
-    if message.role == Role::Pair && around.len() == count {
-        around.push(Key { text: start..start, edit: None });
+    if message.role == Role::Pair && !has_key {
+        distinct.note(start..start, None, around);
     }
     distinct.map(&own);
     Ok(at + 1)
