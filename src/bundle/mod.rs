@@ -53,6 +53,7 @@ use crate::sanitize::Sanitizer;
 use blocks::{BlockWriter, Press};
 use desk::{Desk, Place, Shop};
 use fault::Stop;
+use form::Form;
 use place::{Folder, Packer, Shape};
 use spool::Spool;
 use walk::{Found, Item, Kind};
@@ -166,7 +167,7 @@ fn target(inputs: &[PathBuf], out: &Path, options: &Options) -> Result<(PathBuf,
         // An archive that stays what it is.
         Some(pack) if is_one_file && place::pack_by_name(&inputs[0]) == Some(pack) => Shape::File,
         Some(pack) => Shape::Pack(pack),
-        None if is_one_file => match (place::press_by_name(&inputs[0]), place::press_by_name(out)) {
+        None if is_one_file => match (press_of(&inputs[0]), place::press_by_name(out)) {
             (None, Some(press)) => Shape::Compressed(press),
             (Some(is), Some(asked)) if is != asked => {
                 return Err(Fault::Refused(format!(
@@ -188,6 +189,18 @@ fn target(inputs: &[PathBuf], out: &Path, options: &Options) -> Result<(PathBuf,
         Ok(_) => return Err(Fault::Refused(format!("{shown} exists; name a place where nothing is"))),
     }
     Ok((beside, shape))
+}
+
+/// How a file is compressed, by its first bytes.
+fn press_of(path: &Path) -> Option<Press> {
+    let mut head = Vec::new();
+    // One that cannot be read is told when it is to be scrubbed.
+    File::open(path).ok()?.take(form::HEAD as u64).read_to_end(&mut head).ok()?;
+    match form::of(&head, path.as_os_str().as_encoded_bytes()) {
+        Form::Gzip => Some(Press::Gzip),
+        Form::Zstd => Some(Press::Zstd),
+        _ => None,
+    }
 }
 
 /// What takes the pieces of a bundle, in order.

@@ -1,7 +1,7 @@
-//! Compressed streams, both ways: gzip with all its members, zstd with all its frames.
+//! Compressed streams, read: gzip with all its members, zstd with all its frames.
 //!
 //! What follows the last member or frame and is neither one nor padding is damage: it would be lost otherwise, or would
-//! go on unseen. What comes out is one member, or frames of a fixed size: no more than that is held.
+//! go on unseen.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 

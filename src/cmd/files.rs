@@ -29,8 +29,9 @@ Examples:
   kasm-scrub files support.zip -o clean.zip --audit audit.jsonl --audit-key /run/secrets/audit
 
 OUT is a folder; one archive of all if its name ends in .tar, .tar.gz, .tgz, .tar.zst or .zip; or a
-file if the one PATH is a file, compressed if its name ends in .gz or .zst. Archives (.gz, .zst, .tar, .zip, one in the other) are told by their
-first bytes and stay what they are. Names are scrubbed, too. What is no text is left out and told.
+file if the one PATH is a file, compressed if its name ends in .gz or .zst. Archives (.gz, .zst, .tar,
+.zip, one in the other) are told by their first bytes and stay what they are. Names are scrubbed, too.
+What is no text is left out and told.
 
 OUT is whole or not there: what cannot be scrubbed is told, nothing is written, and the exit code is
 2. With --skip-bad the bundle is made without it.";

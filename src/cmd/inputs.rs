@@ -91,6 +91,7 @@ impl InputOptions {
         let syslog = self.syslog.iter().cloned();
         inputs.extend(syslog.map(|address| Input::Syslog(SyslogSettings { address })));
         one_checkpoint_each(&inputs)?;
+        one_reader_each(&inputs)?;
         let of_config = config.output.as_ref().map(|told| output_of_config(told, &mut otlp)).transpose()?;
         let output = self.output.clone().or(of_config);
         if inputs.is_empty() {
@@ -181,6 +182,22 @@ fn one_checkpoint_each(inputs: &[Input]) -> Result<(), Refusal> {
             }
             seen.push(&told.checkpoint);
         }
+    }
+    Ok(())
+}
+
+/// What two inputs read comes out twice. Patterns that only overlap are not told.
+fn one_reader_each(inputs: &[Input]) -> Result<(), Refusal> {
+    let mut seen: Vec<&TailSettings> = Vec::new();
+    for input in inputs {
+        let Input::Tail(told) = input else { continue };
+        let same = seen.iter().filter(|other| other.exclude == told.exclude).flat_map(|other| &other.paths);
+        if let Some(path) = same.into_iter().find(|path| told.paths.contains(path)) {
+            return Err(Refusal(format!(
+                "two inputs read {path}, so each of its lines would come out twice; leave it in one of them"
+            )));
+        }
+        seen.push(told);
     }
     Ok(())
 }

@@ -196,20 +196,22 @@ impl Relearn {
             }
             if change.is_some() {
                 // A program may write a new value at once.
-                self.read();
+                self.source.learn_more().into_iter().for_each(|sanitizer| self.go_by(sanitizer));
                 thread::sleep(BURST);
             }
             changed.try_iter().for_each(drop);
         }
     }
 
+    fn go_by(&self, sanitizer: Arc<Sanitizer>) {
+        say_scrubbed_by(sanitizer.clone());
+        self.rules.replace(sanitizer);
+    }
+
     /// Reads the values; what is to be told of them.
     fn read(&self) -> Vec<String> {
         let Reloaded { sanitizer, wrong, notes, is_behind: _ } = self.source.relearn();
-        if let Some(sanitizer) = sanitizer {
-            say_scrubbed_by(sanitizer.clone());
-            self.rules.replace(sanitizer);
-        }
+        sanitizer.into_iter().for_each(|sanitizer| self.go_by(sanitizer));
         let wrong = wrong
             .iter()
             .map(|why| format!("not all values can be learned again; those before are still found: {why}"));

@@ -227,11 +227,11 @@ impl Rules for Files {
         reloaded
     }
 
-    fn relearn(&self) -> Option<Arc<Sanitizer>> {
+    fn learn_more(&self) -> Option<Arc<Sanitizer>> {
         if self.source.learned_files().is_empty() {
             return None;
         }
-        let sanitizer = self.source.relearn().sanitizer?;
+        let sanitizer = self.source.learn_more()?;
         self.scrubbed.by(sanitizer.clone());
         Some(sanitizer)
     }

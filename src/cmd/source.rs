@@ -97,6 +97,7 @@ impl Source {
     }
 
     /// Reads the values again; the rules stay as they are.
+    #[cfg(target_os = "linux")]
     pub(super) fn relearn(&self) -> Reloaded {
         let mut state = self.state();
         let mut reloaded = Reloaded::default();
@@ -104,6 +105,18 @@ impl Source {
         self.read_values(&learn, &mut state, &mut reloaded);
         self.make_again(&learn, &state, &mut reloaded);
         reloaded
+    }
+
+    /// Rules and values in use, and all values that are there now. What is half written is one of them, and takes nobody's
+    /// place; what is wrong is told when all is read again. `None`: nothing can be made of them.
+    pub(super) fn learn_more(&self) -> Option<Arc<Sanitizer>> {
+        let mut state = self.state();
+        let learn = Self::learn_in_use(&state);
+        let (new, _) = self.options.learn.read(&learn, self.options.base()).ok()?;
+        state.values.more(new);
+        let all = [state.values.all(), state.values.early.clone()].concat();
+        let made = self.options.make(state.texts.as_ref()?, self.format, all, Dates::AsTheyWere).ok()?;
+        Some(Arc::new(made.sanitizer))
     }
 
     fn learn_in_use(state: &State) -> Learn {
@@ -120,8 +133,8 @@ impl Source {
                 if !wrong.is_empty() {
                     reloaded.wrong.extend(wrong);
                     reloaded.is_behind = true;
-                    let unread = |old: &&Named| named.iter().all(|new| new.name != old.name);
-                    let unread: Vec<Named> = state.values.now.iter().filter(unread).cloned().collect();
+                    let unread = |old: &Named| named.iter().all(|new| new.name != old.name);
+                    let unread: Vec<Named> = state.values.last_seen().filter(unread).collect();
                     named.extend(unread);
                 }
                 state.values.take(named, self.options.learn.keep(learn), now);
@@ -129,6 +142,8 @@ impl Source {
             Err(Refusal(why)) => {
                 reloaded.wrong.push(why);
                 reloaded.is_behind = true;
+                let last = state.values.last_seen().collect();
+                state.values.take(last, self.options.learn.keep(learn), now);
             }
         }
     }
@@ -182,6 +197,8 @@ const MOST_REPLACED: usize = 16;
 #[derive(Debug, Default)]
 struct Values {
     now: Vec<Named>,
+    /// Those that were seen since, perhaps half written.
+    early: Vec<Named>,
     /// Until when they are found.
     replaced: Vec<(Instant, Vec<Named>)>,
 }
@@ -189,6 +206,7 @@ struct Values {
 impl Values {
     /// Takes new values; those that are not among them are found for a while longer.
     fn take(&mut self, new: Vec<Named>, keep: Duration, now: Instant) {
+        self.early.clear();
         let mut old = std::mem::replace(&mut self.now, new);
         old.retain(|old| self.now.iter().all(|new| *new.value != *old.value));
         if old.is_empty() || keep.is_zero() {
@@ -199,6 +217,19 @@ impl Values {
             self.replaced.remove(0);
         }
         self.replaced.push((now + keep, old));
+    }
+
+    /// Notes values that were seen early.
+    fn more(&mut self, mut new: Vec<Named>) {
+        new.retain(|new| self.now.iter().all(|old| *old.value != *new.value));
+        self.early.retain(|old| new.iter().all(|new| new.name != old.name));
+        self.early.append(&mut new);
+    }
+
+    /// The last value that was seen of each name.
+    fn last_seen(&self) -> impl Iterator<Item = Named> {
+        let is_early = |old: &&Named| self.early.iter().any(|new| new.name == old.name);
+        self.early.iter().chain(self.now.iter().filter(move |old| !is_early(old))).cloned()
     }
 
     /// Forgets those whose time is over.
@@ -229,6 +260,38 @@ mod tests {
         let all = values.all();
         let got: Vec<_> = all.iter().map(|named| std::str::from_utf8(&named.value).expect("text")).collect();
         assert_eq!(got, want);
+    }
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: SanitizerOptions,
+    }
+
+    #[test]
+    fn what_is_half_written_takes_nobodys_place() {
+        use clap::Parser;
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("password");
+        let write = |value: &str| std::fs::write(&file, value).expect("a file");
+        let found = |sanitizer: &Sanitizer| {
+            let holds =
+                |value: &&str| !sanitizer.scan_block(value.as_bytes(), &mut Default::default()).is_empty();
+            ["Dead77Beef12x", "Dead88Beef13y"].iter().filter(|value| holds(value)).count()
+        };
+        let path = file.display().to_string();
+        let line = Line::parse_from(["scrub", "--learn-file", &path, "--learn-keep", "0s"]);
+        let source = Source::new(line.options, None);
+        write("Dead77Beef12x\n");
+        assert_eq!(found(&source.load().map_err(|Refusal(why)| why).expect("a value").sanitizer), 1);
+        write("");
+        assert_eq!(source.learn_more().map(|more| found(&more)), Some(1), "it may come again");
+        write("Dead88Beef13y\n");
+        assert_eq!(source.learn_more().map(|more| found(&more)), Some(2), "both may be in use");
+        std::fs::remove_file(&file).expect("a file");
+        assert_eq!(source.reload().sanitizer.map(|all| found(&all)), Some(1), "the last one stays in use");
+        write("Dead99Beef14z\n");
+        assert_eq!(source.reload().sanitizer.map(|all| found(&all)), Some(0));
     }
 
     #[test]

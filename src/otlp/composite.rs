@@ -11,7 +11,7 @@ use std::ops::Range;
 use super::judge::write_number;
 use super::leaves::{Leaves, What};
 use super::shapes::{Shape, Shaped};
-use crate::finding::{Finding, RuleIndex};
+use crate::finding::{Finding, Place, RuleIndex};
 use crate::redact::Pseudonym;
 use crate::sanitize::Sanitizer;
 use crate::scan::Work;
@@ -214,11 +214,13 @@ impl Composites {
         for (part, leaf) in parts {
             let from = findings.partition_point(|found| found.end <= part.start);
             let mut within = findings[from..].iter().take_while(|found| found.start < part.end).peekable();
-            // One that was judged is looked at as it is now, later.
-            if within.peek().is_none() || view.is_raw && view.changed(*leaf).is_some() {
+            // One of which a part was judged goes if all of it is found; else it is looked at as it is now, later.
+            let is_whole = |found: &&Finding| found.start <= part.start && part.end <= found.end;
+            let is_seen = !view.is_raw || view.changed(*leaf).is_none();
+            if !within.peek().is_some_and(|first| is_seen || is_whole(first)) {
                 continue;
             }
-            let text = view.leaf(*leaf, number).text;
+            let Present { text, is_number } = view.leaf(*leaf, number);
             own.clear();
             for found in within {
                 let place = match is_last {
@@ -231,7 +233,9 @@ impl Composites {
                 if place.is_empty() || own.last().is_some_and(|last: &Finding| last.end > place.start) {
                     continue;
                 }
-                own.push(Finding { start: place.start, end: place.end, ..*found });
+                // What was a number of the line is a text of its own now: it needs no quotes.
+                let of = if is_number { Place::Line } else { found.place };
+                own.push(Finding { start: place.start, end: place.end, place: of, ..*found });
             }
             if own.is_empty() {
                 continue;

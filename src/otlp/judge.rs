@@ -36,7 +36,7 @@ pub(super) struct Verdict {
 /// Decides about leaves; remembers what was clean.
 #[derive(Default)]
 pub(super) struct Judge {
-    work: Work,
+    pub(super) work: Work,
     batch: Vec<u8>,
     /// Which leaf a part of the batch is of, by where it starts.
     marks: Vec<(u32, u32)>,

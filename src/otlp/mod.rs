@@ -250,7 +250,7 @@ impl Scrubber {
             return Ok(Scrubbed::Clean);
         }
         if edits.have_keys() {
-            keep_apart(sanitizer.scanner(), root, encoding, body, &mut edits)?;
+            keep_apart(sanitizer.scanner(), &mut judge.work, root, encoding, body, &mut edits)?;
         }
         let body = match encoding {
             Encoding::Protobuf => rewrite::protobuf(body, root, &edits)?,
@@ -264,22 +264,23 @@ impl Scrubber {
 /// Keeps keys of one map apart that have become alike.
 fn keep_apart(
     scanner: &Scanner,
+    work: &mut Work,
     root: &'static Message,
     encoding: Encoding,
     body: &[u8],
     edits: &mut Edits,
 ) -> Result<(), Refused> {
-    let mut work = Work::default();
     let stays = &mut |key: &[u8], other: &[u8]| {
-        scanner.scan_keyed(b"", key, &mut work).is_empty()
-            && scanner.knows_key(key) == scanner.knows_key(other)
+        scanner.scan_keyed(b"", key, work).is_empty() && scanner.knows_key(key) == scanner.knows_key(other)
     };
     match encoding {
         Encoding::Protobuf => {
             Distinct::new(body, edits, |key| Cow::Borrowed(key), stays).message(root, 0..body.len())
         }
         Encoding::Json => json::keep_apart(&mut Distinct::new(body, edits, json::read, stays), root),
-    }
+    }?;
+    // What was decided then counts for nothing.
+    if work.should_stop() { Err(Refused::Stopped) } else { Ok(()) }
 }
 
 /// The bytes that base64 stands for, as headers hold it. `None`: it is none.

@@ -5,6 +5,7 @@
 //! included. Records stay byte by byte as they are and in their order; each is in one part. Only a few places are kept,
 //! and one part at a time is made: what is in the request may be many times as large as a list of it.
 
+use std::fmt;
 use std::ops::Range;
 
 use super::Signal;
@@ -12,7 +13,7 @@ use super::refused::{Malformed, Refused};
 use super::wire::{self, Wire, for_each_field, malformed, put_varint, varint_len};
 
 /// Parts of a request, as they are made one after the other.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Parts<B> {
     body: B,
     most: usize,
@@ -22,12 +23,24 @@ pub struct Parts<B> {
 }
 
 /// A part of a request, which is a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Part {
     /// The request.
     pub body: Vec<u8>,
     /// How many records it holds: spans, log records or data points, as a partial success counts them.
     pub records: u64,
+}
+
+impl<B> fmt::Debug for Parts<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts").field("most", &self.most).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Part").field("len", &self.body.len()).field("records", &self.records).finish()
+    }
 }
 
 /// What parts there will be.
@@ -88,7 +101,7 @@ impl Level {
 }
 
 /// A message that is being divided.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Frame {
     level: Level,
     /// All of its field; of the request itself, all of it.

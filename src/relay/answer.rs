@@ -321,6 +321,20 @@ impl Clean {
         self.found
     }
 
+    /// What is said of a request, or a part of it, that will be too large each time: `OUT_OF_RANGE` would have it tried for
+    /// ever.
+    pub(super) fn for_good(mut self) -> Self {
+        if self.status.is_none() && self.code == Code::OUT_OF_RANGE {
+            (self.code, self.delay) = (Code::RESOURCE_EXHAUSTED, None);
+            let details = self.message.take().and_then(|(_, _, body)| {
+                let is_sooner = otlp::retry_delay(&body).is_some();
+                otlp::status_with_code(body.into(), self.code.0).filter(|_| !is_sooner)
+            });
+            self.message = details.map(|body| (Answer::Status, Encoding::Protobuf, body.into()));
+        }
+        self
+    }
+
     /// What it says of a part of a request. A part is no larger than the client's request was, or a single record: what is
     /// too large still, will be.
     pub(super) fn said(&self) -> Said {

@@ -17,8 +17,8 @@ use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
 
 use super::address::Place;
-use super::listen::Stream;
 use super::punctual::Punctual;
+use super::socket::Stream;
 use super::tls::Reread;
 
 /// How long a connection may take to be made.

@@ -165,8 +165,13 @@ impl Exchange {
         let incoming = self.send(head, upstream, outgoing).await?;
         if let Some(grown) = grown
             && answer::is_too_large(&incoming, upstream.protocol())
-            && let Some(answered) = self.in_parts(head, grown, upstream).await?
         {
+            let answered = match self.in_parts(head, grown, upstream).await? {
+                Some(answered) => answered,
+                None => {
+                    self.read_answer(head, upstream, incoming).await?.for_good().answered(head.protocol)?
+                }
+            };
             return Ok((answered, has_changed));
         }
         let answered = self.answered(incoming, upstream.protocol(), head).await?;

@@ -12,7 +12,6 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -22,17 +21,12 @@ use super::headtime::HeadTime;
 use super::metrics::{Event, Metrics};
 use super::punctual::Punctual;
 use super::settings::Limits;
-use super::socket::Socket;
+use super::socket::{Socket, Stream};
 use super::tls::{Listeners, Replaced};
 
 /// What answers requests.
 pub(super) type Handler =
     Arc<dyn Fn(Request<Incoming>) -> Pin<Box<dyn Future<Output = Response<Whole>> + Send>> + Send + Sync>;
-
-/// Bytes both ways.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
 
 /// Takes connections and serves them.
 #[derive(Clone)]

@@ -46,7 +46,7 @@ pub(super) struct Opened {
 
 /// Text of fewer bytes takes no longer than a few milliseconds, whatever it is: asking the system for the time would take some
 /// of what scrubbing the usual text of that length takes.
-const SHORT: usize = 4 << 10;
+const QUICK: usize = 4 << 10;
 const WINDOW: &str = "the window of zstd is over 8 MiB; let the exporter take a smaller one or gzip";
 
 /// Takes a message out of its frame and its compression, if it has no more than `most` bytes then. `None`: it has. From now
@@ -58,8 +58,8 @@ pub(super) fn open(
     patience: &Patience,
     share: &mut Share,
 ) -> Result<Option<Opened>, Fault> {
-    let is_short = body.len() < SHORT && head.compression == Compression::None;
-    let stop = if is_short { Arc::new(|| false) } else { patience.ask() };
+    let is_quick = body.len() < QUICK && head.compression == Compression::None;
+    let stop = if is_quick { Arc::new(|| false) } else { patience.ask() };
     held(|| {
         let (came, is_compressed) = match head.protocol {
             Protocol::Grpc => grpc::message(body)?,

@@ -107,9 +107,10 @@ pub trait Rules: Send + Sync {
         }
     }
 
-    /// Reads again at once, when a file has changed, what a program may write as soon as it is there: values that are learned.
-    /// `None`: there are none. What is wrong is not told: all is read again once nothing is half written any more.
-    fn relearn(&self) -> Option<Arc<Sanitizer>> {
+    /// Reads at once, when a file has changed, what a program may write as soon as it is there: values that are learned. They
+    /// come on top of what is in use. `None`: there are none. What is wrong is not told: all is read again once nothing is
+    /// half written any more.
+    fn learn_more(&self) -> Option<Arc<Sanitizer>> {
         None
     }
 

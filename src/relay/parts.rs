@@ -1,8 +1,9 @@
 //! A request that scrubbing has made longer, and that is then more than the upstream takes, goes on in parts: each no
 //! longer than the client's request was. An upstream that would have taken that takes each of them.
 //!
-//! They go one after the other, and the client has one answer. The upstream has said that it took nothing of the whole, so
-//! no record is sent twice; where a part has to be tried again, the client sends all of it again, as it would have.
+//! They go one after the other, and the client has one answer. The upstream has said that it took nothing of the whole, and
+//! each record is in one part, so none is there twice; but where a part has to be tried again, the client sends all of it
+//! again. (Of `RESOURCE_EXHAUSTED` without a delay it is an assumption that nothing was taken: it may be a quota.)
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use super::exchange::{Exchange, LARGE, LARGE_ANSWER};
 use super::fault::{Code, Fault};
 use super::head::Head;
 use super::message::{self, take};
-use super::patience::Patience;
+use super::patience::{LONG, Patience};
 use super::upstream::{Incoming, Outgoing, Upstream};
 use crate::otlp::{self, Encoding, Parts};
 
@@ -30,7 +31,6 @@ const MOST_TIMES: usize = 4;
 const MOST_TEXT: usize = 4 << 10;
 
 /// A request that has grown, kept until the upstream has answered.
-#[derive(Debug)]
 pub(super) struct Grown {
     encoding: Encoding,
     headers: HeaderMap,
@@ -41,6 +41,12 @@ pub(super) struct Grown {
     /// How long it was before it was scrubbed, and is, not compressed.
     was: usize,
     is: usize,
+}
+
+impl std::fmt::Debug for Grown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Grown").field("was", &self.was).field("is", &self.is).finish_non_exhaustive()
+    }
 }
 
 impl Grown {
@@ -86,8 +92,13 @@ impl Exchange {
         let Grown { encoding, headers, message, compression, until, was, is } = grown;
         let is_large = is >= LARGE;
         let exchange = self.clone();
-        let work = move || exchange.divide(head, encoding, &message, compression, (was, is));
-        let Some(mut divided) = self.work(is_large, until, work).await? else { return Ok(None) };
+        // As protobuf, JSON is scrubbed once more.
+        let is_scrubbed = encoding == Encoding::Json;
+        let (patience, _waiting) = Patience::while_waiting(self.limits.scrub.min(LONG));
+        let work = move || exchange.divide(head, encoding, &message, compression, (was, is), &patience);
+        let Some(mut divided) = self.work(is_large || is_scrubbed, until, work).await? else {
+            return Ok(None);
+        };
         // What was found in it may be what could not be written.
         self.pass()?;
         self.metrics.split(head.signal);
@@ -134,6 +145,7 @@ impl Exchange {
         message: &Bytes,
         compression: Compression,
         (was, is): (usize, usize),
+        patience: &Patience,
     ) -> Result<Option<Divided>, Fault> {
         let mut share = self.budget.share();
         let plain: Bytes = match compression {
@@ -146,7 +158,7 @@ impl Exchange {
         };
         let is_json = encoding == Encoding::Json;
         let body = if is_json {
-            let Some(body) = self.to_protobuf(head, &plain, &mut share)? else { return Ok(None) };
+            let Some(body) = self.to_protobuf(head, &plain, patience, &mut share)? else { return Ok(None) };
             body
         } else {
             plain
@@ -165,12 +177,18 @@ impl Exchange {
 
     /// A scrubbed request of JSON as protobuf, which is what parts are. What is looked at is what is sent, so it is
     /// scrubbed as that, too. `None`: it is none.
-    fn to_protobuf(&self, head: Head, json: &[u8], share: &mut Share) -> Result<Option<Bytes>, Fault> {
+    fn to_protobuf(
+        &self,
+        head: Head,
+        json: &[u8],
+        patience: &Patience,
+        share: &mut Share,
+    ) -> Result<Option<Bytes>, Fault> {
         take(share, json.len())?;
         let Ok(body) = otlp::to_protobuf(head.signal, json) else { return Ok(None) };
         take(share, body.len().saturating_sub(json.len()))?;
-        let Self { engine, metrics, audit, limits, .. } = self;
-        let stop = Patience::new(limits.scrub).ask();
+        let Self { engine, metrics, audit, .. } = self;
+        let stop = patience.ask();
         let audit = audit.as_deref();
         let changed = message::changed(head.signal, Encoding::Protobuf, &body, engine, metrics, audit, &stop);
         let changed = match changed {
@@ -216,7 +234,8 @@ impl Exchange {
         done.ok_or(Fault::Internal)?
     }
 
-    async fn read_answer(
+    /// Reads what an upstream has answered.
+    pub(super) async fn read_answer(
         self: &Arc<Self>,
         head: Head,
         upstream: &Upstream,
@@ -276,7 +295,7 @@ impl Joined {
     /// What the client gets when the last part was answered for good.
     fn answered(mut self, head: Head) -> Result<Answered, Fault> {
         match self.refusal.take() {
-            Some(refusal) if !self.is_taken => self.found_in(refusal.answered_in(head.protocol)),
+            Some(refusal) if !self.is_taken => self.found_in(refusal.for_good().answered_in(head.protocol)),
             refusal => {
                 self.found += refusal.map_or(0, |refusal| refusal.found());
                 self.found_in(answer::taken(head.signal, self.rejected, &self.why, head.protocol))

@@ -102,7 +102,7 @@ impl Reload {
             if timeout(due, changed.notified()).await.is_ok() {
                 let reload = self.clone();
                 // A panic comes again when all is read, and is told then.
-                let _ = spawn_blocking(move || reload.rules.relearn().map(|new| reload.go_by(new))).await;
+                let _ = spawn_blocking(move || reload.rules.learn_more().map(|new| reload.go_by(new))).await;
                 sleep(BURST).await;
             }
             // What has changed meanwhile is read now.
@@ -253,7 +253,7 @@ mod tests {
             Ok(self.note("all"))
         }
 
-        fn relearn(&self) -> Option<Arc<Sanitizer>> {
+        fn learn_more(&self) -> Option<Arc<Sanitizer>> {
             Some(self.note("values"))
         }
 

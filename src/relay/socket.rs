@@ -8,21 +8,26 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixSocket, UnixStream};
 use tokio::time::timeout;
 
 use super::address::Address;
-use super::listen::Stream;
 
 /// Who may connect to a Unix socket, when it is not said: whoever reaches its folder, for containers of a pod have users of
 /// their own.
 pub const SOCKET_MODE: u32 = 0o666;
 
-/// A socket that is listened at.
+/// Bytes both ways.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
+
+/// A socket that is listened at. Its path goes first: once it is closed, another may be the same file.
 #[derive(Debug)]
 pub(super) enum Socket {
     Tcp(TcpListener),
-    Unix(UnixListener, Bound),
+    Unix(Bound, UnixListener),
 }
 
 impl Socket {
@@ -41,8 +46,8 @@ impl Socket {
                         std::fs::remove_file(path)?;
                     }
                 }
-                let (listener, bound) = bind_unix(path, mode)?;
-                Ok(Self::Unix(listener, bound))
+                let (bound, listener) = bind_unix(path, mode)?;
+                Ok(Self::Unix(bound, listener))
             }
         }
     }
@@ -51,7 +56,7 @@ impl Socket {
     pub(super) fn address(&self) -> io::Result<Address> {
         Ok(match self {
             Self::Tcp(listener) => Address::Tcp(listener.local_addr()?.to_string()),
-            Self::Unix(_, bound) => Address::Unix(bound.path.clone()),
+            Self::Unix(bound, _) => Address::Unix(bound.path.clone()),
         })
     }
 
@@ -65,7 +70,7 @@ impl Socket {
                 ask_if_alive(&stream, keep_alive);
                 Ok(Box::new(stream))
             }
-            Self::Unix(listener, _) => Ok(Box::new(listener.accept().await?.0)),
+            Self::Unix(_, listener) => Ok(Box::new(listener.accept().await?.0)),
         }
     }
 }
@@ -120,11 +125,12 @@ fn ask_if_alive(stream: &TcpStream, every: Duration) {
 const WAITING: u32 = 1024;
 
 /// Listens at a Unix socket. Nobody can connect before it listens, so at no moment more may than `mode` says.
-fn bind_unix(path: &Path, mode: u32) -> io::Result<(UnixListener, Bound)> {
+fn bind_unix(path: &Path, mode: u32) -> io::Result<(Bound, UnixListener)> {
     let socket = UnixSocket::new_stream()?;
     socket.bind(path)?;
     let bound = Bound::of(path, mode)?;
-    Ok((socket.listen(WAITING)?, bound))
+    let listener = socket.listen(WAITING)?;
+    Ok((bound, listener))
 }
 
 #[cfg(test)]

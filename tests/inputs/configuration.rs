@@ -26,6 +26,9 @@ fn mistakes_refuse_to_start_by_file_line_and_item() {
     check("inputs:\n- fifo: {path: @in}\noutput: otlp\n", "no upstream is named");
     check("output: stdout\n", "no input whose records could go there");
     check("inputs:\n- tail: {paths: [/a]}\n", "--state");
+    let tail = |name: &str| format!("- tail: {{paths: ['/a/*.log'], checkpoint: '@{name}'}}\n");
+    check(&format!("inputs:\n{}{}", tail("one"), tail("two")), "two inputs read /a/*.log");
+    check(&format!("inputs:\n{}{}", tail("one"), tail("one")), "give each of them a checkpoint");
 }
 
 #[test]

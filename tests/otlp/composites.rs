@@ -113,6 +113,9 @@ fn what_stands_beside_a_secret_tells_it() {
         ("env", json!([{"name": "DB_PASSWORD", "value": SECRET}])),
         ("lines", json!(["-----BEGIN RSA PRIVATE KEY-----", pem, "-----END RSA PRIVATE KEY-----"])),
         ("a \"key\"\n", json!({"b\t": ["--password", SECRET]})),
+        // Something else is found in it.
+        ("args", json!(["--password", format!("{SECRET}:jane.doe@example.com")])),
+        ("args", json!({"value": format!("{SECRET} https://u:pw@h/x"), "x-api-key": "password"})),
         // What tells it is a secret itself.
         ("args", json!({"value": SECRET, "x-api-key": "password"})),
     ] {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use kasm_scrub::carrier::pair;
-use kasm_scrub::finding::Finding;
+use kasm_scrub::finding::{Finding, Place};
 use kasm_scrub::sanitize::Key;
 use kasm_scrub::{Sanitizer, Work};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -321,8 +321,15 @@ impl Model<'_> {
             each_leaf(value, key.is_some(), &mut |leaf| {
                 let (part, written) = parts.next().expect("as many as were written");
                 let text = leaf.text();
-                // One that was judged is looked at as it is now, later.
-                if raw_texts.next() != Some(&text) && look.is_none() {
+                // One of which a part was judged goes if all of it is found; else it is looked at as it is now, later.
+                let raw_text = raw_texts.next().expect("as many as there are");
+                let is_there = |found: &&Finding| found.end > part.start && found.start < part.end;
+                let is_whole = |found: &Finding| found.start <= part.start && part.end <= found.end;
+                let text = if look.is_none() { raw_text.clone() } else { text };
+                if look.is_none()
+                    && leaf.text() != text
+                    && !findings.iter().find(is_there).is_some_and(is_whole)
+                {
                     return;
                 }
                 let mut own: Vec<Finding> = Vec::new();
@@ -340,7 +347,10 @@ impl Model<'_> {
                     let is_there = found.end > part.start && found.start < part.end;
                     if is_there && !place.is_empty() && own.last().is_none_or(|last| last.end <= place.start)
                     {
-                        own.push(Finding { start: place.start, end: place.end, ..*found });
+                        // What was a number of the line is a text of its own now: it needs no quotes.
+                        let is_number = line.text[part.start - 1] != b'"';
+                        let of = if is_number { Place::Line } else { found.place };
+                        own.push(Finding { start: place.start, end: place.end, place: of, ..*found });
                     }
                 }
                 if !own.is_empty() {

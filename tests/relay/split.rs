@@ -448,6 +448,26 @@ async fn what_cannot_be_divided_has_the_refusal() {
     }
 }
 
+/// A request that grows and is too large however it goes is refused for good, also by who says so in words by which clients
+/// try again. One that came too large has the answer it would have had.
+#[tokio::test]
+async fn what_stays_too_large_is_not_tried_for_ever() {
+    let out_of_range = |_: &Seen| Ok(grpc(11, "message length too large", b""));
+    for wire in Wire::ALL {
+        for records in [1, 3] {
+            let message = written(wire, &request_of(Signal::Logs, &vec![60; records]));
+            let stage = Stage::new(Spoken::Grpc, answering(out_of_range), &[]).await;
+            let answer = stage.send(&Ask::new(wire, Signal::Logs, Pack::None, &message)).await;
+            check("too large", wire, &answer, (8, 413));
+            assert!(!holds(&answer.details(), b"RetryInfo"), "{answer:?}");
+            let message = written(wire, &request_of(Signal::Logs, &[0; 3]));
+            let answer = stage.send(&Ask::new(wire, Signal::Logs, Pack::None, &message)).await;
+            check("as it came", wire, &answer, (11, 503));
+            stage.close().await;
+        }
+    }
+}
+
 /// Room for parts is taken before they are made; where there is none, the client tries again.
 #[tokio::test]
 async fn parts_count_as_memory() {

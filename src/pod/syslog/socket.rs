@@ -31,18 +31,18 @@ pub(super) enum Socket {
     Streams(Streams),
 }
 
-/// A socket for datagrams.
+/// A socket for datagrams. Its path goes first: once it is closed, another may be the same file.
 #[derive(Debug)]
 pub(super) enum Datagrams {
     Udp(UdpSocket),
-    Unix { socket: UnixDatagram, _bound: Bound },
+    Unix { _bound: Bound, socket: UnixDatagram },
 }
 
-/// A socket for connections.
+/// A socket for connections, in the same order.
 #[derive(Debug)]
 pub(super) enum Streams {
     Tcp(TcpListener),
-    Unix { listener: UnixListener, _bound: Bound },
+    Unix { _bound: Bound, listener: UnixListener },
 }
 
 /// A connection's stream.
