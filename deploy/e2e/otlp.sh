@@ -71,11 +71,16 @@ start_upstream
 sidecar to-grpc "${port[2]}" "${port[3]}" "${port[4]}" --upstream "http://127.0.0.1:$upstream_grpc"
 sidecar to-http "${port[5]}" "${port[6]}" "${port[7]}" --upstream "http://127.0.0.1:$upstream_http" \
   --upstream-protocol http/protobuf --upstream-compression gzip
+# gRPC's own libraries name the path of the socket as the authority, which is none of HTTP.
+"$bin" sidecar --otlp-grpc "unix:$work/grpc.sock" --admin "unix:$work/admin.sock" --upstream "http://127.0.0.1:$upstream_grpc" \
+  --log-format json 2> "$work/to-socket.log" &
+wait_for "the sidecar at a socket" test -S "$work/grpc.sock"
 
 runs=0
 for case in "grpc none ${port[2]} to-grpc" "grpc gzip ${port[2]} to-grpc" "http none ${port[3]} to-grpc" \
   "http gzip ${port[3]} to-grpc" "grpc none ${port[5]} to-http" "grpc gzip ${port[5]} to-http" \
-  "http none ${port[6]} to-http" "http gzip ${port[6]} to-http"; do
+  "http none ${port[6]} to-http" "http gzip ${port[6]} to-http" "grpc none unix:$work/grpc.sock to-socket" \
+  "grpc gzip unix:$work/grpc.sock to-socket"; do
   read -r protocol compression to name <<< "$case"
   mark="$protocol-$compression-$name"
   "$python" otlp/client.py "$protocol" "$compression" "$to" "$secret" "$mark" 20 2> "$work/client.log" \

@@ -211,8 +211,17 @@ fn not_its_own(inputs: &mut [Input], output: &output::Settings, audit: Option<&P
         Input::Fifo(_) | Input::Syslog(_) => None,
     });
     own.extend(tails.flat_map(|path| tail::files_of_checkpoint(path)));
+    let fifos: Vec<String> = inputs
+        .iter()
+        .filter_map(|input| match input {
+            Input::Fifo(told) => Some(glob::Pattern::escape(&told.path.to_string_lossy())),
+            Input::Tail(_) | Input::Syslog(_) => None,
+        })
+        .collect();
     for input in inputs {
         let Input::Tail(told) = input else { continue };
+        // Another input reads them; no tail could.
+        told.exclude.extend(fifos.iter().cloned());
         // One that is rotated is found by its name as well.
         for path in &own {
             let rotated = PathBuf::from(format!("{}.1", path.display()));

@@ -187,8 +187,8 @@ pub(super) fn run(args: Args) -> Result<Exit, Refusal> {
                 .to_owned(),
         )),
         End::Undelivered => Err(Refusal(
-            "records were still undelivered at the deadline; see what the log says of the output, or give --drain \
-             more time"
+            "records were still undelivered at the end; the log says what could not be read or what the output did \
+             not take; if it was only slow, give --drain more time"
                 .to_owned(),
         )),
         End::Failed => {

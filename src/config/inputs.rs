@@ -403,7 +403,10 @@ mod tests {
                 "c.yaml:3: inputs.cri: needs paths",
             ],
         );
-        check("output: nowhere\n", &["c.yaml:1: output: is a mapping of keys to values"]);
+        check(
+            "output: nowhere\n",
+            &["c.yaml:1: output: is `stdout` or `otlp`, or one of `stdout`, `otlp` and `file` with its keys"],
+        );
         check("output: {stdot: }\n", &["c.yaml:1: output: `stdot` is no output; did you mean `stdout`?"]);
         check(
             "output:\n  file:\n    path: /a\n    max_size: 1023\n    keep: 0\n    format: xml\n    sync: 1\n",

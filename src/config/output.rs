@@ -77,7 +77,15 @@ impl Reader {
             // `output: stdout` says as much as `output: {stdout: }`.
             Some("stdout") => return Some(Output::Stdout { format: None }),
             Some("otlp") => return Some(Output::Otlp { url: None, dead_letter: None, give_up_after: None }),
-            _ => self.entries(node, "output"),
+            _ if matches!(node.data, YamlData::Mapping(_)) => self.entries(node, "output"),
+            _ => {
+                self.fault(
+                    node,
+                    "output",
+                    "is `stdout` or `otlp`, or one of `stdout`, `otlp` and `file` with its keys",
+                );
+                return None;
+            }
         };
         let [(at, kind, value)] = entries[..] else {
             if !entries.is_empty() {

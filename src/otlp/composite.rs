@@ -11,6 +11,7 @@ use std::ops::Range;
 use super::judge::write_number;
 use super::leaves::{Leaves, What};
 use super::shapes::{Shape, Shaped};
+use crate::carrier::placeholder::marker_at;
 use crate::finding::{Finding, Place, RuleIndex};
 use crate::redact::Pseudonym;
 use crate::sanitize::Sanitizer;
@@ -214,9 +215,14 @@ impl Composites {
         for (part, leaf) in parts {
             let from = findings.partition_point(|found| found.end <= part.start);
             let mut within = findings[from..].iter().take_while(|found| found.start < part.end).peekable();
-            // One of which a part was judged goes if all of it is found; else it is looked at as it is now, later.
+            // One of which a part was judged goes if all of it is found; else it is looked at as it is now, later. One that
+            // was judged as a whole is gone.
             let is_whole = |found: &&Finding| found.start <= part.start && part.end <= found.end;
-            let is_seen = !view.is_raw || view.changed(*leaf).is_none();
+            let judged = if view.is_raw { view.changed(*leaf) } else { None };
+            if judged.is_some_and(|text| marker_at(text, 0) == Some(text.len())) {
+                continue;
+            }
+            let is_seen = judged.is_none();
             if !within.peek().is_some_and(|first| is_seen || is_whole(first)) {
                 continue;
             }

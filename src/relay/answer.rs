@@ -255,15 +255,22 @@ fn from_http(engine: &Engine, incoming: Incoming, signal: Signal) -> Result<Clea
         Some(encoding) if code == Code::OK => clean.take(engine, signal, encoding, body)?,
         // The page of a login, say, in front of an upstream that has seen nothing.
         None if code == Code::OK => return Err(Fault::BadAnswer),
-        Some(encoding) => clean.keep(engine, Answer::Status, encoding, body),
+        Some(encoding) => {
+            clean.keep(engine, Answer::Status, encoding, body);
+            if clean.message.is_none() {
+                clean.say_in_words(status);
+            }
+        }
         None if !http::is_readable(content_type, &body) => {
             clean.found += 1;
-            clean.other = Some(text_of(status).into());
-            clean.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+            clean.say_in_words(status);
         }
         None => {
             let scrubbed = engine.scrub_lines(&body);
             clean.found += usize::from(scrubbed != body);
+            if http::is_plain_text(content_type) {
+                clean.text = cut(scrubbed.trim_ascii().to_vec());
+            }
             clean.other = Some(scrubbed);
         }
     }
@@ -287,6 +294,12 @@ impl Clean {
     fn new(code: Code, (headers, found): (HeaderMap, usize)) -> Self {
         let (text, message, other, delay) = (Vec::new(), None, None, None);
         Self { status: None, code, text, headers, message, other, delay, found }
+    }
+
+    /// In place of a body that cannot be told: what the status is in words.
+    fn say_in_words(&mut self, status: StatusCode) {
+        self.other = Some(text_of(status).into());
+        self.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     }
 
     /// What a client gets.

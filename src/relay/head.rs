@@ -109,7 +109,7 @@ pub(super) fn forwarded(headers: &HeaderMap, has_tokens: bool, values: &mut Valu
     forwarded
 }
 
-/// Words in names of headers that say who sends: backends and their proxies know clients by these.
+/// Words at the end of names of headers that say who sends: backends and their proxies know clients by these.
 const CREDENTIALS: [&str; 19] = [
     "account",
     "api",
@@ -132,9 +132,12 @@ const CREDENTIALS: [&str; 19] = [
     "token",
 ];
 
-/// Whether the name of a header says that it holds the sender's credentials or tenant: `x-api-key`, `x-scope-orgid`.
+/// Whether the name of a header says that it holds the sender's credentials or tenant: `x-api-key`, `x-scope-orgid`,
+/// `x-tenant-id`; `x-account-password` and `x-customer-email` say more than that.
 fn is_credential(name: &str) -> bool {
-    name.split(['-', '_', '.']).any(|word| CREDENTIALS.contains(&word))
+    let mut words = name.rsplit(['-', '_', '.']);
+    let last = words.next().filter(|&word| word != "id").or_else(|| words.next());
+    last.is_some_and(|word| CREDENTIALS.contains(&word))
 }
 
 /// How the names begin of what an application carries along, with other tracers; the rest is the name of the value.

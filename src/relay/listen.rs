@@ -96,7 +96,14 @@ impl Listener {
         let accepted = timeout(self.limits.head, TlsAcceptor::from(config).accept(stream)).await;
         match accepted {
             Ok(Ok(stream)) => self.serve(stream, replaced).await,
-            Ok(Err(_)) | Err(_) => self.metrics.event(Event::HandshakeFailed),
+            failed => {
+                self.metrics.event(Event::HandshakeFailed);
+                let why = failed
+                    .ok()
+                    .and_then(Result::err)
+                    .map_or_else(|| "it took too long".to_owned(), |error| error.to_string());
+                tracing::debug!(listener = self.name, %why, "a connection was turned away in TLS's handshake");
+            }
         }
     }
 

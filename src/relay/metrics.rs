@@ -240,7 +240,11 @@ impl Metrics {
             self.upstream_seconds.clone(),
         );
         r.register("events", "What has happened to the relay as a whole", self.events.clone());
-        r.register("upstream_up", "Whether the upstream answered the last time", self.upstream_up.clone());
+        r.register(
+            "upstream_up",
+            "Whether the upstream answered the last time; 1 before it is asked",
+            self.upstream_up.clone(),
+        );
         r.register("requests_in_flight", "Requests under way", self.in_flight.clone());
         r.register_with_unit(
             "in_flight",

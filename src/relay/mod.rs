@@ -19,6 +19,7 @@ mod address;
 mod admin;
 mod answer;
 mod auth;
+mod authority;
 mod body;
 mod budget;
 mod canary;

@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixSocket, UnixStream};
 use tokio::time::timeout;
 
 use super::address::Address;
+use super::authority::Authorities;
 
 /// Who may connect to a Unix socket, when it is not said: whoever reaches its folder, for containers of a pod have users of
 /// their own.
@@ -70,7 +71,7 @@ impl Socket {
                 ask_if_alive(&stream, keep_alive);
                 Ok(Box::new(stream))
             }
-            Self::Unix(_, listener) => Ok(Box::new(listener.accept().await?.0)),
+            Self::Unix(_, listener) => Ok(Box::new(Authorities::of(listener.accept().await?.0))),
         }
     }
 }

@@ -31,6 +31,16 @@ fn mistakes_refuse_to_start_by_file_line_and_item() {
     check(&format!("inputs:\n{}{}", tail("one"), tail("one")), "give each of them a checkpoint");
 }
 
+/// The shipped configuration names a FIFO beside files of the same pattern.
+#[test]
+fn a_fifo_of_another_input_is_none_of_a_tail() {
+    let text =
+        "inputs:\n- fifo: {path: '@in[1].log'}\n- tail: {paths: ['@*.log'], checkpoint: '@checkpoint'}\n";
+    let mut process = with_config(text).start();
+    process.end(0);
+    assert!(!process.log().contains("not a regular file"), "{}", process.log());
+}
+
 #[test]
 fn only_what_is_asked_for_is_open() {
     let mut process = with_config("inputs:\n- fifo: {path: @in}\n- syslog: {address: 'unix:${AT}'}\n");

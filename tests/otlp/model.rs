@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use kasm_scrub::carrier::pair;
+use kasm_scrub::carrier::placeholder::marker_at;
 use kasm_scrub::finding::{Finding, Place};
 use kasm_scrub::sanitize::Key;
 use kasm_scrub::{Sanitizer, Work};
@@ -323,6 +324,12 @@ impl Model<'_> {
                 let text = leaf.text();
                 // One of which a part was judged goes if all of it is found; else it is looked at as it is now, later.
                 let raw_text = raw_texts.next().expect("as many as there are");
+                if look.is_none()
+                    && leaf.text() != *raw_text
+                    && marker_at(&leaf.text(), 0) == Some(leaf.text().len())
+                {
+                    return;
+                }
                 let is_there = |found: &&Finding| found.end > part.start && found.start < part.end;
                 let is_whole = |found: &Finding| found.start <= part.start && part.end <= found.end;
                 let text = if look.is_none() { raw_text.clone() } else { text };

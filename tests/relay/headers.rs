@@ -37,6 +37,9 @@ async fn what_an_application_says_is_scrubbed() {
                 ("jaeger-baggage", format!("zone=default,password={secret}"), "zone=default"),
                 ("x-envoy-original-path", format!("/zones?token={secret}"), "/zones"),
                 ("x-anything", format!("/zones?password={secret}"), "/zones"),
+                // What only begins like the name of a tenant.
+                ("x-account-password", secret.clone(), ""),
+                ("x-project-url", format!("/zones?password={secret}"), "/zones"),
             ]
         };
         for wire in Wire::ALL {
@@ -86,6 +89,7 @@ async fn what_is_clean_goes_as_it_came() {
         ("authorization", "Bearer DeadDeadDeadDeadDeadDead"),
         ("x-tenant", "password=DeadDeadDead"),
         ("x-api-key", "DeadDeadDeadDeadDead"),
+        ("x-tenant-id", "password=DeadDeadDead"),
         ("x-scope-orgid", "password=DeadDeadDead"),
         ("dd-api-key", "DeadDeadDeadDeadDead"),
         ("x-honeycomb-team", "DeadDeadDeadDeadDead"),

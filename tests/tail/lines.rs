@@ -322,6 +322,19 @@ fn a_file_that_cannot_be_read_is_tried_again() {
     assert!(!house.has_left());
 }
 
+/// Also where no link leads to it.
+#[cfg(target_os = "linux")]
+#[test]
+fn how_full_the_volume_is_is_told() {
+    let stage = Stage::new("*.log");
+    stage.write("a.log", "line\n");
+    let tail = stage.start();
+    tail.sink.wait_for(1);
+    let sink = tail.sink.clone();
+    until("it is told", || sink.gauges.fullest.load(Ordering::Relaxed) > 0);
+    tail.stop();
+}
+
 /// It is not waited for until the time to drain is over, and what is in it was not delivered.
 #[cfg(target_os = "linux")]
 #[test]

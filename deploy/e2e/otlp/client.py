@@ -1,6 +1,6 @@
 """A component that is instrumented with OpenTelemetry's SDK and says too much.
 
-client.py PROTOCOL COMPRESSION PORT SECRET MARK COUNT: COUNT spans, records and points, each with its own mark MARK-i, and
+client.py PROTOCOL COMPRESSION PORT SECRET MARK COUNT (PORT may be unix:/PATH): COUNT spans, records and points, each with its own mark MARK-i, and
 the secret in all the places where such secrets are seen."""
 
 import logging
@@ -25,7 +25,7 @@ if protocol == "grpc":
     def options(_):
         how = grpc.Compression.Gzip if compression == "gzip" else grpc.Compression.NoCompression
         return {
-            "endpoint": f"http://127.0.0.1:{port}",
+            "endpoint": port if port.startswith("unix:") else f"http://127.0.0.1:{port}",
             "insecure": True,
             "headers": (("x-tenant", "kasm"),),
             "compression": how,

@@ -240,9 +240,11 @@ impl Tail {
         let gauges = &self.reading.gauges;
         gauges.lag.store(lag, Ordering::Relaxed);
         gauges.unreadable.store(self.sources.unreadable(), Ordering::Relaxed);
-        let folders = self.sources.all.values().filter_map(|source| source.real.as_deref()?.parent());
-        gauges.fullest.store(volumes::fullest(folders.clone()), Ordering::Relaxed);
-        folders.for_each(|folder| self.wake.watch(folder));
+        let sources = self.sources.all.values();
+        let named = sources.clone().filter_map(|source| source.name.parent());
+        let real = sources.filter_map(|source| source.real.as_deref()?.parent());
+        gauges.fullest.store(volumes::fullest(named.chain(real.clone())), Ordering::Relaxed);
+        real.for_each(|folder| self.wake.watch(folder));
         self.listed = Instant::now();
         self.listing_took = begun.elapsed();
     }
