@@ -3,7 +3,7 @@
 //! a request before anybody sees it (h2's pull request 487). So on these sockets `%` and `/` in authorities become `-`.
 //!
 //! Nothing is decoded for that: a header block of HPACK (RFC 7541) says of each field where it ends, `:authority` is the first
-//! name of the static table, and in Huffman's code, too, the three have the same length. No length changes. What is no
+//! name of the static table (or written out, as gRPC's C core does), and in Huffman's code, too, the three have the same length. No length changes. What is no
 //! HTTP/2, or goes over the end of a frame, stays as it is.
 
 use std::io;
@@ -17,8 +17,10 @@ const HEADERS: u8 = 1;
 const CONTINUATION: u8 = 9;
 const PADDED: u8 = 8;
 const PRIORITY: u8 = 0x20;
-/// The name `:authority` in the static table.
+/// The name `:authority` in the static table, written out, and in Huffman's code.
 const AUTHORITY: u64 = 1;
+const WRITTEN: &[u8] = b":authority";
+const CODED: &[u8] = b"\xB8\x3B\x53\x39\xEC\x32\x7D\x7F";
 /// The longest authority that is looked at: more than the path of a socket can have, each byte written as three.
 const LONGEST: u64 = 1 << 10;
 
@@ -234,6 +236,9 @@ struct Block {
     shift: u32,
     /// The name's place in the tables; none: it is written out.
     name: u64,
+    /// How `:authority` would be written out, and how much of the name is that so far.
+    wanted: &'static [u8],
+    matched: usize,
     is_huffman: bool,
     is_held: bool,
 }
@@ -270,14 +275,23 @@ impl Block {
             Next::Short => Next::Field,
             Next::Place if self.goes_on(byte) => Next::Place,
             Next::Place => self.named(),
-            Next::NameLength => match self.begin(byte, 7, Next::NameLengthRest, Next::Name(0)) {
-                Next::Name(_) => self.name(),
-                rest => rest,
-            },
+            Next::NameLength => {
+                self.wanted = if byte & 0x80 == 0 { WRITTEN } else { CODED };
+                match self.begin(byte, 7, Next::NameLengthRest, Next::Name(0)) {
+                    Next::Name(_) => self.name(),
+                    rest => rest,
+                }
+            }
             Next::NameLengthRest if self.goes_on(byte) => Next::NameLengthRest,
             Next::NameLengthRest => self.name(),
-            Next::Name(left) if left > 1 => Next::Name(left - 1),
-            Next::Name(_) => Next::ValueLength,
+            Next::Name(left) => {
+                let is_next = self.wanted.get(self.matched) == Some(&byte);
+                self.matched = if is_next { self.matched + 1 } else { usize::MAX };
+                if left == 1 && self.matched == self.wanted.len() {
+                    self.name = AUTHORITY;
+                }
+                if left > 1 { Next::Name(left - 1) } else { Next::ValueLength }
+            }
             Next::ValueLength => {
                 self.is_huffman = byte & 0x80 != 0;
                 match self.begin(byte, 7, Next::ValueLengthRest, Next::Value(0)) {
@@ -335,6 +349,7 @@ impl Block {
     }
 
     fn name(&mut self) -> Next {
+        self.matched = 0;
         if self.number == 0 { Next::ValueLength } else { Next::Name(self.number) }
     }
 
@@ -414,9 +429,9 @@ mod tests {
     }
 
     /// `:method` POST, a size of the table, an authority, a name written out, a place of more than one byte.
-    fn block(authority: &[u8]) -> Vec<u8> {
-        let more = b"\x00\x03a/b\x04%2F/\x7F\x05\x02/%";
-        [&b"\x83\x3F\xE1\x1F\x41"[..], authority, more].concat()
+    fn block(name: &[u8], authority: &[u8]) -> Vec<u8> {
+        let more = b"\x00\x03a/b\x04%2F/\x7F\x05\x02/%\x40\x0A:authorite\x02/%";
+        [&b"\x83\x3F\xE1\x1F"[..], name, authority, more].concat()
     }
 
     #[tokio::test]
@@ -431,9 +446,17 @@ mod tests {
         let example = b"\x8C\xF1\xE3\xC2\xE5\xF2\x3A\x6B\xA0\xAB\x90\xF4\xFF";
         let data = frame(0, 1, b"/%2F in data stays");
         let settings = frame(4, 0, b"\x00\x03\x00\x00\x00/");
-        for (authority, want) in [(&raw[..], &amended[..]), (&huffman, &dashes), (example, example)] {
+        let names: [&[u8]; 5] = [
+            b"\x41",
+            b"\x01",
+            b"\x40\x0A:authority",
+            b"\x10\x0A:authority",
+            b"\x40\x88\xB8\x3B\x53\x39\xEC\x32\x7D\x7F",
+        ];
+        let all = [(&raw[..], &amended[..]), (&huffman, &dashes), (example, example)];
+        for (name, (authority, want)) in names.iter().flat_map(|name| all.map(|each| (*name, each))) {
             let request = |authority: &[u8]| {
-                let block = block(authority);
+                let block = block(name, authority);
                 let padded = [&b"\x03/%/%/"[..], &block, b"///"].concat();
                 let cut = block.len() - 3;
                 [
