@@ -13,7 +13,7 @@ use flate2::{Compression, GzBuilder};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
 /// How hard gzip tries: logs become a tenth larger than with 6, in half the time.
-pub(super) const GZIP: Compression = Compression::new(3);
+const GZIP: Compression = Compression::new(3);
 
 /// How a block is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -167,9 +167,9 @@ fn target(inputs: &[PathBuf], out: &Path, options: &Options) -> Result<(PathBuf,
         // An archive that stays what it is.
         Some(pack) if is_one_file && place::pack_by_name(&inputs[0]) == Some(pack) => Shape::File,
         Some(pack) => Shape::Pack(pack),
-        None if is_one_file => match (press_of(&inputs[0]), place::press_by_name(out)) {
-            (None, Some(press)) => Shape::Compressed(press),
-            (Some(is), Some(asked)) if is != asked => {
+        None if is_one_file => match place::press_by_name(out).map(|asked| (asked, press_of(&inputs[0]))) {
+            Some((asked, None)) => Shape::Compressed(asked),
+            Some((asked, Some(is))) if is != asked => {
                 return Err(Fault::Refused(format!(
                     "{shown} asks for another compression than that of the input, which stays as it is; name it like that"
                 )));

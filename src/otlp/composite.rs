@@ -87,7 +87,7 @@ impl Composites {
             view.is_raw = true;
             self.write_line(view, first as usize, pair);
             let findings = sanitizer.scanner().scan_keyed(b"", &self.line, work);
-            let has_changed = self.replace(sanitizer, view, findings, false, noted);
+            let has_changed = !findings.is_empty() && self.replace(sanitizer, view, findings, false, noted);
             view.is_raw = false;
             if !has_changed && self.parts.iter().all(|(_, leaf)| view.changed(*leaf).is_none()) {
                 continue;
