@@ -3,9 +3,9 @@
 //! Every byte is read once, for the kinds of bytes: letters, digits, what tokens are made of, what may follow a key
 //! (`kind`). They come as words of bits, and a few operations on those tell 64 places at a time where words and tokens
 //! begin, where keys end, where numbers and rare signs stand (`gate`). A few bytes at each such place are looked up in a
-//! table of what anchors begin or end with (`window`); it says no nearly always. Where it does not, more of the bytes
-//! nearby tell which anchors it may be (`tree`), and those are compared with the text. Anchors that stand in no such
-//! place are looked for by three of their bytes (`rare`).
+//! table of what anchors begin or end with (`window`); it says no nearly always. Where it does not, the bytes nearby must
+//! look like what any of those anchors is (`look`); some of them tell which (`tree`), and those are compared with the
+//! text. Anchors that stand in no such place are looked for by three of their bytes (`rare`).
 //!
 //! Nothing depends on what is found until the places are noted, so the processor can run ahead. Only reading has more
 //! than one way to be done: portably, or with the vectors of the processor at hand.
@@ -20,6 +20,7 @@ mod gate;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod halves;
 mod kind;
+mod look;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod rare;
@@ -34,8 +35,8 @@ use crate::rules::anchors::Anchors;
 use crate::rules::gate::{FOLD, Key};
 use gate::{LISTS, List};
 use kind::{Bits, KINDS, Kind, SEEN, WORD, WORDS};
+use look::NEAR;
 use reader::Reader;
-use tree::NEAR;
 use window::{BEYOND, Table, Tables, Window};
 
 /// An anchor that stands at a place.
@@ -214,7 +215,7 @@ impl Prefilter {
             self.look_at_each::<6, _>(chunk, list(List::Starts), &mut places, starts, hits, |at| {
                 chunk.word_at(at)
             });
-            self.look_at_each::<3, _>(chunk, list(List::Threes), &mut places, threes, hits, |at| {
+            self.look_at_each::<5, _>(chunk, list(List::Threes), &mut places, threes, hits, |at| {
                 chunk.word_at(at) & THREE
             });
             self.look_at_each::<1, _>(chunk, list(List::Signs), &mut places, signs, hits, |at| {
@@ -247,14 +248,10 @@ impl Prefilter {
         key_at: impl Fn(u16) -> Key,
     ) {
         places.count = 0;
-        list.iter().enumerate().for_each(|(i, &bits)| places.note::<AT_ONCE>(i, bits));
-        places.keep(|at| table.knows(key_at(at)));
-        places.keep(|at| {
-            let from = chunk.place(at) - table.back as isize;
-            table.may_be(key_at(at), |i| {
-                chunk.text.get((from + i as isize) as usize).map_or(BEYOND, |&byte| byte)
-            })
-        });
+        for (i, &bits) in list.iter().enumerate() {
+            places.note::<AT_ONCE>(i, bits, |at| table.knows(key_at(at)));
+        }
+        places.keep(|at| table.may_be(key_at(at), near(chunk.text, chunk.place(at), table.back)));
         for &at in places.all() {
             self.look(table, key_at(at), chunk.text, chunk.place(at), hits);
         }
@@ -353,24 +350,25 @@ struct Places<const BYTES: usize> {
 }
 
 impl<const BYTES: usize> Places<BYTES> {
-    /// Notes the places of a word. At least `AT_ONCE` are written, more than are there mostly, for it is quicker than
-    /// to know when to stop.
+    /// Notes those places of a word that `is_kept` says; no branch, for it cannot be foretold. At least `AT_ONCE` are
+    /// asked for, more than are there mostly, for it is quicker than to know when to stop.
     #[inline(always)]
-    fn note<const AT_ONCE: usize>(&mut self, word: usize, mut bits: u64) {
+    fn note<const AT_ONCE: usize>(&mut self, word: usize, mut bits: u64, is_kept: impl Fn(u16) -> bool) {
         let base = (word * WORD) as u16;
         let count = bits.count_ones() as usize;
         let Some(free) = self.list.get_mut(self.count..self.count + WORD) else { return };
-        for place in &mut free[..AT_ONCE] {
-            *place = base + bits.trailing_zeros() as u16;
+        let mut kept = 0;
+        let mut note = || {
+            let place = base + bits.trailing_zeros() as u16;
+            free[kept % WORD] = place;
+            kept += usize::from(bits != 0) & usize::from(is_kept(place));
             bits &= bits.wrapping_sub(1);
-        }
+        };
+        (0..AT_ONCE).for_each(|_| note());
         if count > AT_ONCE {
-            for place in &mut free[AT_ONCE..count] {
-                *place = base + bits.trailing_zeros() as u16;
-                bits &= bits.wrapping_sub(1);
-            }
+            (AT_ONCE..count).for_each(|_| note());
         }
-        self.count += count;
+        self.count += kept;
     }
 
     /// Keeps the places that `is_kept` says; no branch, for it cannot be foretold.
@@ -402,18 +400,18 @@ fn word_at(text: &[u8], at: isize) -> Key {
     Key::from_le_bytes(bytes) | Key::from_le_bytes([FOLD; 4])
 }
 
-/// The folded bytes near a place, from `back` bytes in front of it on, the first in the lowest byte.
+/// The bytes near a place, from `back` bytes in front of it on, the first in the lowest bits.
 #[inline(always)]
 fn near(text: &[u8], place: isize, back: usize) -> u128 {
     let from = place - back as isize;
     let bytes =
         usize::try_from(from).ok().and_then(|from| text[from.min(text.len())..].first_chunk::<NEAR>());
-    let bytes = bytes.copied().unwrap_or_else(|| beyond(text, from));
-    u128::from_le_bytes(bytes) | u128::from_le_bytes([FOLD; NEAR])
+    bytes.map_or_else(|| u128::from_le_bytes(beyond(text, from)), |bytes| u128::from_le_bytes(*bytes))
 }
 
 /// Bytes of which some are beyond the text.
 #[cold]
+#[inline(never)]
 fn beyond<const N: usize>(text: &[u8], at: isize) -> [u8; N] {
     std::array::from_fn(|i| {
         let at = usize::try_from(at + i as isize).ok();
@@ -503,6 +501,7 @@ mod tests {
         let letters = ByteSet::NONE.with_range(b'a', b'z').with_range(b'A', b'Z');
         prop_oneof![
             6 => prop::sample::select(&b"aabetyJ"[..]).prop_map(ByteSet::caseless),
+            2 => prop::sample::select(&b"aBeTJ[{"[..]).prop_map(ByteSet::of),
             2 => prop::sample::select(&b"1:=_ -.%@\\/"[..]).prop_map(ByteSet::of),
             2 => prop::sample::select(vec![
                 digits,
@@ -537,6 +536,7 @@ mod tests {
     fn text() -> impl Strategy<Value = Vec<u8>> {
         let piece = prop_oneof![
             4 => "[aabetyJ]{1,6}",
+            1 => "[abetABETJj\\[{]{1,6}",
             2 => "[a-zA-Z0-9_-]{1,20}",
             2 => "[0-9 .-]{1,14}",
             4 => "[ =:@%/\"\\\\._\n-]",

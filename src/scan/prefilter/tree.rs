@@ -2,10 +2,8 @@
 //! first are those that lead to the fewest windows. Of a byte only the lower five bits count: letters are told apart in
 //! either case, and sets of bytes are words of bits.
 
+use super::look::NEAR;
 use crate::rules::byte_set::ByteSet;
-
-/// How many bytes near a place are asked for before an anchor is compared.
-pub(super) const NEAR: usize = 16;
 
 /// For each byte near a place, which lower five bits it may have where a window stands.
 #[derive(Clone, Copy)]
@@ -54,12 +52,6 @@ struct Next {
 impl Node {
     /// A node that leads nowhere.
     pub(super) const NOWHERE: Self = Self { with: 0, first: 0, at: 0 };
-
-    /// Whether any window may stand where these bytes are near.
-    #[inline(always)]
-    pub(super) fn leads_on(self, near: impl Fn(u8) -> u8) -> bool {
-        self.with >> (near(self.at) % 32) & 1 == 1
-    }
 }
 
 /// The nodes of many trees but for the first ones, and the lists they end with.
@@ -196,7 +188,6 @@ mod tests {
                 for (name, window) in windows.iter().enumerate() {
                     let stands = window.iter().zip(bytes).all(|(bits, byte)| bits >> (byte % 32) & 1 == 1);
                     prop_assert!(!stands || found.contains(&(name as u16)));
-                    prop_assert!(!stands || node.leads_on(|at| bytes[usize::from(at)]));
                 }
             }
         }

@@ -5,12 +5,13 @@ use std::collections::hash_map::Entry;
 use std::hash::BuildHasherDefault;
 
 use super::kind::Kinds;
+use super::look::{Look, Looks, NEAR, Shared};
 use super::rare;
-use super::tree::{NEAR, Node, Residues, Trees, residues};
+use super::tree::{Node, Residues, Trees, residues};
 use crate::rules::anchor::AnchorRef;
 use crate::rules::anchors::Anchors;
 use crate::rules::byte_set::SetHasher;
-use crate::rules::gate::{By, Gate, Key};
+use crate::rules::gate::{By, FOLD, Gate, Key};
 use crate::rules::way::{Bytes, Known, Way, Where};
 
 /// How many of the bytes near a place stand in front of it, about: each table has its own number.
@@ -20,28 +21,28 @@ pub(super) const BEYOND: u8 = b'\n';
 
 /// What anchors look like near a place, and those that look so.
 pub(super) struct Window {
-    /// The folded bytes near the place, and which of them count: those that can be one only.
-    near: u128,
-    mask: u128,
+    look: Look,
     /// How far behind an anchor's start the place is.
     pub(super) place: i32,
     pub(super) anchors: Vec<u32>,
 }
 
 impl Window {
-    /// What `anchor` looks like with `back` bytes in front of a place.
-    fn of(index: u32, anchor: AnchorRef<'_>, place: isize, back: usize) -> Self {
-        let (mut near, mut mask) = (0, 0);
+    /// What an anchor whose bytes have this in common looks like with `back` bytes in front of a place.
+    fn of(index: u32, shared: impl Iterator<Item = Shared>, place: isize, back: usize) -> Self {
+        let mut near = [Shared::NOTHING; NEAR];
         // In front of an anchor an escape may end: that is no byte in particular.
-        for (set, i) in anchor.sets.iter().zip(back as isize - place..) {
-            if (0..NEAR as isize).contains(&i)
-                && let Some(byte) = set.folded().only()
-            {
-                near |= u128::from(byte) << (8 * i);
-                mask |= 0xFF << (8 * i);
+        for (byte, i) in shared.zip(back as isize - place..) {
+            if let Some(at) = usize::try_from(i).ok().filter(|&at| at < NEAR) {
+                near[at] = byte;
             }
         }
-        Self { near, mask, place: place as i32, anchors: vec![index] }
+        Self { look: Look::of(near), place: place as i32, anchors: vec![index] }
+    }
+
+    /// An anchor that is compared at every byte.
+    fn everywhere(index: u32) -> Self {
+        Self { look: Look::ANYTHING, place: 0, anchors: vec![index] }
     }
 
     /// What of `anchor` is near a place with `back` bytes in front of it.
@@ -54,12 +55,6 @@ impl Window {
         }
         Residues::new(near)
     }
-
-    /// What it looks like, in words.
-    fn looks(&self) -> [u64; 5] {
-        let Self { near, mask, place, .. } = *self;
-        [near as u64, (near >> 64) as u64, mask as u64, (mask >> 64) as u64, u64::from(place.cast_unsigned())]
-    }
 }
 
 /// What a table is made of: windows, and which of them each key leads to.
@@ -69,14 +64,14 @@ struct Entries {
     residues: Vec<Residues>,
     keys: Vec<(Key, u16)>,
     /// Which window looks like this.
-    known: HashMap<[u64; 5], u16, BuildHasherDefault<SetHasher>>,
+    known: HashMap<(Look, i32), u16, BuildHasherDefault<SetHasher>>,
 }
 
 impl Entries {
     /// Adds a window, or its anchor to one that looks alike. Gives its number, if there is room for one more.
     fn add(&mut self, window: Window, residues: Residues) -> Option<u16> {
         let next = u16::try_from(self.windows.len()).ok().filter(|&next| next < u16::MAX);
-        match self.known.entry(window.looks()) {
+        match self.known.entry((window.look, window.place)) {
             Entry::Occupied(number) => {
                 let number = *number.get();
                 self.windows[usize::from(number)].anchors.extend(window.anchors);
@@ -133,9 +128,8 @@ pub(super) struct Table {
 
 /// The windows whose keys hash alike.
 struct Slot {
-    /// The bits of a key that all their keys have in common, and which those are.
-    key: Key,
-    same: Key,
+    /// What all of them look like, with their keys.
+    looks: Looks,
     /// What tells the windows apart.
     first: Node,
 }
@@ -160,7 +154,7 @@ impl Table {
         }
         let mut slots = Box::new([0; _]);
         // The first slot is of those that have no windows: nothing leads on from there.
-        let mut slot = vec![Slot { key: 0, same: 0, first: Node::NOWHERE }];
+        let mut slot = vec![Slot { looks: Looks::NOTHING, first: Node::NOWHERE }];
         let mut trees = Trees::default();
         let asked = ((1 << key_bytes) - 1) << back;
         for part in keys.chunk_by(|a, b| Self::short_hash(a.0) == Self::short_hash(b.0)) {
@@ -168,10 +162,16 @@ impl Table {
             // It may be here by more than one key.
             list.dedup();
             let key = part[0].0;
-            let same = part.iter().fold(Key::MAX, |same, (other, _)| same & !(key ^ other));
+            let looks = Looks::of(list.iter().map(|&window| windows[usize::from(window)].look));
+            let mut near = [Shared::NOTHING; NEAR];
+            for (byte, shared) in near[back..][..key_bytes as usize].iter_mut().enumerate() {
+                let folded = part.iter().map(|&(key, _)| (key >> (8 * byte)) as u8);
+                *shared = Shared::of_each(folded.flat_map(|byte| [byte, byte & !FOLD]));
+            }
+            let looks = looks.and(Look::of(near));
             // There are fewer hashes than numbers.
             slots[Self::short_hash(key)] = slot.len() as u16;
-            slot.push(Slot { key: key & same, same, first: trees.plant(&residues, &list, asked) });
+            slot.push(Slot { looks, first: trees.plant(&residues, &list, asked) });
         }
         Self { back, known, shift, slots, slot, trees, windows }
     }
@@ -199,23 +199,20 @@ impl Table {
         &self.slot[usize::from(self.slots[Self::short_hash(key)])]
     }
 
-    /// Whether a window with this key, or one that hashes like it, may stand at a place. `near` gives a byte near it, from
-    /// [`back`](Self::back) bytes in front of it on.
+    /// Whether a window with this key, or one that hashes like it, may stand at a place. `near`: the bytes near it, from
+    /// [`back`](Self::back) bytes in front of it on, the first in the lowest bits.
     #[inline(always)]
-    pub(super) fn may_be(&self, key: Key, near: impl Fn(u8) -> u8) -> bool {
-        let slot = self.slot(key);
-        slot.first.leads_on(near) & (key & slot.same == slot.key)
+    pub(super) fn may_be(&self, key: Key, near: u128) -> bool {
+        self.slot(key).looks.fit(near)
     }
 
     /// The windows that may stand where these bytes are near; all those with this key that do are among them.
     #[inline]
-    pub(super) fn of(&self, key: Key, seen: u128) -> impl Iterator<Item = &Window> {
-        let bytes = seen.to_le_bytes();
+    pub(super) fn of(&self, key: Key, near: u128) -> impl Iterator<Item = &Window> {
+        let bytes = near.to_le_bytes();
         let windows = self.trees.windows(self.slot(key).first, |at| bytes[usize::from(at) % NEAR]);
-        windows
-            .iter()
-            .map(|&window| &self.windows[usize::from(window)])
-            .filter(move |window| seen & window.mask == window.near)
+        let windows = windows.iter().map(|&window| &self.windows[usize::from(window)]);
+        windows.filter(move |window| window.look.fits(near))
     }
 }
 
@@ -240,6 +237,7 @@ pub(super) struct Tables {
 impl Tables {
     pub(super) fn new(anchors: &Anchors) -> Self {
         let known: Vec<Known> = anchors.sets().iter().map(|&set| Known::of(set)).collect();
+        let shared: Vec<Shared> = anchors.sets().iter().map(|set| Shared::of(*set)).collect();
         let known = |number: &u32| known[*number as usize];
         let mut bytes = Bytes::default();
         let all = 0..anchors.count() as u32;
@@ -261,7 +259,10 @@ impl Tables {
         let mut room = Vec::new();
         for (index, way) in all.zip(ways) {
             let anchor = anchors.get(index, &mut room);
-            let window = |back: usize| Window::of(index, anchor, way.place, back);
+            let window = |back: usize| {
+                let shared = anchors.numbers(index).iter().map(|&number| shared[number as usize]);
+                Window::of(index, shared, way.place, back)
+            };
             let part = match way.by() {
                 Some(By::Start) => 0,
                 Some(By::Three) => 1,
@@ -273,7 +274,7 @@ impl Tables {
                     continue;
                 }
                 None => {
-                    everywhere.push(Window::of(index, anchor, 0, 0));
+                    everywhere.push(Window::everywhere(index));
                     continue;
                 }
             };
@@ -281,7 +282,7 @@ impl Tables {
             let Some(number) = parts[part].add(window(back), Window::residues(anchor, way.place, back))
             else {
                 // No room to name it. Where it is compared, its place is its start.
-                everywhere.push(Window::of(index, anchor, 0, 0));
+                everywhere.push(Window::everywhere(index));
                 continue;
             };
             way.each_key(anchor, &mut |key| parts[part].keys.push((key, number)));
