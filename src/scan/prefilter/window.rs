@@ -141,10 +141,12 @@ impl Table {
     /// How many bits there are for a key.
     const SPARSE: usize = 16;
 
-    /// `key_bytes`: how many bytes from a place on are known from the key.
+    /// `back`: how many bytes in front of a place are compared. `key_bytes`: how many bytes from there on are known from the
+    /// key.
     fn new(mut entries: Entries, back: usize, key_bytes: u32) -> Self {
         let keys = entries.take_sorted();
-        let Entries { windows, residues, .. } = entries;
+        let Entries { mut windows, residues, .. } = entries;
+        windows.shrink_to_fit();
         let mut known = Box::new([0; _]);
         let bits = (keys.len() * Self::SPARSE).max(1 << 9).ilog2().min(Self::MOST);
         let shift = Key::BITS - bits;
@@ -154,10 +156,12 @@ impl Table {
         }
         let mut slots = Box::new([0; _]);
         // The first slot is of those that have no windows: nothing leads on from there.
-        let mut slot = vec![Slot { looks: Looks::NOTHING, first: Node::NOWHERE }];
+        let parts = || keys.chunk_by(|a, b| Self::short_hash(a.0) == Self::short_hash(b.0));
+        let mut slot = Vec::with_capacity(1 + parts().count());
+        slot.push(Slot { looks: Looks::NOTHING, first: Node::NOWHERE });
         let mut trees = Trees::default();
         let asked = ((1 << key_bytes) - 1) << back;
-        for part in keys.chunk_by(|a, b| Self::short_hash(a.0) == Self::short_hash(b.0)) {
+        for part in parts() {
             let mut list: Vec<u16> = part.iter().map(|&(_, window)| window).collect();
             // It may be here by more than one key.
             list.dedup();
@@ -216,12 +220,6 @@ impl Table {
     }
 }
 
-/// How many bytes in front of their places the anchors of each table are compared by: what begins there is told by what
-/// follows, what ends there by what came before.
-const BACKS: [usize; 4] = [2, 10, 6, 2];
-/// How many bytes their keys are.
-const KEY_BYTES: [u32; 4] = [4, 3, 2, 0];
-
 /// All anchors, by how they are looked for.
 pub(super) struct Tables {
     pub(super) starts: Table,
@@ -254,41 +252,41 @@ impl Tables {
         let kinds = Kinds::new(rare::choose(anchors, &mut rare));
         rare.into_iter().for_each(|(anchor, way)| ways[anchor as usize] = way);
 
-        let mut parts: [Entries; BACKS.len()] = Default::default();
-        let (mut begins, mut runs, mut everywhere) = (Vec::new(), Vec::new(), Vec::new());
+        let window = |index: u32, back: usize| {
+            let shared = anchors.numbers(index).iter().map(|&number| shared[number as usize]);
+            Window::of(index, shared, ways[index as usize].place, back)
+        };
+        let places = |gate: Gate| {
+            let there = all.clone().filter(|&index| ways[index as usize].at == Where::Gate(gate));
+            there.map(|index| window(index, 0)).collect()
+        };
+        let everywhere = all.clone().filter(|&index| ways[index as usize].by().is_none());
+        let mut everywhere: Vec<Window> = everywhere.map(Window::everywhere).collect();
         let mut room = Vec::new();
-        for (index, way) in all.zip(ways) {
-            let anchor = anchors.get(index, &mut room);
-            let window = |back: usize| {
-                let shared = anchors.numbers(index).iter().map(|&number| shared[number as usize]);
-                Window::of(index, shared, way.place, back)
-            };
-            let part = match way.by() {
-                Some(By::Start) => 0,
-                Some(By::Three) => 1,
-                Some(By::Sign) => 2,
-                Some(By::Shape) => 3,
-                Some(By::Nothing) => {
-                    let list = if way.at == Where::Gate(Gate::Begin) { &mut begins } else { &mut runs };
-                    list.push(window(0));
-                    continue;
+        // One after the other: what they are made of takes more room than they do. What begins at a place is told by the
+        // bytes that follow, what ends there by those before.
+        let mut table = |by: By, back: usize, key_bytes: u32| {
+            let mut entries = Entries::default();
+            for index in all.clone().filter(|&index| ways[index as usize].by() == Some(by)) {
+                let (anchor, way) = (anchors.get(index, &mut room), &ways[index as usize]);
+                let residues = Window::residues(anchor, way.place, back);
+                match entries.add(window(index, back), residues) {
+                    Some(number) => way.each_key(anchor, &mut |key| entries.keys.push((key, number))),
+                    // No room to name it. Where it is compared, its place is its start.
+                    None => everywhere.push(Window::everywhere(index)),
                 }
-                None => {
-                    everywhere.push(Window::everywhere(index));
-                    continue;
-                }
-            };
-            let back = BACKS[part];
-            let Some(number) = parts[part].add(window(back), Window::residues(anchor, way.place, back))
-            else {
-                // No room to name it. Where it is compared, its place is its start.
-                everywhere.push(Window::everywhere(index));
-                continue;
-            };
-            way.each_key(anchor, &mut |key| parts[part].keys.push((key, number)));
+            }
+            Table::new(entries, back, key_bytes)
+        };
+        Self {
+            starts: table(By::Start, 2, 4),
+            threes: table(By::Three, 10, 3),
+            signs: table(By::Sign, 6, 2),
+            shapes: table(By::Shape, 2, 0),
+            begins: places(Gate::Begin),
+            runs: places(Gate::Run),
+            everywhere,
+            kinds,
         }
-        let [starts, threes, signs, shapes] =
-            std::array::from_fn(|i| Table::new(std::mem::take(&mut parts[i]), BACKS[i], KEY_BYTES[i]));
-        Self { starts, threes, signs, shapes, begins, runs, everywhere, kinds }
     }
 }
