@@ -16,7 +16,7 @@ use std::thread::available_parallelism;
 use kasm_scrub::bundle::{self, Options, Watch};
 use kasm_scrub::parallel::{Source, Target, scrub};
 use kasm_scrub::{Finding, Out, Sanitizer};
-use measure::{runs, setting};
+use measure::{runs, runs_and_clear, setting};
 use texts::{json_line, log_line, secrets, text};
 
 /// Sizes of the tree's files in KiB, over and over: most are small, most bytes are in large ones.
@@ -48,30 +48,25 @@ fn main() {
         println!("{name:<34} {:>9.0} {:>9.0} {ratio:>6.0}%", runs.best(bytes), runs.middle(bytes));
     };
     row("engine, in memory", &engine);
-    let copy = runs(times, || {
-        let out = folder.path().join("copy");
-        copy_tree(&folder.path().join("in"), &out);
-        std::fs::remove_dir_all(out).expect("the copy is removed");
-    });
+    let out = folder.path().join("copy");
+    let copy = runs_and_clear(times, || copy_tree(&folder.path().join("in"), &out), || remove(&out));
     row("a copy, one thread", &copy);
     for (name, out) in
         [("folder to folder", "out"), ("folder to .tar", "out.tar"), ("folder to .tar.gz", "out.tar.gz")]
     {
         let out = folder.path().join(out);
         let options = Options { threads, ..Options::default() };
-        let bundle = runs(times, || {
+        let make = || {
             let inputs = [folder.path().join("in")];
             let account = bundle::make(&sanitizer, &inputs, &out, &options, &Nobody).expect("a bundle");
             assert_eq!(account.bytes, bytes as u64, "all of it was scrubbed");
             assert_eq!(account.findings(), want as u64, "all that was put in was found");
-            if out.is_dir() {
-                std::fs::remove_dir_all(&out).expect("the bundle is removed");
-            } else {
+            if out.is_file() {
                 let len = std::fs::metadata(&out).expect("a bundle").len() as usize;
                 assert!(len >= written || name.ends_with("gz"), "all of it is in the bundle");
-                std::fs::remove_file(&out).expect("the bundle is removed");
             }
-        });
+        };
+        let bundle = runs_and_clear(times, make, || remove(&out));
         row(name, &bundle);
     }
     let options = Options { threads, dry_run: true, ..Options::default() };
@@ -80,6 +75,12 @@ fn main() {
         bundle::make(&sanitizer, &inputs, &folder.path().join("dry"), &options, &Nobody).expect("a bundle");
     });
     row("--dry-run", &dry);
+}
+
+/// Removes what was made.
+fn remove(out: &Path) {
+    let removed = if out.is_dir() { std::fs::remove_dir_all(out) } else { std::fs::remove_file(out) };
+    removed.expect("what was made is removed");
 }
 
 /// Makes a tree; all its bytes, in some order.

@@ -9,20 +9,24 @@ pub(crate) struct Runs(Vec<Duration>);
 const LONG: Duration = Duration::from_secs(2);
 
 /// Runs `work` once to warm up and `times` times for the clock.
-pub(crate) fn runs(times: usize, mut work: impl FnMut()) -> Runs {
-    let start = Instant::now();
-    work();
-    let first = start.elapsed();
+pub(crate) fn runs(times: usize, work: impl FnMut()) -> Runs {
+    runs_and_clear(times, work, || {})
+}
+
+/// As [`runs`], with `clear` after each run, off the clock.
+pub(crate) fn runs_and_clear(times: usize, mut work: impl FnMut(), mut clear: impl FnMut()) -> Runs {
+    let mut run = || {
+        let start = Instant::now();
+        work();
+        let took = start.elapsed();
+        clear();
+        took
+    };
+    let first = run();
     if first > LONG {
         return Runs(vec![first]);
     }
-    let mut took: Vec<Duration> = (0..times.max(1))
-        .map(|_| {
-            let start = Instant::now();
-            work();
-            start.elapsed()
-        })
-        .collect();
+    let mut took: Vec<Duration> = (0..times.max(1)).map(|_| run()).collect();
     took.sort_unstable();
     Runs(took)
 }

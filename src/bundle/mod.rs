@@ -60,6 +60,9 @@ use walk::{Found, Item, Kind};
 
 /// From this size on a file is scrubbed by all threads at once.
 const BIG: u64 = 64 << 20;
+/// How many items of an archive are made ahead of the one that is written next, for each thread. Each that waits takes up to
+/// a MiB of memory, and room beside the output if it is larger.
+const AHEAD: usize = 8;
 
 /// How a bundle is made.
 #[derive(Clone, Debug)]
@@ -360,8 +363,8 @@ impl Bundle<'_> {
                 Kind::Folder | Kind::Link(_) => Ok((Account::default(), spool)),
             }
         };
-        // What is made ahead is in spools: of each thread one is worked on and one is waiting.
-        let window = 2 * self.shop.options.threads;
+        // What is made ahead is in spools. While a larger one is made, the other threads make many small ones.
+        let window = AHEAD * self.shop.options.threads;
         self.each(&items, window, &make, &mut |item, made| {
             let (made, spool) = match made {
                 Ok((account, spool)) => (Ok(account), Some(spool)),
