@@ -18,7 +18,6 @@ use super::blocks::{BlockWriter, Press};
 use super::fault::{Fault, Stop};
 use super::spool::Spool;
 use super::walk::{Item, Kind};
-use super::zipped::EntryOptions;
 use super::{tarball, zipped};
 
 /// How all goes into one archive.
@@ -250,9 +249,7 @@ fn to_zip<W: Write + io::Seek>(
         Kind::File => (tarball::Kind::File, &[][..]),
         Kind::Link(target) => (tarball::Kind::Symlink, &target[..]),
     };
-    let options = EntryOptions::default()
-        .compression_method(CompressionMethod::Deflated)
-        .compression_level(Some(3))
+    let options = zipped::packed(CompressionMethod::Deflated)
         .last_modified_time(item.about.modified().map_or(DateTime::DEFAULT, dos_time))
         .unix_permissions(item.mode());
     // Names in zip archives are text: these are when they get here.

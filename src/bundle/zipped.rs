@@ -12,6 +12,7 @@ use zip::write::{ExtendedFileOptions, FileOptions};
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
 use super::Watch;
+use super::blocks::DEFLATE;
 use super::desk::{Desk, MOST_ENTRIES, Named, Place};
 use super::fault::{Stop, Why};
 use super::layout;
@@ -27,7 +28,13 @@ const MOST_NAME: usize = 65_000;
 /// From this size on an entry needs fields of 64 bits.
 const LARGE: u64 = u32::MAX as u64;
 
-pub(super) type EntryOptions = FileOptions<'static, 'static, ExtendedFileOptions>;
+type EntryOptions = FileOptions<'static, 'static, ExtendedFileOptions>;
+
+/// How an entry is written that is packed so.
+pub(super) fn packed(method: CompressionMethod) -> EntryOptions {
+    let level = (method == CompressionMethod::Deflated).then(|| DEFLATE.level().into());
+    EntryOptions::default().compression_method(method).compression_level(level)
+}
 
 /// Writes an archive.
 pub(super) struct Writer<W: Write + Seek>(pub(super) ZipWriter<W>);
@@ -238,10 +245,8 @@ impl Desk<'_> {
         if file.name().is_err() {
             return Err(Why::Unsupported);
         }
-        let mut options = EntryOptions::default()
-            .compression_method(method)
-            .compression_level((method == CompressionMethod::Deflated).then_some(3))
-            .last_modified_time(file.last_modified().unwrap_or(DateTime::DEFAULT));
+        let mut options =
+            packed(method).last_modified_time(file.last_modified().unwrap_or(DateTime::DEFAULT));
         if let Some(mode) = file.unix_mode() {
             options = options.unix_permissions(mode);
         }
