@@ -60,9 +60,11 @@ use walk::{Found, Item, Kind};
 
 /// From this size on a file is scrubbed by all threads at once.
 const BIG: u64 = 64 << 20;
-/// How many items of an archive are made ahead of the one that is written next, for each thread. Each that waits takes up to
-/// a MiB of memory, and room beside the output if it is larger.
+/// How many items of an archive are made ahead of the one that is written next: so many for each thread, within bounds.
+/// Each that waits takes up to a MiB of memory or, if it is larger, an open file beside the output.
 const AHEAD: usize = 8;
+/// More than this are made ahead only by that many threads.
+const MOST_AHEAD: usize = 64;
 
 /// How a bundle is made.
 #[derive(Clone, Debug)]
@@ -364,7 +366,8 @@ impl Bundle<'_> {
             }
         };
         // What is made ahead is in spools. While a larger one is made, the other threads make many small ones.
-        let window = AHEAD * self.shop.options.threads;
+        let threads = self.shop.options.threads;
+        let window = (AHEAD * threads).min(MOST_AHEAD).max(2 * threads);
         self.each(&items, window, &make, &mut |item, made| {
             let (made, spool) = match made {
                 Ok((account, spool)) => (Ok(account), Some(spool)),

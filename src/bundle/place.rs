@@ -249,7 +249,7 @@ fn to_zip<W: Write + io::Seek>(
         Kind::File => (tarball::Kind::File, &[][..]),
         Kind::Link(target) => (tarball::Kind::Symlink, &target[..]),
     };
-    let options = zipped::packed(CompressionMethod::Deflated)
+    let options = zipped::options_for(CompressionMethod::Deflated)
         .last_modified_time(item.about.modified().map_or(DateTime::DEFAULT, dos_time))
         .unix_permissions(item.mode());
     // Names in zip archives are text: these are when they get here.

@@ -31,7 +31,7 @@ const LARGE: u64 = u32::MAX as u64;
 type EntryOptions = FileOptions<'static, 'static, ExtendedFileOptions>;
 
 /// How an entry is written that is packed so.
-pub(super) fn packed(method: CompressionMethod) -> EntryOptions {
+pub(super) fn options_for(method: CompressionMethod) -> EntryOptions {
     let level = (method == CompressionMethod::Deflated).then(|| DEFLATE.level().into());
     EntryOptions::default().compression_method(method).compression_level(level)
 }
@@ -246,7 +246,7 @@ impl Desk<'_> {
             return Err(Why::Unsupported);
         }
         let mut options =
-            packed(method).last_modified_time(file.last_modified().unwrap_or(DateTime::DEFAULT));
+            options_for(method).last_modified_time(file.last_modified().unwrap_or(DateTime::DEFAULT));
         if let Some(mode) = file.unix_mode() {
             options = options.unix_permissions(mode);
         }

@@ -15,7 +15,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Of all bytes.
+    /// What all bytes have in common.
     pub(super) const NOTHING: Self = Self { bits: 0, known: 0 };
 
     /// What the bytes of a set have in common.
@@ -85,7 +85,7 @@ impl Looks {
     /// Nothing looks so.
     pub(super) const NOTHING: Self = Self([Look::NOTHING; 2]);
 
-    /// What looks like one of all, and as little else as can be told. The vaguest and what is most unlike it are told
+    /// What looks like one of all, and little else. The vaguest and what is most unlike it are told
     /// apart, and each of the rest goes where it lets less through.
     pub(super) fn of(all: impl ExactSizeIterator<Item = Look> + Clone) -> Self {
         let Some(vague) = all.clone().max_by_key(|look| look.share()) else { return Self::NOTHING };
@@ -104,7 +104,7 @@ impl Looks {
         Self([one, other])
     }
 
-    /// What looks so, and like this. The two do not contradict each other.
+    /// What looks so, and like this.
     pub(super) fn and(self, look: Look) -> Self {
         Self(self.0.map(|one| one.and(look)))
     }

@@ -4,7 +4,7 @@
 //! (`kind`). They come as words of bits, and a few operations on those tell 64 places at a time where words and tokens
 //! begin, where keys end, where numbers and rare signs stand (`gate`). A few bytes at each such place are looked up in a
 //! table of what anchors begin or end with (`window`); it says no nearly always. Where it does not, the bytes nearby must
-//! look like what any of those anchors is (`look`); some of them tell which (`tree`), and those are compared with the
+//! look like one of those anchors (`look`); some of them tell which (`tree`), and those are compared with the
 //! text. Anchors that stand in no such place are looked for by three of their bytes (`rare`).
 //!
 //! Nothing depends on what is found until the places are noted, so the processor can run ahead. Only reading has more
@@ -222,6 +222,7 @@ impl Prefilter {
                 chunk.word_at(at) & SIGN
             });
             let digits = &words[Kind::Digit as usize];
+            // None at once: of the word behind the chunk's last one, shapes cannot be told.
             self.look_at_each::<0, _>(chunk, list(List::Numbers), &mut places, shapes, hits, |at| {
                 shape_at(digits, at)
             });
@@ -236,7 +237,7 @@ impl Prefilter {
     }
 
     /// Looks closer at those places of a list that have a key of the table. At least `AT_ONCE` of a word's places are
-    /// noted at once.
+    /// asked for at once.
     #[inline(always)]
     fn look_at_each<const AT_ONCE: usize, const BYTES: usize>(
         &self,
@@ -351,11 +352,13 @@ struct Places<const BYTES: usize> {
 
 impl<const BYTES: usize> Places<BYTES> {
     /// Notes those places of a word that `is_kept` says; no branch, for it cannot be foretold. At least `AT_ONCE` are
-    /// asked for, more than are there mostly, for it is quicker than to know when to stop.
+    /// asked for, more than are there mostly, for it is quicker than to know when to stop: so `is_kept` is asked about a
+    /// place one word on, too.
     #[inline(always)]
     fn note<const AT_ONCE: usize>(&mut self, word: usize, mut bits: u64, is_kept: impl Fn(u16) -> bool) {
         let base = (word * WORD) as u16;
         let count = bits.count_ones() as usize;
+        // Always there: of each word before, no more were kept than it has places.
         let Some(free) = self.list.get_mut(self.count..self.count + WORD) else { return };
         let mut kept = 0;
         let mut note = || {
@@ -473,6 +476,28 @@ mod tests {
         for text in ["", " ", "  ", "a", "\n", "\n ", "\n  ", "x\n \t", "x\n"] {
             check_all(std::slice::from_ref(&anchor), text.as_bytes());
         }
+    }
+
+    #[test]
+    fn anchors_whose_keys_hash_alike_are_all_found() {
+        let mut dice = 1u64;
+        let mut roll = |sides: usize| {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (dice >> 33) as usize % sides
+        };
+        // Words of few letters: many share their key, and of keys there are one for every four hashes.
+        let (mut anchors, mut text) = (Vec::new(), Vec::new());
+        for i in 0..4000 {
+            let word: Vec<u8> = (0..4 + roll(6)).map(|_| b'a' + roll(16) as u8).collect();
+            let set = if roll(3) == 0 { ByteSet::of } else { ByteSet::caseless };
+            let end = ByteSet::of_each(b"=:");
+            anchors.push(Anchor::new(word.iter().map(|&byte| set(byte)).chain([end]).collect()));
+            if i % 10 == 0 {
+                text.extend(if roll(2) == 0 { word } else { word.to_ascii_uppercase() });
+                text.extend([b"=:-"[roll(3)], b' ']);
+            }
+        }
+        check_all(&anchors, &text);
     }
 
     #[test]

@@ -256,7 +256,7 @@ impl Tables {
             let shared = anchors.numbers(index).iter().map(|&number| shared[number as usize]);
             Window::of(index, shared, ways[index as usize].place, back)
         };
-        let places = |gate: Gate| {
+        let at_gate = |gate: Gate| {
             let there = all.clone().filter(|&index| ways[index as usize].at == Where::Gate(gate));
             there.map(|index| window(index, 0)).collect()
         };
@@ -264,7 +264,7 @@ impl Tables {
         let mut everywhere: Vec<Window> = everywhere.map(Window::everywhere).collect();
         let mut room = Vec::new();
         // One after the other: what they are made of takes more room than they do. What begins at a place is told by the
-        // bytes that follow, what ends there by those before.
+        // bytes that follow, what ends there by those before. Keys have as many bytes as `Way::readings` gives.
         let mut table = |by: By, back: usize, key_bytes: u32| {
             let mut entries = Entries::default();
             for index in all.clone().filter(|&index| ways[index as usize].by() == Some(by)) {
@@ -283,8 +283,8 @@ impl Tables {
             threes: table(By::Three, 10, 3),
             signs: table(By::Sign, 6, 2),
             shapes: table(By::Shape, 2, 0),
-            begins: places(Gate::Begin),
-            runs: places(Gate::Run),
+            begins: at_gate(Gate::Begin),
+            runs: at_gate(Gate::Run),
             everywhere,
             kinds,
         }
