@@ -85,8 +85,8 @@ impl Looks {
     /// Nothing looks so.
     pub(super) const NOTHING: Self = Self([Look::NOTHING; 2]);
 
-    /// What looks like one of all, and little else. The vaguest and what is most unlike it are told
-    /// apart, and each of the rest goes where it lets less through.
+    /// What looks like one of all, and little else. The vaguest and what is most unlike it are told apart, and each of the
+    /// rest goes where it lets less through.
     pub(super) fn of(all: impl ExactSizeIterator<Item = Look> + Clone) -> Self {
         let Some(vague) = all.clone().max_by_key(|look| look.share()) else { return Self::NOTHING };
         let [mut one, mut other] = [vague; 2];

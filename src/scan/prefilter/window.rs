@@ -8,7 +8,6 @@ use super::kind::Kinds;
 use super::look::{Look, Looks, NEAR, Shared};
 use super::rare;
 use super::tree::{Node, Residues, Trees, residues};
-use crate::rules::anchor::AnchorRef;
 use crate::rules::anchors::Anchors;
 use crate::rules::byte_set::SetHasher;
 use crate::rules::gate::{By, FOLD, Gate, Key};
@@ -28,33 +27,23 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// What an anchor whose bytes have this in common looks like with `back` bytes in front of a place.
-    fn of(index: u32, shared: impl Iterator<Item = Shared>, place: isize, back: usize) -> Self {
-        let mut near = [Shared::NOTHING; NEAR];
-        // In front of an anchor an escape may end: that is no byte in particular.
-        for (byte, i) in shared.zip(back as isize - place..) {
-            if let Some(at) = usize::try_from(i).ok().filter(|&at| at < NEAR) {
-                near[at] = byte;
-            }
-        }
-        Self { look: Look::of(near), place: place as i32, anchors: vec![index] }
+    /// An anchor that is compared at all of its places, whatever they look like.
+    fn unseen(index: u32, place: isize) -> Self {
+        Self { look: Look::ANYTHING, place: place as i32, anchors: vec![index] }
     }
+}
 
-    /// An anchor that is compared at every byte.
-    fn everywhere(index: u32) -> Self {
-        Self { look: Look::ANYTHING, place: 0, anchors: vec![index] }
-    }
-
-    /// What of `anchor` is near a place with `back` bytes in front of it.
-    fn residues(anchor: AnchorRef<'_>, place: isize, back: usize) -> Residues {
-        let mut near = [u32::MAX; NEAR];
-        for (set, i) in anchor.sets.iter().zip(back as isize - place..) {
-            if let Some(bits) = usize::try_from(i).ok().and_then(|i| near.get_mut(i)) {
-                *bits = residues(*set);
-            }
+/// What is known of the bytes near a place with `back` bytes in front of it, which stands `place` bytes behind an anchor's
+/// start: `bytes` of the anchor's, `nothing` of the others. In front of an anchor an escape may end, which is no byte in
+/// particular.
+fn near<T: Copy>(bytes: impl Iterator<Item = T>, place: isize, back: usize, nothing: T) -> [T; NEAR] {
+    let mut near = [nothing; NEAR];
+    for (byte, i) in bytes.zip(back as isize - place..) {
+        if let Some(here) = usize::try_from(i).ok().and_then(|i| near.get_mut(i)) {
+            *here = byte;
         }
-        Residues::new(near)
     }
+    near
 }
 
 /// What a table is made of: windows, and which of them each key leads to.
@@ -235,7 +224,8 @@ pub(super) struct Tables {
 impl Tables {
     pub(super) fn new(anchors: &Anchors) -> Self {
         let known: Vec<Known> = anchors.sets().iter().map(|&set| Known::of(set)).collect();
-        let shared: Vec<Shared> = anchors.sets().iter().map(|set| Shared::of(*set)).collect();
+        let shared: Vec<Shared> = anchors.sets().iter().map(|&set| Shared::of(set)).collect();
+        let residues: Vec<u32> = anchors.sets().iter().map(|&set| residues(set)).collect();
         let known = |number: &u32| known[*number as usize];
         let mut bytes = Bytes::default();
         let all = 0..anchors.count() as u32;
@@ -252,28 +242,28 @@ impl Tables {
         let kinds = Kinds::new(rare::choose(anchors, &mut rare));
         rare.into_iter().for_each(|(anchor, way)| ways[anchor as usize] = way);
 
-        let window = |index: u32, back: usize| {
-            let shared = anchors.numbers(index).iter().map(|&number| shared[number as usize]);
-            Window::of(index, shared, ways[index as usize].place, back)
+        let unseen = |at: Where| -> Vec<Window> {
+            let there = all.clone().zip(&ways).filter(|(_, way)| way.at == at);
+            there.map(|(index, way)| Window::unseen(index, way.place)).collect()
         };
-        let at_gate = |gate: Gate| {
-            let there = all.clone().filter(|&index| ways[index as usize].at == Where::Gate(gate));
-            there.map(|index| window(index, 0)).collect()
-        };
-        let everywhere = all.clone().filter(|&index| ways[index as usize].by().is_none());
-        let mut everywhere: Vec<Window> = everywhere.map(Window::everywhere).collect();
+        let mut everywhere = unseen(Where::Everywhere);
         let mut room = Vec::new();
         // One after the other: what they are made of takes more room than they do. What begins at a place is told by the
         // bytes that follow, what ends there by those before. Keys have as many bytes as `Way::readings` gives.
         let mut table = |by: By, back: usize, key_bytes: u32| {
             let mut entries = Entries::default();
-            for index in all.clone().filter(|&index| ways[index as usize].by() == Some(by)) {
-                let (anchor, way) = (anchors.get(index, &mut room), &ways[index as usize]);
-                let residues = Window::residues(anchor, way.place, back);
-                match entries.add(window(index, back), residues) {
-                    Some(number) => way.each_key(anchor, &mut |key| entries.keys.push((key, number))),
+            for (index, way) in all.clone().zip(&ways).filter(|(_, way)| way.by() == Some(by)) {
+                let sets = || anchors.numbers(index).iter().map(|&number| number as usize);
+                let look = Look::of(near(sets().map(|set| shared[set]), way.place, back, Shared::NOTHING));
+                let residues = near(sets().map(|set| residues[set]), way.place, back, u32::MAX);
+                let window = Window { look, ..Window::unseen(index, way.place) };
+                match entries.add(window, Residues::new(residues)) {
+                    Some(number) => {
+                        let anchor = anchors.get(index, &mut room);
+                        way.each_key(anchor, &mut |key| entries.keys.push((key, number)));
+                    }
                     // No room to name it. Where it is compared, its place is its start.
-                    None => everywhere.push(Window::everywhere(index)),
+                    None => everywhere.push(Window::unseen(index, 0)),
                 }
             }
             Table::new(entries, back, key_bytes)
@@ -283,8 +273,8 @@ impl Tables {
             threes: table(By::Three, 10, 3),
             signs: table(By::Sign, 6, 2),
             shapes: table(By::Shape, 2, 0),
-            begins: at_gate(Gate::Begin),
-            runs: at_gate(Gate::Run),
+            begins: unseen(Where::Gate(Gate::Begin)),
+            runs: unseen(Where::Gate(Gate::Run)),
             everywhere,
             kinds,
         }
