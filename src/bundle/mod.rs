@@ -63,7 +63,7 @@ const BIG: u64 = 64 << 20;
 /// How many items of an archive are made ahead of the one that is written next: so many for each thread, within bounds.
 /// Each that waits takes up to a MiB of memory or, if it is larger, an open file beside the output.
 const AHEAD: usize = 8;
-/// More than this are made ahead only by that many threads.
+/// More than these are made ahead only where two for each thread are more.
 const MOST_AHEAD: usize = 64;
 
 /// How a bundle is made.

@@ -87,7 +87,7 @@ impl Composites {
             view.is_raw = true;
             self.write_line(view, first as usize, pair);
             let findings = sanitizer.scanner().scan_keyed(b"", &self.line, work);
-            let has_changed = !findings.is_empty() && self.replace(sanitizer, view, findings, false, noted);
+            let has_changed = self.replace(sanitizer, view, findings, false, noted);
             view.is_raw = false;
             if !has_changed && self.parts.iter().all(|(_, leaf)| view.changed(*leaf).is_none()) {
                 continue;
@@ -99,7 +99,7 @@ impl Composites {
                 self.write_line(view, first as usize, pair);
                 let findings = sanitizer.scanner().scan_keyed(b"", &self.line, work);
                 let is_last = look == MOST_LOOKS;
-                if findings.is_empty() || !self.replace(sanitizer, view, findings, is_last, noted) {
+                if !self.replace(sanitizer, view, findings, is_last, noted) {
                     break;
                 }
             }
@@ -209,6 +209,9 @@ impl Composites {
         is_last: bool,
         noted: &mut Noted<'_>,
     ) -> bool {
+        if findings.is_empty() {
+            return false;
+        }
         let Self { parts, number, .. } = self;
         let mut has_changed = false;
         let mut own = Vec::new();

@@ -3,8 +3,8 @@
 //! a request before anybody sees it (h2's pull request 487). So on these sockets `%` and `/` in authorities become `-`.
 //!
 //! Nothing is decoded for that: a header block of HPACK (RFC 7541) says of each field where it ends, `:authority` is the first
-//! name of the static table (or written out, as gRPC's C core does), and in Huffman's code, too, the three have the same length. No length changes. What is no
-//! HTTP/2, or goes over the end of a frame, stays as it is.
+//! name of the static table (or written out, as gRPC's C core does), and in Huffman's code, too, the three have the same
+//! length. No length changes. What is no HTTP/2, or goes over the end of a frame, stays as it is.
 
 use std::io;
 use std::pin::Pin;
